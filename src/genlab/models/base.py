@@ -1,0 +1,132 @@
+"""The contract: a generative model is a distribution that can be fitted to batches and drawn from.
+
+Read: a family (gan.py, vae.py, diffusion.py, ...) implements `loss` and `sample`, and `log_prob` if it
+has one. This file holds what is the same for all: the step, the clock, the learning rate, the terms.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from genlab.batch import Batch, Given
+from genlab.clock import Clock
+from genlab.optim import Optim
+from genlab.rng import seed_of, share_of
+
+
+class GenerativeModel(LightningModule, ABC):
+    """A distribution that can be fitted to batches and drawn from."""
+
+    likelihood: Literal["exact", "bound", "none"] = "none"
+
+    def __init__(self, *, optim: Optim | None = None) -> None:
+        super().__init__()
+        self.optim = optim
+        self.clock = Clock()
+        self.seed = 0  # set by the run; seeds every training step and validation batch
+        self.terms: dict[str, Tensor] = {}  # sums of per-batch means since the last flush
+        self.terms_batches = 0
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Per-example terms, each [B]; the entry "loss" is what is minimised."""
+
+    @abstractmethod
+    def sample(
+        self,
+        num: int,
+        cond: Tensor | None = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """Draw num examples; example i depends on (seed, first + i) and on its own conditions alone."""
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
+        raise NotImplementedError(f"{type(self).__name__} has no likelihood")
+
+    # --- the loop -----------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        terms = self.loss(batch)
+        self.record(terms)
+        return terms["loss"].mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        with self.seeded("validation", batch_idx):
+            return self.loss(batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        assert self.optim is not None, "a model without optim can be drawn from, not trained"
+        return self.optim.build(self)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        torch.manual_seed(seed_of(self.seed, "step", batch_idx))
+        factor = self.optim.factor(self.clock.examples)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_lr"] * factor
+
+    def on_train_batch_end(self, outputs, batch: Batch, batch_idx: int) -> None:
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            size = len(batch["x"]) * self.trainer.world_size * self.trainer.accumulate_grad_batches
+            self.clock.tick(size)
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["clock"] = self.clock.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        self.clock.load_state_dict(checkpoint["clock"])
+
+    def record(self, terms: dict[str, Tensor]) -> None:
+        """Add a batch's terms to the running sums; they stay on the device until they are logged."""
+        means = torch.stack([t.detach().float().mean() for t in terms.values()])
+        if self.terms_batches == 0:
+            self._names, self._sums = list(terms), means
+        else:
+            self._sums = self._sums + means
+        self.terms_batches += 1
+
+    def flush(self) -> dict[str, float]:
+        """The mean of each term since the last flush (one transfer from the device)."""
+        if self.terms_batches == 0:
+            return {}
+        values = (self._sums / self.terms_batches).tolist()
+        self.terms_batches = 0
+        return dict(zip(self._names, values, strict=True))
+
+    # --- for the families ----------------------------------------------------------------------
+
+    @contextmanager
+    def seeded(self, *name: int | str) -> Iterator[None]:
+        """Within: torch's generators are seeded by (run seed, name); restored afterwards."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed_of(self.seed, *name))
+            yield
+
+    def share(self):
+        """Within: noise is drawn for the global batch, and this rank keeps its share."""
+        trainer = self._trainer
+        world = trainer.world_size if trainer is not None else 1
+        return share_of(trainer.global_rank if world > 1 else 0, world)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Within: evaluation mode, no gradients, full precision; the mode before comes back."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                yield
+        finally:
+            self.train(was_training)

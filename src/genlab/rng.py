@@ -1,0 +1,79 @@
+"""Randomness that means something: every draw is a function of a seed and of whose draw it is.
+
+Training: before each batch torch's generators are seeded by (seed, step), so a step's noise depends
+on no earlier step and a resumed run needs no saved generator. `randn_like` and `rand` draw for the
+GLOBAL batch and keep this rank's share, so two processes see the noise that one would have seen.
+
+Sampling: `Draws(seed, first, num)` holds one generator per example, seeded by (seed, index), so an
+example does not depend on the batch it was drawn in (as StackedRandomGenerator in EDM2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+_share = (0, 1)  # (this rank, number of ranks) while a training step runs
+
+
+def seed_of(*parts: int | str) -> int:
+    """A 63-bit seed from any mix of numbers and names; equal on every machine and in every process."""
+    text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def generator(*parts: int | str) -> torch.Generator:
+    """A CPU generator seeded by `seed_of(*parts)`."""
+    return torch.Generator().manual_seed(seed_of(*parts))
+
+
+@contextlib.contextmanager
+def share_of(rank: int, world: int) -> Iterator[None]:
+    """Within: `randn_like` and `rand` keep the share of `rank` out of a draw for all ranks."""
+    global _share
+    before, _share = _share, (rank, world)
+    try:
+        yield
+    finally:
+        _share = before
+
+
+def _draw(fn, shape: Sequence[int], device, dtype) -> Tensor:
+    rank, world = _share
+    b = shape[0]
+    whole = fn((b * world, *shape[1:]), device=device, dtype=dtype)
+    return whole[rank * b : (rank + 1) * b]
+
+
+def randn_like(x: Tensor) -> Tensor:
+    """Standard normal noise for a training batch, [B, ...] as x; the same for any number of ranks."""
+    return _draw(torch.randn, x.shape, x.device, torch.float32)
+
+
+def rand(num: int, device: torch.device) -> Tensor:
+    """Uniform draws in [0, 1) for a training batch [B]; the same for any number of ranks."""
+    return _draw(torch.rand, (num,), device, torch.float32)
+
+
+class Draws:
+    """Random draws for examples first .. first+num-1, each from its own generator."""
+
+    def __init__(self, seed: int, first: int, num: int, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.generators = [generator("sample", seed, first + i) for i in range(num)]
+
+    def _stack(self, fn, shape: Sequence[int], **kwargs) -> Tensor:
+        rows = [fn(tuple(shape), generator=g, **kwargs) for g in self.generators]
+        return torch.stack(rows).to(self.device)
+
+    def randn(self, shape: Sequence[int]) -> Tensor:
+        """Standard normal [num, *shape]."""
+        return self._stack(torch.randn, shape)
+
+    def rand(self, shape: Sequence[int] = ()) -> Tensor:
+        """Uniform in [0, 1) [num, *shape]."""
+        return self._stack(torch.rand, shape)
