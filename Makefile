@@ -1,0 +1,45 @@
+# genlab: `make demo` shows it, `make test` tests it; both need Python 3.11+ and a package registry.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+GENLAB_DATA ?= $(firstword $(wildcard ../shared/data))
+export GENLAB_DATA
+export WANDB_MODE ?= offline
+
+.PHONY: demo test test-slow faults bench experiments lint clean setup
+
+setup: $(BIN)/.installed
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genlab needs Python 3.11 or newer; set PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing genlab and torch: a few minutes, several GB on Linux (the registry's build is for CUDA)."
+	$(BIN)/python -m pip install --quiet -e '.[test,sweep]' torch torchvision
+	touch $@
+
+demo: setup           ## train the default experiment, draw, measure, report: about 3 minutes
+	$(BIN)/genlab train
+
+test: setup lint      ## the fast tests
+	$(BIN)/python -m pytest -q
+
+test-slow: setup      ## what takes minutes: whole experiments against their bars
+	$(BIN)/python -m pytest -q -m slow
+
+faults: setup         ## kills, damage, full disks; writes docs/reliability.md
+	$(BIN)/python -m pytest -q -m "faults" tests/faults
+
+experiments: setup    ## every experiment at full length; prints the README's table
+	$(BIN)/python scripts/bench/experiments.py
+
+bench: setup          ## the loop's cost and start-up, side by side
+	$(BIN)/python scripts/bench/loop_overhead.py
+	$(BIN)/python scripts/bench/startup.py
+
+lint: setup
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
+
+clean:
+	rm -rf $(VENV) outputs build dist

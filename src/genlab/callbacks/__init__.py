@@ -1,0 +1,1 @@
+"""What a run does beside training: ledger, looks, weight averaging, checkpoints, progress."""

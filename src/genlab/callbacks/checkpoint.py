@@ -1,0 +1,66 @@
+"""Checkpoints by examples seen: at even distances and at the end, the newest few kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+
+from genlab.models.base import GenerativeModel
+
+
+class Checkpoint(LightningCheckpoint):
+    """Saves checkpoints/examples=N.ckpt; `settings` and `data_state` make each enough by itself."""
+
+    def __init__(self, *, save_every: int, keep: int = 2) -> None:
+        """`save_every` in examples; `keep` the newest, at least two so that one may be damaged."""
+        if keep < 2:
+            raise ValueError(f"callbacks.checkpoint.keep={keep}: at least 2, one may be damaged")
+        self.save_every, self.keep = save_every, keep
+        self.folder = Path("checkpoints")  # set by the run
+        self.settings: dict[str, Any] = {}
+        self.last_saved = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self.last_saved = pl_module.clock.examples
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        now = pl_module.clock.examples
+        if now // self.save_every > self.last_saved // self.save_every:
+            self.save(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        if pl_module.clock.examples != self.last_saved:
+            self.save(trainer, pl_module)
+
+    def save(self, trainer: Trainer, model: GenerativeModel) -> Path:
+        """Write a checkpoint now; refuses to write a number that is not finite."""
+        for name, p in model.named_parameters():
+            if not torch.isfinite(p.detach()).all():
+                raise FloatingPointError(f"{name} is not finite: no checkpoint was written")
+        self.last_saved = model.clock.examples
+        path = self.folder / f"examples={model.clock.examples:012d}.ckpt"
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            for old in self.saved()[: -self.keep]:
+                trainer.strategy.remove_checkpoint(old)
+        return path
+
+    def saved(self) -> list[Path]:
+        """The checkpoints on disk, oldest first."""
+        names = [p for p in self.folder.glob("examples=*.ckpt") if re.search(r"=\d+\.ckpt$", p.name)]
+        return sorted(names, key=lambda p: p.name)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
+    ) -> None:
+        state = trainer.datamodule.state() if trainer.datamodule is not None else {}
+        checkpoint["genlab"] = {"settings": self.settings, "data_state": state}

@@ -1,0 +1,63 @@
+"""A look: held-out loss, and samples drawn from the same seeds, at even distances of examples seen.
+
+It hangs on Lightning's validation, which comes every `look_every` examples and once before the first
+step (the baseline). The averaged weights are in place then (EMA comes after it in the list).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from genlab.callbacks.ledger import Ledger
+from genlab.callbacks.pictures import save_samples
+from genlab.models.base import GenerativeModel
+
+
+class Look(Callback):
+    """Writes a "look" row, and samples/EXAMPLES.png or .txt."""
+
+    def __init__(self, *, num: int = 64, seed: int = 0) -> None:
+        """`num` samples drawn from `seed`; 0 draws none."""
+        self.num, self.seed = num, seed
+        self.folder = Path("samples")  # set by the run
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self._names: list[str] = []
+        self._sum, self._count = None, 0
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int, *args
+    ) -> None:
+        size = len(batch["x"])
+        total = torch.stack([t.detach().double().mean() * size for t in outputs.values()])
+        self._names, self._count = list(outputs), self._count + size
+        self._sum = total if self._sum is None else self._sum + total
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        model, ledger = pl_module, next(c for c in trainer.callbacks if isinstance(c, Ledger))
+        values = {}
+        if self._sum is not None:
+            count = torch.tensor([float(self._count)], dtype=torch.float64, device=model.device)
+            both = torch.cat([self._sum, count])
+            if trainer.world_size > 1:
+                both = trainer.strategy.reduce(both, reduce_op="sum")
+            values = {f"val/{k}": v for k, v in zip(self._names, (both[:-1] / both[-1]).tolist())}
+            for name, value in values.items():
+                model.log(name, value, logger=False)  # for EarlyStopping and the like
+        ledger.write(trainer, model, "look", values)
+        if self.num and trainer.is_global_zero:
+            data = trainer.datamodule
+            cond, given = data.looks(self.num)
+            cond = cond.to(model.device) if cond is not None else None
+            x = model.sample(self.num, cond, given, seed=self.seed)
+            stem = self.folder / f"{model.clock.examples:012d}"
+            path = save_samples(data, x.cpu(), stem, cond)
+            for logger in trainer.loggers:
+                if path.suffix == ".png" and hasattr(logger, "log_image"):
+                    logger.log_image("samples", [str(path)], step=model.clock.batches)
+                elif hasattr(logger, "log_text"):
+                    rows = [[i, text] for i, text in enumerate(data.decode(x.cpu())[:16])]
+                    logger.log_text("samples", columns=["index", "text"], data=rows)

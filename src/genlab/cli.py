@@ -1,0 +1,149 @@
+"""`genlab COMMAND OVERRIDES...`: the one way in; scripts/COMMAND.py does the same.
+
+Nothing heavy is imported before a command needs it: help, `list` and a mistake in the command line
+answer in well under a second.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+HELP = """\
+genlab: train, compare and reproduce generative models
+
+  genlab train [OVERRIDES]        train; with no override: diffusion on handwritten digits
+  genlab train -m A=1,2 B=x,y     a sweep over all combinations
+  genlab sample run=RUN           draw from a trained model
+  genlab evaluate run=RUN         measure it
+  genlab report RUN               write report.html for a run, or compare the cells of a sweep
+  genlab list [GROUP]             the groups, their options, the experiments
+  genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
+
+An override is group=option (model=vae), or key=value (net.width=96). RUN is a run folder or "last".
+A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under data.root, then
+$GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
+Shell completion: eval "$(genlab -sc install=bash)"
+"""
+COMMANDS = ("train", "sample", "evaluate", "report", "list", "check")
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] in (["-sc"], ["--shell-completion"]):
+        sys.exit(answer(lambda: complete(argv)))
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return
+    if argv[0] in ("-V", "--version"):
+        from genlab import __version__
+
+        print(__version__)
+        return
+    command, rest = argv[0], argv[1:]
+    if command not in COMMANDS:
+        from genlab.runs.errors import USER, nearest
+
+        print(f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr)
+        sys.exit(USER)
+    sys.exit(answer(lambda: run(command, rest), rest))
+
+
+def run(command: str, rest: list[str]) -> None:
+    if command == "list":
+        from genlab.runs.listing import print_list
+
+        print_list(rest)
+    elif command == "train":
+        train(rest)
+    elif command == "check":
+        from genlab.runs.check import check_command
+
+        check_command(rest)
+    elif command == "report":
+        from genlab.runs.report import report_command
+
+        report_command(rest)
+    elif command == "sample":
+        from genlab.runs.sample import sample_command
+
+        sample_command(rest)
+    else:
+        from genlab.runs.evaluate import evaluate_command
+
+        evaluate_command(rest)
+
+
+def train(rest: list[str]) -> None:
+    """Hand over to Hydra, which composes, and calls `runs.train.main` for each job."""
+    import hydra
+
+    from genlab.runs.compose import conf_dir
+    from genlab.runs.train import main as task
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
+    sys.argv = ["genlab train", *rest]
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(task)()
+
+
+def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
+    """Run a command; its exit code. The user's mistakes are one line, a fault shows its traceback."""
+    from genlab.runs import errors
+
+    try:
+        work()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        print("genlab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if any(o.startswith("debug=") for o in overrides or []):
+            raise
+        return _explain(error, overrides or [])
+    return 0
+
+
+def _explain(error: Exception, overrides: list[str]) -> int:
+    from genlab.runs import errors
+
+    cause = errors.root_cause(error)
+    if type(error).__module__.startswith(("hydra", "omegaconf")) and not errors.is_users(cause):
+        from genlab.runs.compose import explain
+
+        if type(error).__name__ != "InstantiationException":
+            errors.complain(Exception(explain(error, overrides)))
+            return errors.USER
+    if errors.is_users(cause):
+        errors.complain(cause)
+        return errors.USER
+    if type(cause).__name__ == "NotFinite":
+        errors.complain(cause)
+        return errors.NOT_FINITE
+    import traceback
+
+    traceback.print_exception(error)
+    errors.complain(Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}"))
+    return errors.FAULT
+
+
+def complete(argv: list[str]) -> None:
+    """Hydra's completion behind genlab's sub-commands."""
+    line = os.environ.get("COMP_LINE", "")
+    if any("query=" in a for a in argv) and line:
+        words = line.split(" ")
+        if len(words) <= 2:
+            print(" ".join(c for c in COMMANDS if c.startswith(words[-1] if words[1:] else "")))
+            return
+        os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+        point = int(os.environ.get("COMP_POINT", len(line))) - len(words[1]) - 1
+        os.environ["COMP_POINT"] = str(max(0, point))
+    train(argv)
+
+
+if __name__ == "__main__":
+    main()

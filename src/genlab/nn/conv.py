@@ -1,0 +1,217 @@
+"""Convolutional networks for images: DCGAN's two, a VAE's two, and the residual block of the U-Net.
+
+Read: `halvings` says which feature-map sizes a network has; the rest is four short networks.
+Images are [B, C, H, W]; sides are multiples of 4, from 8 up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from genlab.nn.layers import ClassEmbedding, ScaleShift, group_norm, image_shape, one_of, zeroed
+
+GENERATOR_NORMS = ("batch", "group", "none")
+DISCRIMINATOR_NORMS = ("spectral", "batch", "none")
+
+
+def halvings(shape: Sequence[int], net: str) -> tuple[int, int, int, int]:
+    """(C, smallest H, smallest W, number of halvings n): both sides are halved while they stay >= 4."""
+    channels, height, width = image_shape(shape, net)
+    if height % 4 or width % 4 or min(height, width) < 8:
+        raise ValueError(
+            f"data.shape={list(shape)}: net {net} takes sides that are multiples of 4, from 8 up"
+        )
+    n = 0
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) >= 8:
+        height, width, n = height // 2, width // 2, n + 1
+    return channels, height, width, n
+
+
+class ResBlock(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))), the second norm scaled and shifted by `emb`.
+
+    The second convolution starts at zero. x [B, in, H, W], emb [B, emb_dim] -> [B, out, H, W].
+    """
+
+    def __init__(
+        self, dim_in: int, dim_out: int, *, emb_dim: int | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = group_norm(dim_in), group_norm(dim_out)
+        self.conv1 = nn.Conv2d(dim_in, dim_out, 3, padding=1)
+        self.conv2 = zeroed(nn.Conv2d(dim_out, dim_out, 3, padding=1))
+        self.film = None if emb_dim is None else ScaleShift(emb_dim, dim_out)
+        self.skip = nn.Identity() if dim_in == dim_out else nn.Conv2d(dim_in, dim_out, 1)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
+        h = self.norm2(self.conv1(F.silu(self.norm1(x))))
+        if self.film is not None:
+            h = self.film(emb, h)
+        h = F.dropout(F.silu(h), self.dropout, self.training)
+        return self.skip(x) + self.conv2(h)
+
+
+class DCGANGenerator(nn.Module):
+    """z [B, latent_dim], class -> image in [-1, 1] (Radford et al. 2016, any size from 8x8).
+
+    `width` is the number of channels before the last layer; it doubles with each halving, to at
+    most 8 * width.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        latent_dim: int,
+        num_classes: int | None = None,
+        width: int = 64,
+        norm: str = "batch",
+    ) -> None:
+        super().__init__()
+        one_of("net.generator.norm", norm, GENERATOR_NORMS)
+        channels, self.height, self.width, n = halvings(shape, "dcgan")
+        dims = [width * min(8, 2**i) for i in reversed(range(n))]  # of each feature map, small first
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, latent_dim)
+        inputs = latent_dim * (1 if num_classes is None else 2)
+        self.first = nn.Linear(inputs, dims[0] * self.height * self.width)
+        layers: list[nn.Module] = [_norm(norm, dims[0]), nn.ReLU()]
+        for dim_in, dim_out in zip(dims, dims[1:], strict=False):
+            up = nn.ConvTranspose2d(dim_in, dim_out, 4, stride=2, padding=1)
+            layers += [up, _norm(norm, dim_out), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(dims[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        _dcgan_init(self)
+
+    def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+        if self.classes is not None:
+            z = torch.cat([z, self.classes(cond, len(z))], dim=1)
+        h = self.first(z).unflatten(1, (-1, self.height, self.width))
+        return self.layers(h)
+
+
+class DCGANDiscriminator(nn.Module):
+    """Image, class -> logit [B]; the class enters by projection (Miyato and Koyama 2018).
+
+    norm=spectral (Miyato et al. 2018) suits every loss; norm=batch is DCGAN's own, but mixes the
+    examples of a batch, so gradient penalties per example (R1, WGAN-GP) are not defined with it.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        num_classes: int | None = None,
+        width: int = 64,
+        norm: str = "spectral",
+    ) -> None:
+        super().__init__()
+        one_of("net.discriminator.norm", norm, DISCRIMINATOR_NORMS)
+        channels, height, length, n = halvings(shape, "dcgan")
+        dims = [channels] + [width * min(8, 2**i) for i in range(n)]
+        layers: list[nn.Module] = []
+        for i, (dim_in, dim_out) in enumerate(zip(dims, dims[1:], strict=False)):
+            layers += [nn.Conv2d(dim_in, dim_out, 4, stride=2, padding=1)]
+            layers += [_norm(norm, dim_out)] if i > 0 and norm == "batch" else []
+            layers += [nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        features = dims[-1] * height * length
+        self.logit = nn.Linear(features, 1)
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, features)
+        _dcgan_init(self)
+        if norm == "spectral":
+            for layer in [*self.layers, self.logit]:
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    spectral_norm(layer)
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        h = self.layers(x)
+        logit = self.logit(h).squeeze(1)
+        if self.classes is not None:
+            logit = logit + (self.classes(cond, len(x)) * h).sum(1)
+        return logit
+
+
+class ConvEncoder(nn.Module):
+    """Image, class -> mean and log-variance of q(z | x), each [B, latent_dim]."""
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        latent_dim: int,
+        num_classes: int | None = None,
+        width: int = 32,
+    ) -> None:
+        super().__init__()
+        channels, height, length, n = halvings(shape, "conv_vae")
+        dims = [width * min(4, 2**i) for i in range(n + 1)]
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
+        emb_dim = None if num_classes is None else width
+        self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
+        self.downs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(dims, dims[1:], strict=False)
+        )
+        self.blocks = nn.ModuleList(ResBlock(d, d, emb_dim=emb_dim) for d in dims[1:])
+        self.last = nn.Linear(dims[-1] * height * length, 2 * latent_dim)
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        emb = None if self.classes is None else self.classes(cond, len(x))
+        h = self.first(x)
+        for down, block in zip(self.downs, self.blocks, strict=True):
+            h = block(down(h), emb)
+        mean, logvar = self.last(F.silu(h).flatten(1)).chunk(2, dim=1)
+        return mean, logvar.clamp(-30, 20)  # exp stays finite, whatever the encoder says
+
+
+class ConvDecoder(nn.Module):
+    """z [B, latent_dim], class -> raw parameters of p(x | z), shaped as x: one location a value."""
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        latent_dim: int,
+        num_classes: int | None = None,
+        width: int = 32,
+    ) -> None:
+        super().__init__()
+        channels, self.height, self.width, n = halvings(shape, "conv_vae")
+        dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
+        emb_dim = None if num_classes is None else width
+        self.first = nn.Linear(latent_dim, dims[0] * self.height * self.width)
+        self.blocks = nn.ModuleList(ResBlock(d, d, emb_dim=emb_dim) for d in dims[:-1])
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1)
+            for a, b in zip(dims, dims[1:], strict=False)
+        )
+        self.last = nn.Conv2d(dims[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+        emb = None if self.classes is None else self.classes(cond, len(z))
+        h = self.first(z).unflatten(1, (-1, self.height, self.width))
+        for block, up in zip(self.blocks, self.ups, strict=True):
+            h = up(block(h, emb))
+        return self.last(F.silu(h))
+
+
+def _norm(kind: str, dim: int) -> nn.Module:
+    if kind == "batch":
+        return nn.BatchNorm2d(dim)
+    return group_norm(dim) if kind == "group" else nn.Identity()
+
+
+def _dcgan_init(net: nn.Module) -> None:
+    """DCGAN section 3: all weights from N(0, 0.02^2)."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, ClassEmbedding):
+            nn.init.normal_(layer.weight, std=0.02)

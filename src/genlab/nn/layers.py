@@ -1,0 +1,146 @@
+"""Small blocks that several networks share: norms, feed-forwards, embeddings of time and of class.
+
+Read: each block stands alone. `TimeEmbedding` says which noise levels it expects, `ClassEmbedding`
+what "no class" means, `Conditioning` puts both together for the noise networks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORMS = ("rms", "layer")
+FEED_FORWARDS = ("swiglu", "gelu")
+
+
+def one_of(key: str, value: str, allowed: Sequence[str]) -> str:
+    """`value` if it is allowed, else a ValueError that names the key and what is allowed."""
+    if value not in allowed:
+        raise ValueError(f"{key}={value!r}: allowed are {', '.join(allowed)}")
+    return value
+
+
+def image_shape(shape: Sequence[int], net: str) -> tuple[int, int, int]:
+    """(C, H, W), or a ValueError where `shape` is not an image's."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"data.shape={list(shape)}: net {net} takes images [C,H,W]; "
+            "for other shapes choose net=mlp, mlp_gan or mlp_vae"
+        )
+    channels, height, width = (int(n) for n in shape)
+    return channels, height, width
+
+
+def zeroed(module: nn.Module) -> nn.Module:
+    """The module with all parameters zero: a residual branch that starts as the identity."""
+    for p in module.parameters():
+        nn.init.zeros_(p)
+    return module
+
+
+def norm(kind: str, dim: int, *, bias: bool = False) -> nn.Module:
+    """RMS norm (Zhang and Sennrich 2019; it has no bias) or layer norm over the last dimension."""
+    if one_of("net.norm", kind, NORMS) == "rms":
+        return nn.RMSNorm(dim, eps=1e-6)
+    return nn.LayerNorm(dim, bias=bias)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group norm with at most 32 groups of at least 4 channels (as EDM), which divide `channels`."""
+    return nn.GroupNorm(math.gcd(32, channels // 4 or 1), channels, eps=1e-6)
+
+
+class FeedForward(nn.Module):
+    """Two-layer feed-forward: GELU with 4 * dim hidden, or SwiGLU (Shazeer 2020) with 8/3 * dim.
+
+    8/3 keeps the number of weights (three matrices for two); it is rounded up to a multiple of 32.
+    """
+
+    def __init__(
+        self, dim: int, *, kind: str = "gelu", bias: bool = True, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.gated = one_of("net.mlp", kind, FEED_FORWARDS) == "swiglu"
+        hidden = -(-dim * 8 // (3 * 32)) * 32 if self.gated else 4 * dim
+        self.up = nn.Linear(dim, hidden * (2 if self.gated else 1), bias=bias)
+        self.down = nn.Linear(hidden, dim, bias=bias)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.gated:
+            gate, value = self.up(x).chunk(2, dim=-1)
+            h = F.silu(gate) * value
+        else:
+            h = F.gelu(self.up(x))
+        return F.dropout(self.down(h), self.dropout, self.training)
+
+
+def sinusoids(t: Tensor, dim: int, *, lowest: float, highest: float) -> Tensor:
+    """cos and sin of t at dim/2 geometric angular frequencies: t [...] -> [..., dim] in float32."""
+    steps = torch.linspace(math.log(lowest), math.log(highest), dim // 2, device=t.device)
+    angles = t.float().unsqueeze(-1) * steps.exp()
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+class TimeEmbedding(nn.Module):
+    """Noise level t [B] -> [B, dim]: sinusoids, then two linear layers.
+
+    t should be of order 1, as EDM's c_noise = ln(sigma) / 4 and a flow's t in [0, 1] are. The
+    frequencies 0.5 .. 100 rad tell levels 1 % apart from each other and are yet smooth in t.
+    """
+
+    def __init__(self, dim: int, *, features: int = 64) -> None:
+        super().__init__()
+        self.features = features
+        self.mlp = nn.Sequential(nn.Linear(features, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.mlp(sinusoids(t, self.features, lowest=0.5, highest=100.0))
+
+
+class ClassEmbedding(nn.Embedding):
+    """Class [B] -> [B, dim]; row num_classes is "no class", which `cond=None` means for all."""
+
+    def __init__(self, num_classes: int, dim: int) -> None:
+        super().__init__(num_classes + 1, dim)
+
+    def forward(self, cond: Tensor | None, batch: int) -> Tensor:
+        if cond is None:
+            return self.weight[-1].expand(batch, -1)
+        return super().forward(cond)
+
+
+class Conditioning(nn.Module):
+    """Noise level [B] and class [B] or None -> SiLU(time + class) [B, dim].
+
+    A network built without classes ignores `cond`, so it also trains on labelled data.
+    """
+
+    def __init__(self, dim: int, *, num_classes: int | None = None) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(dim)
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, dim)
+
+    def forward(self, t: Tensor, cond: Tensor | None) -> Tensor:
+        emb = self.time(t)
+        if self.classes is not None:
+            emb = emb + self.classes(cond, len(t))
+        return F.silu(emb)
+
+
+class ScaleShift(nn.Linear):
+    """Embedding [B, emb] -> scale and shift [B, dim, 1...], both 0 at the start (FiLM, AdaGN)."""
+
+    def __init__(self, emb: int, dim: int) -> None:
+        super().__init__(emb, 2 * dim)
+        zeroed(self)
+
+    def forward(self, emb: Tensor, x: Tensor) -> Tensor:
+        """x [B, dim, ...] -> x * (1 + scale) + shift."""
+        emb = super().forward(emb)
+        scale, shift = emb.reshape(emb.shape + (1,) * (x.ndim - 2)).chunk(2, dim=1)
+        return torch.addcmul(shift, x, 1 + scale)

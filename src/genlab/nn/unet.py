@@ -1,0 +1,125 @@
+"""The U-Net of the noise models: residual blocks with time and class, attention, skips.
+
+Read: `UNet.__init__` lists the levels from the full size down, `forward` runs them: down, middle, up.
+Sides may be of any size; an odd side is halved upwards (7 -> 4) and comes back by its skip's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genlab.nn.attention import SelfAttention
+from genlab.nn.conv import ResBlock
+from genlab.nn.layers import Conditioning, group_norm, image_shape, zeroed
+
+
+class ImageAttention(nn.Module):
+    """x + self-attention over the positions of a feature map [B, C, H, W]; starts as the identity."""
+
+    def __init__(self, dim: int, *, head_dim: int) -> None:
+        super().__init__()
+        self.norm = group_norm(dim)
+        self.attention = SelfAttention(dim, heads=max(1, dim // head_dim))
+        zeroed(self.attention.out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x).flatten(2).transpose(1, 2)  # [B, HW, C]
+        return x + self.attention(h).transpose(1, 2).reshape(x.shape)
+
+
+class Level(nn.Module):
+    """One residual block, then attention where it is asked for."""
+
+    def __init__(
+        self, dim_in: int, dim_out: int, *, emb_dim: int, attention: int | None, dropout: float
+    ) -> None:
+        super().__init__()
+        self.block = ResBlock(dim_in, dim_out, emb_dim=emb_dim, dropout=dropout)
+        self.attention = (
+            nn.Identity() if attention is None else ImageAttention(dim_out, head_dim=attention)
+        )
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        return self.attention(self.block(x, emb))
+
+
+class UNet(nn.Module):
+    """Noisy image x [B, C, H, W], noise level t [B], class [B] or None -> [B, C, H, W].
+
+    After Ronneberger et al. 2015, Ho et al. 2020 and, for the scale-shift, Dhariwal and Nichol 2021.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        num_classes: int | None = None,
+        width: int = 48,
+        multipliers: Sequence[int] = (1, 2, 2),
+        blocks: int = 1,
+        attention: Sequence[int] = (2, 4),
+        head_dim: int = 32,
+        dropout: float = 0.0,
+    ) -> None:
+        """`multipliers` of width, one a level; each level halves the sides of the one before.
+
+        `attention` lists the factors of reduction at which blocks attend: 1 is the full size.
+        """
+        super().__init__()
+        channels, height, length = image_shape(shape, "unet")
+        factors = [2**i for i in range(len(multipliers))]
+        if factors[-1] > min(height, length):
+            raise ValueError(
+                f"net.multipliers={list(multipliers)}: {len(multipliers)} levels halve "
+                f"data.shape={list(shape)} below one pixel; write fewer"
+            )
+        if not set(attention) <= set(factors):
+            raise ValueError(f"net.attention={list(attention)}: allowed are {factors}")
+        emb_dim = 4 * width
+        dims = [width * m for m in multipliers]
+        heads = [head_dim if f in attention else None for f in factors]
+
+        def level(dim_in: int, dim_out: int, i: int) -> Level:
+            return Level(
+                dim_in, dim_out, emb_dim=emb_dim, attention=heads[i], dropout=dropout
+            )
+
+        self.conditioning = Conditioning(emb_dim, num_classes=num_classes)
+        self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
+        self.down, self.halve = nn.ModuleList(), nn.ModuleList()
+        self.up, self.narrow = nn.ModuleList(), nn.ModuleList()
+        for i, dim in enumerate(dims):
+            before, below = dims[max(0, i - 1)], dims[min(i + 1, len(dims) - 1)]
+            if i > 0:
+                self.halve.append(nn.Conv2d(before, before, 3, stride=2, padding=1))
+                # The channels are reduced before the map is enlarged: a quarter of the work.
+                self.narrow.append(nn.Conv2d(dim, before, 1))
+            dims_in = [before] + [dim] * (blocks - 1)
+            self.down.append(nn.ModuleList(level(d, dim, i) for d in dims_in))
+            del below
+            self.up.append(nn.ModuleList(level(2 * dim, dim, i) for _ in range(blocks)))
+        self.middle = level(dims[-1], dims[-1], -1)
+        self.norm = group_norm(dims[0])
+        self.last = zeroed(nn.Conv2d(dims[0], channels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
+        emb = self.conditioning(t, cond)
+        h = self.first(x)
+        skips = []
+        for i, levels in enumerate(self.down):
+            if i > 0:
+                h = self.halve[i - 1](h)
+            for level in levels:
+                h = level(h, emb)
+                skips.append(h)
+        h = self.middle(h, emb)
+        for i in reversed(range(len(self.up))):
+            for level in self.up[i]:
+                h = level(torch.cat([h, skips.pop()], dim=1), emb)
+            if i > 0:
+                h = F.interpolate(self.narrow[i - 1](h), size=skips[-1].shape[-2:])
+        return self.last(F.silu(self.norm(h)))

@@ -1,0 +1,1 @@
+"""What the commands do; the only package that sees the configuration."""

@@ -1,0 +1,120 @@
+"""`genlab check`: compose and build without training; what would run, how large, how long.
+
+The model is built on torch's meta device and one batch of shapes flows through its networks, so no
+memory is taken and no data is read.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from genlab.runs import compose
+
+
+def check_command(overrides: list[str]) -> None:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+        cfg = hydra_compose("train", [o for o in overrides if not o.startswith("-")], return_hydra_config=True)
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import open_dict
+
+        HydraConfig.instance().set_config(cfg)
+        choices = dict(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        settings = compose.settle(cfg, choices)
+    compose.check(settings)
+    print_check(settings, choices)
+
+
+def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from genlab.runs.trainer import fast_bf16
+
+    with torch.device("meta"):
+        model = compose.build(settings["model"], trusted=settings["trust"], where="model")
+    data, batch = settings["data"], settings["data"]["batch_size"]
+    flows, activations = flow(model, settings)
+    parameters = sum(p.numel() for p in model.parameters())
+    steps = math.ceil(settings["budget"]["examples"] / batch)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    groups = ("data", "net", "model", "objective", "sampler", "optim", "trainer")
+    console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
+    table = Table(box=None, padding=(0, 2))
+    for heading in ("network", "parameters", "in", "out"):
+        table.add_column(heading)
+    for name, num, shapes, out in flows:
+        table.add_row(name, f"{num:,}", shapes, out)
+    console.print(table)
+    # weights, gradients, two Adam moments and the average, in fp32; activations as fp32
+    memory = parameters * 4 * 5 + activations * 4
+    precision = settings["trainer"]["precision"]
+    if precision == "auto":
+        precision = "bf16-mixed" if fast_bf16(settings["trainer"]["accelerator"]) else "32-true"
+    console.print(
+        f"  {parameters:,} parameters; about {memory / 2**20:,.0f} MiB to train at batch {batch}"
+        f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
+        f"  {steps:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
+        f" a look every {max(1, settings['look_every'] // batch):,} steps; precision {precision}\n"
+        f"  shape {tuple(data['shape'])}, classes {data['num_classes']}, vocabulary {data['vocab']}",
+        highlight=False,
+    )
+    console.print("  nothing was trained; `genlab train` with the same words runs it", highlight=False)
+
+
+def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
+    """Push one batch of shapes through the loss; what enters and leaves each network."""
+    import torch
+
+    rows: list[tuple[str, int, str, str]] = []
+    total = 0
+
+    def count(module: Any, args: Any, out: Any) -> None:
+        nonlocal total
+        for t in out if isinstance(out, tuple) else (out,):
+            if isinstance(t, torch.Tensor):
+                total += t.numel()
+
+    def note(name: str):
+        def hook(module: Any, args: Any, out: Any) -> None:
+            shapes = ", ".join(str(list(a.shape)) for a in args if isinstance(a, torch.Tensor))
+            outs = out if isinstance(out, tuple) else (out,)
+            left = ", ".join(str(list(t.shape)) for t in outs if isinstance(t, torch.Tensor))
+            num = sum(p.numel() for p in module.parameters())
+            if not any(r[0] == name for r in rows):
+                rows.append((name, num, shapes, left))
+
+        return hook
+
+    handles = [c.register_forward_hook(note(n)) for n, c in model.named_children()]
+    leaves = [m for m in model.modules() if not list(m.children())]
+    handles += [m.register_forward_hook(count) for m in leaves]
+    data = settings["data"]
+    size = (data["batch_size"], *data["shape"])
+    batch: dict[str, Any] = {}
+    if data["vocab"] is not None:
+        batch["x"] = torch.zeros(size, dtype=torch.long, device="meta")
+    else:
+        batch["x"] = torch.zeros(size, device="meta")
+    if data["num_classes"]:
+        batch["cond"] = torch.zeros(size[0], dtype=torch.long, device="meta")
+    try:
+        with torch.device("meta"):
+            model.loss(batch)
+    except (RuntimeError, ValueError, IndexError) as error:
+        first = str(error).splitlines()[0]
+        if "meta" not in first and "data-dependent" not in first:
+            raise compose.UserError(
+                f"the net does not take what the data gives (shape {list(data['shape'])}): {first}"
+            ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return rows, total

@@ -1,0 +1,210 @@
+"""Checkpoints: written whole or not at all, checked before they are read, and enough by themselves.
+
+A checkpoint holds tensors and plain data: weights (averaged ones under `state_dict`), optimisers,
+clock, the resolved settings and what the data module needs to decode. Beside each lies NAME.sha256.
+`read` is the one call of `torch.load` in genlab; it takes local files only and runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from genlab.runs.compose import build
+from genlab.runs.errors import UserError
+from genlab.runs.folder import find_run
+
+if TYPE_CHECKING:
+    from genlab.models.base import GenerativeModel
+
+MODEL_KEYS = ("data", "model", "seed", "name")  # what rebuilds a model and decodes its samples
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Saves beside the target, syncs, hashes, and only then gives the file its name."""
+
+    def save_checkpoint(self, checkpoint: dict, path: Any, storage_options: Any = None) -> None:
+        save(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict:
+        return read(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        remove(Path(path))
+
+
+def manifest(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class _Hashing:
+    """A file that hashes what passes through; torch writes a checkpoint in one sequential pass."""
+
+    def __init__(self, file) -> None:
+        self.file, self.hash = file, hashlib.sha256()
+
+    def write(self, data) -> int:
+        self.hash.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def save(checkpoint: dict, path: Path) -> None:
+    """Write a checkpoint and its hash durably; on any error the files of before are untouched."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as f:
+            hashing = _Hashing(f)
+            torch.save(checkpoint, hashing)
+            f.flush()
+            os.fsync(f.fileno())
+        digest = hashing.hash.hexdigest()
+        hash_file = manifest(path).with_name(f".{manifest(path).name}.{os.getpid()}.tmp")
+        with hash_file.open("w") as f:
+            f.write(f"{digest}  {path.name}\n")
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(hash_file, manifest(path))  # first the hash: a file without one is not valid
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    manifest(path).unlink(missing_ok=True)
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint file; None if it is as it was written."""
+    if not path.is_file():
+        return "is not there"
+    try:
+        expected = manifest(path).read_text().split()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return f"has no readable {manifest(path).name} beside it"
+    with path.open("rb") as f:
+        found = hashlib.file_digest(f, "sha256").hexdigest()
+    return None if found == expected else "is damaged: its sha256 is not the one it was written with"
+
+
+def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
+    """The run's undamaged checkpoints, newest first by examples seen, and the notices of the rest."""
+    files = sorted((run / "checkpoints").glob("examples=*.ckpt"), key=lambda p: p.name, reverse=True)
+    good, notices = [], []
+    for file in files:
+        if problem := damage(file):
+            notices.append(f"{file.name} {problem}")
+        else:
+            good.append(file)
+    return good, notices
+
+
+def newest(run: Path) -> Path:
+    """The newest valid checkpoint of a run; damaged ones are named and skipped."""
+    good, notices = valid_checkpoints(run)
+    for notice in notices:
+        warnings.warn(f"skipped: {notice}", stacklevel=2)
+    if not good:
+        why = "; ".join(notices) or "none was written yet"
+        raise UserError(f"{run} has no valid checkpoint ({why}); start it anew with `genlab train`")
+    return good[0]
+
+
+def read(path: Path, *, verify: bool = True) -> dict:
+    """A checkpoint's contents on the CPU: plain data and tensors, never code."""
+    if "://" in str(path):
+        raise UserError(f"{path}: checkpoints are read from local files only; download it first")
+    if not path.is_file():
+        raise UserError(f"{path} is not there: give a run folder, a .ckpt file or an exported folder")
+    if verify and manifest(path).exists() and (problem := damage(path)):
+        raise UserError(f"{path} {problem}")
+    # an environment variable can switch off torch's safe loading: not here
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} is not a checkpoint that genlab reads: {first[:200]}") from error
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint that a run folder, a file or "last" stands for."""
+    if str(path) != "last" and Path(path).is_file():
+        return Path(path)
+    return newest(find_run(path))
+
+
+def load_model(
+    path: str | Path, *, trust: Sequence[str] = (), raw: bool = False, model: dict | None = None
+) -> GenerativeModel:
+    """The model of a checkpoint, rebuilt from it alone, in evaluation mode on the CPU.
+
+    `raw` takes the last weights instead of their running average; `model` replaces the settings that
+    the checkpoint holds (another sampler).
+    """
+    loaded = read_run(path)
+    settings = model or loaded["genlab"]["settings"]["model"]
+    built: GenerativeModel = build({**settings, "optim": None}, trusted=trust, where="model")
+    weights = loaded.get("current_model_state") if raw else None
+    load_weights(built, weights or loaded["state_dict"], path)
+    built.clock.load_state_dict(loaded["clock"])
+    return built.eval()
+
+
+def read_run(path: str | Path) -> dict:
+    """The contents of a run's newest checkpoint, of a checkpoint file or of an exported folder."""
+    folder = Path(path)
+    if (folder / "model.safetensors").is_file():
+        from genlab.runs.export import read_export
+
+        return read_export(folder)
+    loaded = read(find_checkpoint(path))
+    if "genlab" not in loaded or "state_dict" not in loaded:
+        raise UserError(f"{path} was not written by genlab: it holds no settings to rebuild from")
+    return loaded
+
+
+def load_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Any) -> None:
+    """Put weights in, or say in one line which do not fit."""
+    own = model.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or extra:
+        raise UserError(
+            f"{path} does not fit the model: missing {missing[:3]}, not in the model {extra[:3]}"
+        )
+    for name, value in own.items():
+        if value.shape != state[name].shape:
+            raise UserError(
+                f"{path} does not fit the model: {name} is {list(state[name].shape)} in the file"
+                f" and {list(value.shape)} in the model"
+            )
+    model.load_state_dict(state)
+
+
+def load_data(path: str | Path, *, trust: Sequence[str] = ()):
+    """The data module a run was trained on, able to decode samples without its files."""
+    loaded = read_run(path)
+    data = build(loaded["genlab"]["settings"]["data"], trusted=trust, where="data")
+    data.load_state(loaded["genlab"]["data_state"])
+    return data

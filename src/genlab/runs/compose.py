@@ -1,0 +1,151 @@
+"""From a command line to plain settings, and from settings to objects.
+
+`settle` resolves a composed config to plain data, `check` refuses what cannot be built, and `build`
+is the one call of Hydra's `instantiate` in genlab. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+from genlab.runs import trust
+from genlab.runs.errors import UserError, nearest
+
+OmegaConf.register_new_resolver(
+    "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
+)
+# which nets fit which model: for the message when they do not
+NETS = {
+    "gan": "dcgan, mlp_gan",
+    "vae": "conv_vae, mlp_vae",
+    "diffusion": "unet, dit, mlp",
+    "flow_matching": "unet, dit, mlp",
+    "autoregressive": "gpt, gru, lstm",
+}
+
+
+def conf_dir() -> Path:
+    """Where the YAML files are: in the wheel, or at the repository's root."""
+    here = Path(__file__).resolve().parent.parent
+    for folder in (here / "conf", here.parent.parent / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise FileNotFoundError("genlab's conf/ is not where it was installed; install genlab again")
+
+
+def options(group: str) -> dict[str, str]:
+    """The options of a group with their first comment line."""
+    found = {}
+    for file in sorted((conf_dir() / group).glob("*.yaml")):
+        comments = (line[1:].strip() for line in file.open() if line.startswith("#"))
+        found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
+    return found
+
+
+def groups() -> list[str]:
+    return sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
+
+
+def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
+    """The composed config as plain, resolved data; a missing piece is named with its remedy."""
+    try:
+        missing = OmegaConf.missing_keys(cfg)
+        if missing:
+            raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except InterpolationKeyError as error:
+        raise UserError(_misfit(str(error), choices or {})) from error
+    except OmegaConfBaseException as error:
+        raise UserError(" ".join(str(error).split())) from error
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _misfit(message: str, choices: dict[str, str | None]) -> str:
+    key = re.search(r"key '([^']+)' not found", message)
+    where = re.search(r"full_key: (\S+)", message)
+    model, net = choices.get("model"), choices.get("net")
+    if key and key.group(1).startswith("net.") and model in NETS:
+        return (
+            f"model={model} needs {key.group(1)}, which net={net} does not have;"
+            f" nets that fit: {NETS[model]}"
+        )
+    place = f" (needed by {where.group(1)})" if where else ""
+    return f"{key.group(1) if key else message} is not there{place}; data={choices.get('data')}"
+
+
+def check(settings: dict[str, Any]) -> None:
+    """Refuse settings that cannot be built: targets first, then arguments, then what does not fit."""
+    trusted = settings.get("trust") or ()
+    trust.check_names(settings, trusted)
+    trust.check_arguments(settings, trusted)
+    data, model = settings["data"], settings["model"]["_target_"].rsplit(".", 1)[-1]
+    tokens = data.get("vocab") is not None
+    if tokens != (model == "Autoregressive") and model in (
+        "GAN", "VAE", "Diffusion", "Autoregressive",
+    ):  # fmt: skip
+        kinds = {
+            True: "digits_pixels, stdlib_code, shakespeare, text_file",
+            False: "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
+        }
+        what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
+        raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
+    if settings["data"]["batch_size"] < 1 or settings["budget"]["examples"] < 1:
+        raise UserError("data.batch_size and budget.examples must be at least 1")
+
+
+def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:
+    """Make the object that a checked node describes."""
+    from hydra.utils import instantiate
+
+    trust.check_names(node, trusted, where)
+    trust.check_arguments(node, trusted, where)
+    return instantiate(node, _convert_="all")
+
+
+def explain(error: Exception, overrides: Sequence[str]) -> str:
+    """One line for an error of Hydra's composition: the key, and the nearest right ones."""
+    text = str(error)
+    if match := re.search(r"Could not find '([^']+)'", text):
+        group, _, option = match.group(1).rpartition("/")
+        if group and (conf_dir() / group).is_dir():
+            return f"{group}={option}: there is no such option{nearest(option, options(group))}"
+        return f"{match.group(1)}: there is no such file in the configuration"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        key = match.group(1)
+        known = _keys_beside(key, overrides)
+        word = key.rsplit(".", 1)[-1]
+        if "No match in the defaults list" in text:
+            return f"{key}: there is no such group{nearest(word, groups())}"
+        place = key.rpartition(".")[0] or "train.yaml"
+        return f"{key}: there is no key {word!r} in {place}{nearest(word, known)}"
+    if match := re.search(r"In '([^']+)': (.*)", text, re.S):
+        return f"{match.group(1)}: {' '.join(match.group(2).split())}"
+    return " ".join(text.split())
+
+
+def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
+    """The keys next to `key` in the config composed without the overrides that name it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    word = key.split("=")[0]
+    keep = [o for o in overrides if not o.lstrip("+~").startswith(word) and not o.startswith("-")]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg: Any = compose("train", [o for o in keep if "," not in o])
+        for part in key.split(".")[:-1]:
+            cfg = cfg[part]
+        return list(cfg)
+    except Exception:
+        return []
+    finally:
+        GlobalHydra.instance().clear()

@@ -1,0 +1,48 @@
+"""Errors where the user is: one line that says what, where and the remedy, and the exit code.
+
+0 done; 1 a fault of the program; 2 the user's mistake; 20 the numbers stopped being finite.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+USER, FAULT, NOT_FINITE = 2, 1, 20
+
+
+class UserError(ValueError):
+    """Something to put right in the command line or in a file."""
+
+
+def nearest(word: str, known: Iterable[str], num: int = 3) -> str:
+    """", nearest: a, b" or the whole list where it is short; nothing where nothing is known."""
+    known = sorted(map(str, known))
+    close = difflib.get_close_matches(word, known, n=num, cutoff=0.5)
+    if close:
+        return f"; nearest: {', '.join(close)}"
+    return f"; there is: {', '.join(known[:30])}" if known else ""
+
+
+def is_users(error: BaseException) -> bool:
+    """True where genlab itself refused: the error was raised in genlab's own code on purpose."""
+    if isinstance(error, UserError):
+        return True
+    if not isinstance(error, ValueError | FileNotFoundError | FileExistsError | PermissionError):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "genlab" in Path(frames[-1].filename).parts
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error beneath Hydra's wrapping."""
+    while type(error).__module__.startswith("hydra") and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def complain(error: BaseException) -> None:
+    print(f"genlab: {error}", file=sys.stderr)

@@ -1,0 +1,107 @@
+"""`genlab evaluate`: measure a trained model with the metric that its data names.
+
+Writes evaluation.json (metrics, the same numbers for held-out real data as the floor, notes),
+evaluation/samples.png and evaluation/neighbours.png, and a row in the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from genlab.runs import compose
+from genlab.runs.folder import find_run, read_settings, write_json
+from genlab.runs.options import changed, device_of, parse
+
+
+def evaluate_command(overrides: list[str]) -> None:
+    asked, changes = parse("evaluate", overrides)
+    found = evaluate_run(
+        Path(asked["run"]) if asked["run"] != "last" else find_run("last"),
+        changes=changes,
+        seed=asked["seed"],
+        device=asked["device"],
+        to=Path(asked["to"]) if asked["to"] else None,
+        trusted=asked["trust"],
+    )
+    for name, value in found["metrics"].items():
+        floor = found["floor"].get(name)
+        print(f"{name:28} {value:12.5g}" + (f"   real data {floor:.5g}" if floor is not None else ""))
+
+
+def evaluate_run(
+    run: Path,
+    *,
+    changes: list[tuple[str, Any]] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    to: Path | None = None,
+    trusted: list[str] | None = None,
+) -> dict[str, Any]:
+    """Measure the newest checkpoint of a run (or one file) and write what was found."""
+    from genlab.runs.checkpoint import find_checkpoint, load_model
+    from genlab.runs.train import quiet
+
+    quiet()
+    folder = find_run(run)
+    began = time.perf_counter()
+    checkpoint = find_checkpoint(run)
+    settings = changed(read_settings(folder), changes or [])
+    trusted = trusted or settings["trust"]
+    model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device_of(device))
+    data = compose.build(settings["data"], trusted=trusted, where="data")
+    data.prepare()
+    data.load()
+    metric = compose.build(settings["metric"], trusted=trusted, where="metric")
+    print("genlab: measuring ...", file=sys.stderr, flush=True)
+    found = metric(model, data, seed=seed)
+    result = {
+        "metrics": found.metrics,
+        "floor": found.floor,
+        "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler"))},
+        "examples": model.clock.examples,
+        "checkpoint": checkpoint.name,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    place = to or folder
+    save_pictures(found.pictures, data, place / "evaluation")
+    write_json(place / "evaluation.json", result)
+    if to is None:
+        _note(folder, model, result)
+    return result
+
+
+def _name(node: dict[str, Any] | None) -> str:
+    if not node:
+        return "none"
+    knobs = ", ".join(f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None)
+    return f"{node.get('_target_', '?').rsplit('.', 1)[-1]}({knobs})"
+
+
+def _note(folder: Path, model: Any, result: dict[str, Any]) -> None:
+    row = {"kind": "evaluate", "examples": model.clock.examples, "batches": model.clock.batches}
+    row |= {f"evaluate/{k}": v for k, v in result["metrics"].items()}
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as f:
+        f.write(json.dumps(row) + "\n")
+
+
+def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
+    """samples, and pairs of a sample and the training example nearest to it."""
+    from genlab.callbacks.pictures import save_grid, save_samples
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if (x := pictures.get("samples")) is not None:
+        save_samples(data, x[:100], folder / "samples")
+    mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
+    if mine is None or theirs is None or data.kind == "points":
+        return
+    a, b = data.decode(mine), data.decode(theirs)
+    if data.kind == "image":
+        pairs = [image for pair in zip(a, b) for image in pair]
+        save_grid(pairs, folder / "neighbours.png", columns=8)
+    else:
+        text = "\n\n-----\n\n".join(f"sample:  {s}\nnearest: {t}" for s, t in zip(a, b))
+        (folder / "neighbours.txt").write_text(text, encoding="utf-8")

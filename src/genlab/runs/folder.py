@@ -1,0 +1,85 @@
+"""A run's folder: what lies where, who may write in it, and how a folder is found by name.
+
+    config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
+    metrics.jsonl                                the append-only ledger: the truth
+    checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
+    report.html wandb/                           to look at
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.runs.errors import UserError
+
+
+def outputs() -> Path:
+    return Path(os.environ.get("GENLAB_OUTPUTS", "outputs"))
+
+
+def find_run(path: str | Path) -> Path:
+    """The run folder that `path` names; "last" is the one that was started last."""
+    if str(path) == "last":
+        runs = [p.parent for p in outputs().glob("**/config.yaml")]
+        if not runs:
+            raise UserError(f"there is no run under {outputs()}/ yet: start one with `genlab train`")
+        return max(runs, key=started)
+    folder = Path(path)
+    if folder.is_file() and folder.suffix == ".ckpt":
+        folder = folder.parent.parent
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>")
+    return folder
+
+
+def started(run: Path) -> tuple[float, str]:
+    """When a run was started, from its own provenance (never from the file system's clock)."""
+    try:
+        return float(json.loads((run / "provenance.json").read_text())["started"]), run.name
+    except (OSError, ValueError, KeyError):
+        return 0.0, run.name
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(temporary, path)
+
+
+def write_yaml(path: Path, data: Any) -> None:
+    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, data: Any) -> None:
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+
+
+def claim(run: Path):
+    """The lock that makes this process the folder's only writer; freed when the process ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        try:
+            owner = (run / ".writer").read_text().strip()
+        except OSError:
+            owner = "another process"
+        raise UserError(f"{run} is being written by {owner}: wait for it or stop it") from None
+    (run / ".writer").write_text(f"process {os.getpid()} on {os.uname().nodename}")
+    return lock

@@ -1,0 +1,93 @@
+"""One process per device, started and watched here.
+
+Each child is `python -m genlab.runs.worker RUN`: it reads the run folder's own config.yaml, so neither
+sub-command nor sweep has to be typed again (Lightning relaunches sys.argv, which breaks both). If one
+child ends badly, the others are ended too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+GRACE = 20.0  # seconds between asking the other processes to end and ending them
+
+
+def processes_here(trainer: dict[str, Any]) -> int:
+    """How many processes this machine is to run; 1 where a launcher (Slurm, torchrun) made them."""
+    if "SLURM_NTASKS" in os.environ and int(os.environ["SLURM_NTASKS"]) > 1:
+        return 1
+    if "LOCAL_RANK" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
+        return 1
+    devices = trainer["devices"]
+    if isinstance(devices, list):
+        return len(devices)
+    if isinstance(devices, str) and not devices.lstrip("-").isdigit():
+        return 1
+    if int(devices) == -1 and trainer["accelerator"] != "cpu":
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    return max(1, int(devices))
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def supervise(run: Path, num: int, *, resume: bool) -> None:
+    """Start `num` workers on the run folder and wait; the first that fails ends all."""
+    port = _free_port()
+    cores = os.cpu_count() or 1
+    children = []
+    for rank in range(num):
+        env = {
+            **os.environ,
+            "LOCAL_RANK": str(rank),
+            "NODE_RANK": os.environ.get("NODE_RANK", "0"),
+            "WORLD_SIZE": str(num),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores // num))),
+        }
+        command = [sys.executable, "-m", "genlab.runs.worker", str(run), str(int(resume))]
+        children.append(subprocess.Popen(command, env=env))
+    try:
+        code = _wait(children)
+    except BaseException:
+        _end(children)
+        raise
+    if code:
+        _end(children)
+        raise SystemExit(code if code > 0 else 128 - code)
+
+
+def _wait(children: list[subprocess.Popen]) -> int:
+    while True:
+        codes = [c.poll() for c in children]
+        if bad := [c for c in codes if c]:
+            return bad[0]
+        if all(c == 0 for c in codes):
+            return 0
+        time.sleep(0.2)
+
+
+def _end(children: list[subprocess.Popen]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

@@ -1,0 +1,294 @@
+"""`genlab train`: assemble a run from settings, fit it, measure it, say where to look.
+
+Order: settle -> check -> folder -> provenance -> data -> model -> weights -> fit -> evaluate -> report.
+Weights come from, first that applies: 1. the newest valid checkpoint of `resume`; 2. `init_from`, with
+a fresh optimiser and clock; 3. scratch, seeded by `seed`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.runs import compose
+from genlab.runs.errors import UserError
+from genlab.runs.folder import (
+    claim,
+    find_run,
+    read_settings,
+    write_json,
+    write_yaml,
+)
+
+CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=")
+
+
+def main(cfg: DictConfig) -> None:
+    """One job of Hydra's: a run, or one cell of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    if any(o.lstrip("+").startswith("trust=") for o in overrides) != bool(cfg.trust):
+        raise UserError("trust: only the command line may name trusted packages, no file")
+    resume = cfg.get("resume")
+    if resume:
+        run = find_run(resume)
+        settings = resumed_settings(run, overrides)
+    else:
+        settings = compose.settle(cfg, dict(hydra.runtime.choices))
+        run = Path(hydra.runtime.output_dir)
+    try:
+        compose.check(settings)
+    except Exception:
+        if not resume:
+            _remove_empty(run)
+        raise
+    with claim(run):
+        if not resume:
+            write_yaml(run / "config.yaml", redacted(settings))
+            write_yaml(run / "overrides.yaml", [o for o in overrides])
+        launch(settings, run, resume=bool(resume))
+
+
+def redacted(settings: dict[str, Any]) -> dict[str, Any]:
+    from genlab.runs.provenance import redact
+
+    return redact(settings)
+
+
+def _remove_empty(run: Path) -> None:
+    """Nothing half-written: a run that was refused leaves no folder."""
+    for folder in (run, run.parent):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def resumed_settings(run: Path, overrides: list[str]) -> dict[str, Any]:
+    """The run's own settings, with what may change on a resume: how long, how often, where to log."""
+    settings = OmegaConf.create(read_settings(run))
+    changes = [o for o in overrides if not o.startswith("resume=")]
+    for change in changes:
+        if not change.startswith(CHANGEABLE) or "=" not in change:
+            raise UserError(
+                f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
+                " change; to train on with other settings use init_from"
+            )
+    try:
+        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(changes))
+    except Exception as error:
+        raise UserError(f"{changes}: {error}") from error
+    return OmegaConf.to_container(settings)  # type: ignore[return-value]
+
+
+def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
+    """Fit in this process, or in one process per device where several are asked for."""
+    from genlab.runs.launch import processes_here, supervise
+
+    num = processes_here(settings["trainer"])
+    if num > 1:
+        supervise(run, num, resume=resume)
+    else:
+        fit(settings, run, resume=resume)
+    if os.environ.get("SLURM_PROCID", "0") == "0":
+        finish(settings, run)
+
+
+def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
+    """Build everything and train to the end of the budget."""
+    started = time.perf_counter()
+    print(f"genlab: {settings['name']} in {run}", file=sys.stderr, flush=True)
+    import pytorch_lightning as pl
+
+    from genlab.runs.checkpoint import newest, read
+
+    quiet()
+    pl.seed_everything(settings["seed"], verbose=False)
+    data, model, trainer = assemble(settings, run)
+    checkpoint = newest(run) if resume else None
+    if checkpoint is not None:
+        done = read(checkpoint, verify=False)["clock"]
+        if done["examples"] >= settings["budget"]["examples"]:
+            print(
+                f"genlab: {run} is finished ({done['examples']:,} examples seen);"
+                " raise budget.examples to train on",
+                file=sys.stderr,
+            )
+            return
+        from genlab.callbacks.ledger import mend
+
+        if trainer.is_global_zero:
+            mend(run / "metrics.jsonl", done["batches"])
+    elif settings["init_from"]:
+        initialise(model, settings["init_from"])
+    if trainer.is_global_zero and not resume:
+        record_provenance(settings, run, data, model)
+    try:
+        if checkpoint is None and trainer.val_check_interval:
+            trainer.validate(model, datamodule=data, verbose=False)  # the baseline
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        for logger in trainer.loggers:
+            logger.finalize("success")
+        _finish_wandb()
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    print(
+        f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True
+    )
+
+
+def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
+    """Data, model and trainer, ready to fit."""
+    import torch
+
+    from genlab.runs.checkpoint import AtomicCheckpointIO
+
+    trusted = settings["trust"]
+    data = compose.build(settings["data"], trusted=trusted, where="data")
+    data.prepare()
+    data.load()
+    torch.manual_seed(settings["seed"])
+    manual = settings["model"]["_target_"].endswith(".GAN")
+    model = compose.build(settings["model"], trusted=trusted, where="model")
+    model.seed = settings["seed"]
+    batch = settings["data"]["batch_size"]
+    callbacks = [
+        compose.build(c, trusted=trusted, where=f"callbacks.{k}")
+        for k, c in settings["callbacks"].items()
+        if c
+    ]
+    place(callbacks, settings, run)
+    options = dict(settings["trainer"])
+    if manual:
+        if options["accumulate"] > 1:
+            raise UserError("trainer.accumulate: a GAN's step takes the whole batch; set it to 1")
+        options["clip"] = None  # the GAN clips for itself
+    cls = compose.trust.find(options.pop("_target_"), trusted, "trainer")
+    trainer = cls(
+        **options,
+        max_steps=-(-settings["budget"]["examples"] // batch),
+        max_minutes=settings["budget"].get("minutes"),
+        look_every_steps=max(1, settings["look_every"] // batch) if settings["look_every"] else None,
+        callbacks=callbacks,
+        loggers=loggers(settings, run),
+        plugins=[AtomicCheckpointIO()],
+    )
+    if trainer.compiles:
+        for child in model.children():
+            child.compile()
+    return data, model, trainer
+
+
+def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
+    """Tell each callback where the run's files are."""
+    from genlab.callbacks.checkpoint import Checkpoint
+    from genlab.callbacks.ledger import Ledger
+    from genlab.callbacks.look import Look
+    from genlab.callbacks.progress import Progress
+
+    for callback in callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.folder = run / "checkpoints"
+            callback.settings = redacted({k: settings[k] for k in ("name", "seed", "data", "model")})
+        elif isinstance(callback, Ledger):
+            callback.path = run / "metrics.jsonl"
+        elif isinstance(callback, Look):
+            callback.folder = run / "samples"
+        elif isinstance(callback, Progress):
+            callback.total = settings["budget"]["examples"]
+
+
+def loggers(settings: dict[str, Any], run: Path) -> list:
+    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
+    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
+        return []
+    made = []
+    for name, node in (settings["logger"] or {}).items():
+        if not node:
+            continue
+        node = dict(node)
+        if node["_target_"].endswith(".WandbLogger"):
+            from genlab.runs.dashboard import prepare_wandb
+
+            node = prepare_wandb(node, run)
+            if node is None:
+                continue
+        if "save_dir" not in node:
+            node["save_dir"] = str(run)
+        logger = compose.build(node, trusted=settings["trust"], where=f"logger.{name}")
+        try:
+            logger.log_hyperparams(redacted({k: settings[k] for k in settings if k != "logger"}))
+        except Exception as error:
+            print(f"genlab: logger.{name} is left out: {error}", file=sys.stderr)
+            continue
+        made.append(logger)
+    return made
+
+
+def _finish_wandb() -> None:
+    wandb = sys.modules.get("wandb")  # only if a logger has imported it
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish()
+
+
+def initialise(model: Any, path: str) -> None:
+    """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh."""
+    from genlab.runs.checkpoint import load_weights, read_run
+
+    load_weights(model, read_run(path)["state_dict"], path)
+
+
+def record_provenance(settings: dict[str, Any], run: Path, data: Any, model: Any) -> None:
+    from genlab.runs.provenance import provenance
+
+    overrides = read_overrides(run)
+    write_json(
+        run / "provenance.json",
+        provenance(
+            overrides,
+            parameters=sum(p.numel() for p in model.parameters()),
+            data_fingerprint=data.fingerprint(),
+            seed=settings["seed"],
+        ),
+    )
+
+
+def read_overrides(run: Path) -> list[str]:
+    import yaml
+
+    path = run / "overrides.yaml"
+    return list(yaml.safe_load(path.read_text()) or []) if path.is_file() else []
+
+
+def finish(settings: dict[str, Any], run: Path) -> None:
+    """Measure, report, and tell where everything is."""
+    if settings["evaluate"]:
+        from genlab.runs.evaluate import evaluate_run
+
+        evaluate_run(run)
+    from genlab.runs.report import write_report
+    from genlab.runs.summary import print_summary
+
+    report = write_report(run)
+    print_summary(run, report)
+
+
+def quiet() -> None:
+    """Lightning's notices about hardware and workers, which say nothing a run should heed."""
+    import logging
+    import warnings
+
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    os.environ.setdefault("KMP_WARNINGS", "0")
+

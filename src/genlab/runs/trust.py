@@ -1,0 +1,106 @@
+"""Which classes a configuration may name: the gate before anything is imported or built.
+
+A `_target_` must be a public class of genlab's own packages, a name on the exact list below, or in a
+package that the user trusts on the command line. The name is checked before its module is imported,
+and the object found is checked to live where its name says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from genlab.runs.errors import UserError, nearest
+
+OWN = re.compile(
+    r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.trainer)"
+    r"(\.[a-z][a-z0-9_]*)*\.[A-Z]\w*"
+)
+LISTED = frozenset(
+    """
+    torch.optim.Adam torch.optim.AdamW torch.optim.SGD torch.optim.RMSprop torch.optim.NAdam
+    torch.optim.RAdam torch.optim.Adagrad torch.optim.Adamax torch.optim.Adafactor
+    torch.optim.Muon
+    pytorch_lightning.callbacks.EarlyStopping pytorch_lightning.callbacks.LearningRateMonitor
+    pytorch_lightning.callbacks.DeviceStatsMonitor
+    pytorch_lightning.loggers.WandbLogger pytorch_lightning.loggers.TensorBoardLogger
+    pytorch_lightning.loggers.CSVLogger pytorch_lightning.loggers.MLFlowLogger
+    pytorch_lightning.strategies.DDPStrategy pytorch_lightning.strategies.FSDPStrategy
+    """.split()
+)
+IMPORTERS = ("_args_", "_recursive_", "_convert_", "_partial_")
+
+
+def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
+    """Every (place, node) that has a `_target_`, at any depth."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield where, node
+        for key, value in node.items():
+            yield from targets(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from targets(value, f"{where}[{i}]")
+
+
+def check_names(node: Any, trusted: Sequence[str] = (), where: str = "") -> None:
+    """Refuse every `_target_` that is not allowed; nothing is imported."""
+    for place, found in targets(node, where):
+        name = found["_target_"]
+        if not isinstance(name, str) or not _allowed(name, trusted):
+            raise UserError(
+                f"{place}._target_={name!r} is not on genlab's list of classes; if you trust its"
+                " package, say so on the command line: 'trust=[package]'"
+            )
+
+
+def _allowed(name: str, trusted: Sequence[str]) -> bool:
+    return (
+        OWN.fullmatch(name) is not None
+        or name in LISTED
+        or any(name.startswith(f"{package}.") for package in trusted)
+    )
+
+
+def find(name: str, trusted: Sequence[str], place: str) -> Any:
+    """The class a checked name stands for."""
+    module_name, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and not (module_name + ".").startswith(error.name + "."):
+            raise UserError(f"{place} needs the package {error.name}: pip install it") from error
+        raise UserError(f"{place}._target_={name}: there is no module {module_name}") from error
+    except AttributeError:
+        names = [n for n in dir(importlib.import_module(module_name)) if n[:1].isupper()]
+        raise UserError(
+            f"{place}._target_={name}: {module_name} has no {attribute}{nearest(attribute, names)}"
+        ) from None
+    by_user = any(name.startswith(f"{package}.") for package in trusted)
+    home = getattr(found, "__module__", "")
+    if not by_user and (
+        not inspect.isclass(found) or home.split(".")[0] != module_name.split(".")[0]
+    ):
+        raise UserError(f"{place}._target_={name} is not a class of {module_name}")
+    return found
+
+
+def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> None:
+    """Refuse an argument that its constructor does not take, naming the nearest; import, no build."""
+    for place, found in targets(node, where):
+        cls = find(found["_target_"], trusted, place)
+        parameters = inspect.signature(cls).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            continue
+        given = {k for k in found if k != "_target_" and k not in IMPORTERS}
+        for key in sorted(given - set(parameters)):
+            raise UserError(
+                f"{place}.{key}: {cls.__name__} takes no {key!r}{nearest(key, parameters)}"
+            )
+        needed = {k for k, p in parameters.items() if p.default is p.empty}
+        if missing := sorted(needed - given):
+            if not found.get("_partial_") and not found.get("_args_"):
+                raise UserError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
