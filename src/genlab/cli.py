@@ -18,6 +18,7 @@ genlab: train, compare and reproduce generative models
   genlab sample run=RUN           draw from a trained model
   genlab evaluate run=RUN         measure it
   genlab report RUN               write report.html for a run, or compare the cells of a sweep
+  genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
@@ -26,7 +27,7 @@ A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under 
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
 Shell completion: eval "$(genlab -sc install=bash)"
 """
-COMMANDS = ("train", "sample", "evaluate", "report", "list", "check")
+COMMANDS = ("train", "sample", "evaluate", "report", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -65,6 +66,10 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.report import report_command
 
         report_command(rest)
+    elif command == "export":
+        from genlab.runs.export import export_command
+
+        export_command(rest)
     elif command == "sample":
         from genlab.runs.sample import sample_command
 

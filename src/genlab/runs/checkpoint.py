@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,7 +134,7 @@ def newest(run: Path) -> Path:
 
 def read(path: Path, *, verify: bool = True) -> dict:
     """A checkpoint's contents on the CPU: plain data and tensors, never code."""
-    if "://" in str(path):
+    if re.match(r"\w{2,}:/", str(path)):
         raise UserError(f"{path}: checkpoints are read from local files only; download it first")
     if not path.is_file():
         raise UserError(f"{path} is not there: give a run folder, a .ckpt file or an exported folder")

@@ -1,0 +1,86 @@
+"""`genlab export run=RUN to=FOLDER`: a model to hand on, as files that hold no code.
+
+model.safetensors (the averaged weights), config.yaml (what rebuilds the model, plain data) and card.md
+(what it is, where from, how good). `genlab.load(FOLDER)` takes it; manifest.sha256 guards all three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.runs.errors import UserError
+from genlab.runs.folder import find_run, write_text, write_yaml
+
+FILES = ("model.safetensors", "config.yaml", "card.md")
+LIMIT = 2**20  # bytes of config.yaml that are read at most
+
+
+def export_command(overrides: list[str]) -> None:
+    asked = dict(o.partition("=")[::2] for o in overrides)
+    if set(asked) != {"run", "to"}:
+        raise UserError("`genlab export` needs run=RUN and to=FOLDER, and nothing else")
+    print(f"genlab: exported to {export(asked['run'], Path(asked['to']))}", file=sys.stderr)
+
+
+def export(path: str, to: Path) -> Path:
+    """Write the folder; an existing one is refused."""
+    from safetensors.torch import save_file
+
+    from genlab.runs.checkpoint import read_run
+
+    if to.exists():
+        raise UserError(f"{to} is there already: name a new folder")
+    loaded = read_run(path)
+    to.mkdir(parents=True)
+    state = {k: v.clone().contiguous() for k, v in loaded["state_dict"].items()}
+    save_file(state, to / "model.safetensors")
+    kept = {"genlab": loaded["genlab"], "clock": loaded["clock"]}
+    write_yaml(to / "config.yaml", kept)
+    write_text(to / "card.md", _card(path, kept))
+    lines = [f"{_hash(to / name)}  {name}\n" for name in FILES]
+    write_text(to / "manifest.sha256", "".join(lines))
+    return to
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _card(path: str, kept: dict[str, Any]) -> str:
+    settings = kept["genlab"]["settings"]
+    lines = [f"# {settings['name']}\n", f"{kept['clock']['examples']:,} examples seen.\n"]
+    try:
+        found = json.loads((find_run(path) / "evaluation.json").read_text())
+        lines += ["\n| metric | value | real held-out data |\n|---|---|---|\n"]
+        for name, value in found["metrics"].items():
+            floor = found["floor"].get(name)
+            lines.append(f"| {name} | {value:.5g} | {'' if floor is None else f'{floor:.5g}'} |\n")
+    except (OSError, ValueError):
+        lines.append("\nNot evaluated.\n")
+    lines.append('\n```python\nimport genlab\nmodel = genlab.load("THIS_FOLDER")\nx = model.sample(16)\n```\n')
+    return "".join(lines)
+
+
+def read_export(folder: Path) -> dict[str, Any]:
+    """An exported folder's contents, after checking every file against the manifest."""
+    from safetensors.torch import load_file
+
+    manifest = folder / "manifest.sha256"
+    if not manifest.is_file():
+        raise UserError(f"{folder} has no manifest.sha256: export it again")
+    expected = dict(line.split()[::-1] for line in manifest.read_text().splitlines() if line)
+    for name in FILES:
+        if not (folder / name).is_file() or _hash(folder / name) != expected.get(name):
+            raise UserError(f"{folder / name} is missing or not as it was exported (sha256 differs)")
+    file = folder / "config.yaml"
+    if file.stat().st_size > 16 * LIMIT:
+        raise UserError(f"{file} is larger than a config can be")
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {**config, "state_dict": load_file(folder / "model.safetensors")}

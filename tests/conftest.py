@@ -1,0 +1,28 @@
+"""What all tests share: small threads, offline dashboards, outputs in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
+
+
+@pytest.fixture(autouse=True)
+def _outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("GENLAB_CACHE", os.environ.get("GENLAB_CACHE", str(ROOT / ".cache")))
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """The folder of small real data sets; tests that need it skip where it is absent."""
+    root = os.environ.get("GENLAB_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("GENLAB_DATA does not name the folder of data sets")
+    return Path(root)
