@@ -13,8 +13,6 @@ from genlab.runs.options import changed, device_of, parse
 
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
-    import torch
-
     from genlab.callbacks.pictures import save_samples
     from genlab.runs.checkpoint import load_data, load_model, read_run
 
@@ -41,7 +39,6 @@ def sample_command(overrides: list[str]) -> None:
     )
     if data.kind == "text":
         print(data.decode(x[:1])[0])
-    del torch
 
 
 def home(run: str) -> Path:
@@ -66,7 +63,8 @@ def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
     if asked["prompt"] is not None:
         if data.kind != "text":
             raise UserError("prompt: only a model of text takes one; use cond for classes")
-        given = data.prompt_given(asked["prompt"], num)
+        x = data.encode_prompt(str(asked["prompt"])).repeat(num, 1)
+        given = {"x": x, "mask": torch.ones_like(x, dtype=torch.bool)}
     return cond, given
 
 

@@ -1,0 +1,115 @@
+"""What the loop costs: genlab's training step with every default callback and logger on, against the
+same step in a bare PyTorch loop (same net, loss, optimiser, batches, precision).
+
+    python scripts/bench/loop_overhead.py [STEPS] [ROUNDS]
+
+Rounds alternate; the table gives medians of the rounds' medians. "bare + EMA" also keeps the same
+average of the weights, which is work that genlab does by default. One thread.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+CASES = {
+    "toy2d mlp (tiny)": ["data=ring", "model=diffusion", "net=mlp", "data.batch_size=64"],
+    "digits unet": ["data=digits", "model=diffusion"],
+}
+
+
+def settings_for(overrides: list[str], steps: int) -> dict:
+    from hydra import compose, initialize_config_dir
+
+    from genlab.runs.compose import conf_dir, settle
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
+        cfg = compose("train", [*overrides, *more], return_hydra_config=False)
+        settings = settle(cfg, {})
+    batch = settings["data"]["batch_size"]
+    settings["budget"]["examples"] = steps * batch
+    settings["look_every"] = settings["save_every"] = 10**9
+    return settings
+
+
+def bare(settings: dict, steps: int, *, ema: bool) -> list[float]:
+    """Seconds of each step of a loop with nothing but the step."""
+    from genlab.runs import compose
+    from genlab.runs.trainer import fast_bf16
+
+    data = compose.build(settings["data"], where="data")
+    data.prepare()
+    data.load()
+    torch.manual_seed(0)
+    model = compose.build(settings["model"], where="model")
+    optimizer = model.optim.build(model)
+    average = [p.detach().clone() for p in model.parameters()]
+    current = [p.data for p in model.parameters()]
+    seconds = []
+    for k in range(steps):
+        began = time.perf_counter()
+        batch = data.train_batch(k)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bf16("cpu")):
+            loss = model.loss(batch)["loss"].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if ema:
+            torch._foreach_lerp_(average, current, 0.01)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def ours(settings: dict, steps: int) -> list[float]:
+    """Seconds between the ends of genlab's steps."""
+    from pytorch_lightning import Callback
+
+    from genlab.runs import train
+
+    class Watch(Callback):
+        def __init__(self) -> None:
+            self.ends: list[float] = []
+
+        def on_train_batch_start(self, *args) -> None:
+            self.ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        train.quiet()
+        data, model, trainer = train.assemble(settings, Path(folder))
+        watch = Watch()
+        trainer.callbacks.append(watch)
+        trainer.fit(model, datamodule=data)
+        for logger in trainer.loggers:
+            logger.finalize("success")
+        train._finish_wandb()
+    return [b - a for a, b in zip(watch.ends, watch.ends[1:])]
+
+
+def main(steps: int = 400, rounds: int = 3) -> None:
+    torch.set_num_threads(1)
+    for name, overrides in CASES.items():
+        steps_here = steps if "tiny" in name else max(30, steps // 10)
+        settings = settings_for(overrides, steps_here)
+        found: dict[str, list[float]] = {"bare": [], "bare + EMA": [], "genlab": []}
+        for _ in range(rounds):
+            skip = steps_here // 5
+            found["bare"].append(statistics.median(bare(settings, steps_here, ema=False)[skip:]))
+            found["bare + EMA"].append(statistics.median(bare(settings, steps_here, ema=True)[skip:]))
+            found["genlab"].append(statistics.median(ours(settings, steps_here)[skip:]))
+        medians = {k: statistics.median(v) * 1e3 for k, v in found.items()}
+        base = medians["bare + EMA"]
+        print(
+            f"{name:20} "
+            + "  ".join(f"{k} {v:.3f} ms" for k, v in medians.items())
+            + f"  over bare + EMA: {medians['genlab'] - base:+.3f} ms, x{medians['genlab'] / base:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
