@@ -56,13 +56,15 @@ class Ledger(Callback):
         self.path = Path("metrics.jsonl")  # set by the run
         self.latest: dict[str, float] = {}
         self._file = None
+        self._began: float | None = None
         self._seconds_before = 0.0  # of the sessions before a resume
 
-    def on_fit_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+    def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
+        if self._began is not None:  # the baseline look was before
+            return
         rows = read_rows(self.path) if trainer.is_global_zero else []
         self._seconds_before = max((r.get("seconds", 0.0) for r in rows), default=0.0)
-        self._began = self._mark = time.perf_counter()
-        self._mark_examples = pl_module.clock.examples
+        self._began = time.perf_counter()
         for logger in trainer.loggers:
             define = getattr(getattr(logger, "experiment", None), "define_metric", None)
             if define is not None:

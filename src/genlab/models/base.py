@@ -31,8 +31,8 @@ class GenerativeModel(LightningModule, ABC):
         self.optim = optim
         self.clock = Clock()
         self.seed = 0  # set by the run; seeds every training step and validation batch
-        self.terms: dict[str, Tensor] = {}  # sums of per-batch means since the last flush
-        self.terms_batches = 0
+        # by the names of a batch's terms: sums of per-batch means since the last flush, and batches
+        self.terms: dict[tuple[str, ...], tuple[Tensor, int]] = {}
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -57,7 +57,8 @@ class GenerativeModel(LightningModule, ABC):
     # --- the loop -----------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        terms = self.loss(batch)
+        with self.share():
+            terms = self.loss(batch)
         self.record(terms)
         return terms["loss"].mean()
 
@@ -88,21 +89,28 @@ class GenerativeModel(LightningModule, ABC):
         self.clock.load_state_dict(checkpoint["clock"])
 
     def record(self, terms: dict[str, Tensor]) -> None:
-        """Add a batch's terms to the running sums; they stay on the device until they are logged."""
+        """Add a batch's terms to the running sums; they stay on the device until they are logged.
+
+        Not every batch needs every term (a lazy penalty): each has its own count.
+        """
+        names = tuple(terms)
         means = torch.stack([t.detach().float().mean() for t in terms.values()])
-        if self.terms_batches == 0:
-            self._names, self._sums = list(terms), means
-        else:
-            self._sums = self._sums + means
-        self.terms_batches += 1
+        sums, batches = self.terms.get(names, (0.0, 0))
+        self.terms[names] = (sums + means, batches + 1)
 
     def flush(self) -> dict[str, float]:
         """The mean of each term since the last flush (one transfer from the device)."""
-        if self.terms_batches == 0:
+        if not self.terms:
             return {}
-        values = (self._sums / self.terms_batches).tolist()
-        self.terms_batches = 0
-        return dict(zip(self._names, values, strict=True))
+        values = torch.cat([sums for sums, _ in self.terms.values()]).tolist()
+        found: dict[str, list[float]] = {}
+        counts: dict[str, int] = {}
+        for names, (_, batches) in self.terms.items():
+            for name in names:
+                found.setdefault(name, []).append(values.pop(0))
+                counts[name] = counts.get(name, 0) + batches
+        self.terms = {}
+        return {name: sum(parts) / counts[name] for name, parts in found.items()}
 
     # --- for the families ----------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from genlab.nn.conv import ResBlock
 from genlab.nn.layers import Conditioning, group_norm, image_shape, zeroed
 
 
+CL=False
 class ImageAttention(nn.Module):
     """x + self-attention over the positions of a feature map [B, C, H, W]; starts as the identity."""
 
@@ -91,17 +92,17 @@ class UNet(nn.Module):
         self.conditioning = Conditioning(emb_dim, num_classes=num_classes)
         self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
         self.down, self.halve = nn.ModuleList(), nn.ModuleList()
-        self.up, self.narrow = nn.ModuleList(), nn.ModuleList()
+        self.skip, self.up, self.narrow = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i, dim in enumerate(dims):
-            before, below = dims[max(0, i - 1)], dims[min(i + 1, len(dims) - 1)]
+            before = dims[max(0, i - 1)]
             if i > 0:
                 self.halve.append(nn.Conv2d(before, before, 3, stride=2, padding=1))
                 # The channels are reduced before the map is enlarged: a quarter of the work.
                 self.narrow.append(nn.Conv2d(dim, before, 1))
             dims_in = [before] + [dim] * (blocks - 1)
             self.down.append(nn.ModuleList(level(d, dim, i) for d in dims_in))
-            del below
-            self.up.append(nn.ModuleList(level(2 * dim, dim, i) for _ in range(blocks)))
+            self.skip.append(nn.ModuleList(nn.Conv2d(dim, dim, 1) for _ in range(blocks)))
+            self.up.append(nn.ModuleList(level(dim, dim, i) for _ in range(blocks)))
         self.middle = level(dims[-1], dims[-1], -1)
         self.norm = group_norm(dims[0])
         self.last = zeroed(nn.Conv2d(dims[0], channels, 3, padding=1))
@@ -109,6 +110,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         emb = self.conditioning(t, cond)
         h = self.first(x)
+        if CL: h=h.contiguous(memory_format=torch.channels_last)
         skips = []
         for i, levels in enumerate(self.down):
             if i > 0:
@@ -118,8 +120,8 @@ class UNet(nn.Module):
                 skips.append(h)
         h = self.middle(h, emb)
         for i in reversed(range(len(self.up))):
-            for level in self.up[i]:
-                h = level(torch.cat([h, skips.pop()], dim=1), emb)
+            for skip, level in zip(self.skip[i], self.up[i], strict=True):
+                h = level(h + skip(skips.pop()), emb)
             if i > 0:
                 h = F.interpolate(self.narrow[i - 1](h), size=skips[-1].shape[-2:])
         return self.last(F.silu(self.norm(h)))

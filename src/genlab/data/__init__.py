@@ -1,0 +1,1 @@
+"""Data: what the examples are, and which of them a step sees."""

@@ -1,0 +1,159 @@
+"""Tokenizers: text to token ids and back, without loss.
+
+Read: `Tokenizer` is what text.py asks for; then one class a kind. Id 0 is always <|end|>, which
+stands before every document: a model that reaches it has finished, and one that starts from it
+starts a document. No text can spell it: the characters "<|end|>" become ordinary tokens.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+END = 0
+END_TEXT = "<|end|>"
+
+
+class Tokenizer(ABC):
+    """Text to ids 1 .. vocab-1 and back; `decode(encode(text)) == text` for every text it knows."""
+
+    @property
+    @abstractmethod
+    def vocab(self) -> int:
+        """The number of ids, <|end|> among them."""
+
+    @abstractmethod
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of a text, int64 [T]."""
+
+    @abstractmethod
+    def piece(self, ids: np.ndarray) -> str:
+        """The text of ids that hold no <|end|>."""
+
+    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:  # noqa: B027
+        """Learn the vocabulary from the documents; by default there is nothing to learn."""
+
+    def encode_many(self, texts: list[str]) -> list[np.ndarray]:
+        """The ids of every text."""
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text; document boundaries show as <|end|>."""
+        ids = np.asarray(list(ids) if not isinstance(ids, np.ndarray) else ids, np.int64)
+        bounds = np.flatnonzero(ids == END)
+        return END_TEXT.join(self.piece(p[p != END]) for p in np.split(ids, bounds))
+
+    def state(self) -> dict[str, Any]:
+        """What `fit` has learnt, as plain data."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Take over what `state` gave."""
+
+
+class Bytes(Tokenizer):
+    """The bytes of the UTF-8 text, each plus 1: 257 ids, nothing to learn, knows every text."""
+
+    vocab = 257
+
+    def encode(self, text: str) -> np.ndarray:
+        return np.frombuffer(text.encode(), np.uint8).astype(np.int64) + 1
+
+    def piece(self, ids: np.ndarray) -> str:
+        # a window may begin or end within a character, and a model may spell none
+        return (ids - 1).astype(np.uint8).tobytes().decode(errors="replace")
+
+
+class Characters(Tokenizer):
+    """The characters that occur in the text, sorted: 1 + their number ids."""
+
+    def __init__(self) -> None:
+        self.characters = ""
+
+    @property
+    def vocab(self) -> int:
+        return 1 + len(self.characters)
+
+    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:
+        """Learn the alphabet, of both splits (as nanoGPT): a held-out text must be spellable."""
+        self.characters = "".join(sorted(set().union(*train, *val)))
+
+    def encode(self, text: str) -> np.ndarray:
+        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        known = np.frombuffer(self.characters.encode("utf-32-le"), np.uint32)
+        at = np.searchsorted(known, points)
+        beyond = np.uint32(0xFFFFFFFF)  # no character: what stands after the last known one
+        wrong = np.flatnonzero(np.append(known, beyond)[at] != points)
+        if len(wrong):
+            raise ValueError(
+                f"the character {text[wrong[0]]!r} is none of the {len(known)} of this vocabulary:"
+                " leave it out, or train with the tokenizer genlab.data.tokenizers.Bytes"
+            )
+        return at.astype(np.int64) + 1
+
+    def piece(self, ids: np.ndarray) -> str:
+        return "".join(self.characters[i - 1] for i in ids)
+
+    def state(self) -> dict[str, Any]:
+        return {"characters": self.characters}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.characters = state["characters"]
+
+
+class BPE(Tokenizer):
+    """Byte-pair encoding over bytes (as GPT-2), learnt from the train split; knows every text.
+
+    The first 256 of its ids after <|end|> are the bytes, so `vocab` is at least 257.
+    """
+
+    def __init__(self, *, vocab: int) -> None:
+        """`vocab`: how many ids to learn, <|end|> and the 256 bytes among them."""
+        if not isinstance(vocab, int) or vocab < 257:
+            raise ValueError(f"data.vocab={vocab}: BPE needs 257 or more (256 bytes and <|end|>)")
+        self.size = vocab
+        self._model: Any = None
+
+    @property
+    def vocab(self) -> int:
+        return self.size if self._model is None else 1 + self._model.get_vocab_size()
+
+    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:
+        from tokenizers import Tokenizer as Model
+        from tokenizers import decoders, models, pre_tokenizers, trainers
+
+        model = Model(models.BPE())
+        model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        model.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        # id 0 is kept out of the library (its ids are ours minus 1): no text can spell it there
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.size - 1, initial_alphabet=alphabet, show_progress=False
+        )
+        model.train_from_iterator(train, trainer)
+        self._model = model
+
+    def encode(self, text: str) -> np.ndarray:
+        return self.encode_many([text])[0]
+
+    def encode_many(self, texts: list[str]) -> list[np.ndarray]:
+        encoded = self._fitted().encode_batch_fast(texts, add_special_tokens=False)
+        return [np.asarray(e.ids, np.int64) + 1 for e in encoded]
+
+    def piece(self, ids: np.ndarray) -> str:
+        return self._fitted().decode((ids - 1).tolist(), skip_special_tokens=False)
+
+    def _fitted(self) -> Any:
+        assert self._model is not None, "call fit() or load_state() first"
+        return self._model
+
+    def state(self) -> dict[str, Any]:
+        return {"bpe": self._fitted().to_str()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        from tokenizers import Tokenizer as Model
+
+        self._model = Model.from_str(state["bpe"])

@@ -1,0 +1,280 @@
+"""Points in the plane from laws whose density is known: what a model should learn, exactly.
+
+Read: a law says how points are drawn and their log density; `Toy2D` serves it as data without end.
+All laws have mean 0 and variance about 1 a coordinate, stated in each, so that a model meets them
+with the scale that it meets images with.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import LongTensor, Tensor
+
+from genlab.batch import Batch
+from genlab.data.base import EVERYTHING, DataModule, Examples, sha256
+from genlab.rng import generator as seeded
+
+
+class Law(ABC):
+    """A density over the plane."""
+
+    parts: int | None = None  # how many labels its points carry
+    modes: Tensor | None = None  # [K, 2] the centres, where it has some
+    std: float | None = None  # of the normal noise around modes or curves
+
+    @abstractmethod
+    def draw(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points [num, 2] float32 and their labels [num]."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The log density of x [N, 2] in nats [N], float64."""
+
+    def describe(self) -> str:
+        """The law and its numbers: what its draws follow from."""
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
+        return f"{type(self).__name__}{sorted(numbers.items())}"
+
+
+def mixture_log_prob(x: Tensor, centres: Tensor, std: float) -> Tensor:
+    """The log density of equal parts of normal noise around centres [K, 2], at x [N, 2] -> [N].
+
+    log p(x) = logsumexp_k(-|x - c_k|^2 / (2 std^2)) - log(2 pi std^2 K)
+    """
+    norm = math.log(2 * math.pi * std**2 * len(centres))
+    centres = centres.to(x.device, torch.float64)
+    squares = [  # in pieces: a curve has thousands of centres
+        -torch.cdist(part.double(), centres).square().div_(2 * std**2) for part in x.split(1024)
+    ]
+    return torch.cat([s.logsumexp(1) for s in squares]) - norm if squares else x.new_zeros(0)
+
+
+class Mixture(Law):
+    """Equal parts of normal noise `std` around `modes`; the label is the mode."""
+
+    def __init__(self, modes: Tensor, std: float) -> None:
+        self.modes, self.std, self.parts = modes, _positive("std", std), len(modes)
+
+    def draw(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        label = torch.randint(self.parts, (num,), generator=generator)
+        noise = torch.randn(num, 2, generator=generator)
+        return self.modes[label] + self.std * noise, label
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return mixture_log_prob(x, self.modes, self.std)
+
+
+class Ring(Mixture):
+    """Normal clusters evenly on a circle of radius sqrt(2): variance 1 + std^2 a coordinate."""
+
+    def __init__(self, *, modes: int = 8, std: float = 0.1) -> None:
+        angle = 2 * math.pi * torch.arange(_at_least("modes", modes, 1)) / modes
+        super().__init__(math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 1), std)
+
+
+class Grid(Mixture):
+    """Normal clusters on a square grid scaled to variance 1 + std^2 a coordinate."""
+
+    def __init__(self, *, side: int = 5, std: float = 0.05) -> None:
+        line = torch.arange(_at_least("side", side, 2), dtype=torch.float32)
+        line = (line - line.mean()) / line.std(correction=0)
+        super().__init__(torch.cartesian_prod(line, line), std)
+
+
+class Curves(Law):
+    """Curves with normal noise around them; the label is the curve, all are equally likely.
+
+    The density is an integral along the curve, taken by the midpoint rule with `nodes` steps: with
+    steps far shorter than std its error is beyond what a sample could show (tested).
+    """
+
+    nodes = 2048
+
+    def __init__(self, parts: int, std: float) -> None:
+        self.parts, self.std = parts, _positive("std", std)
+
+    @abstractmethod
+    def curve(self, t: Tensor, label: Tensor) -> Tensor:
+        """The points [N, 2] of the curves `label` at the places t in (0, 1), evenly likely."""
+
+    def draw(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        label = torch.randint(self.parts, (num,), generator=generator)
+        t = torch.rand(num, generator=generator)
+        noise = torch.randn(num, 2, generator=generator)
+        return self.curve(t, label) + self.std * noise, label
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        t = ((torch.arange(self.nodes, dtype=torch.float64) + 0.5) / self.nodes).repeat(self.parts)
+        label = torch.arange(self.parts).repeat_interleave(self.nodes)
+        return mixture_log_prob(x, self.curve(t, label), self.std)
+
+
+class Moons(Curves):
+    """Two half circles, each reaching into the other (scikit-learn's make_moons).
+
+    Moved to mean 0 and scaled to a mean variance of 1 + std^2: 1.51 across and 0.49 up.
+    """
+
+    def __init__(self, *, std: float = 0.1) -> None:
+        super().__init__(2, std)
+
+    def curve(self, t: Tensor, label: Tensor) -> Tensor:
+        cos, sin = (math.pi * t).cos(), (math.pi * t).sin()
+        lower = label == 1
+        across = torch.where(lower, 1 - cos, cos) - 0.5
+        up = torch.where(lower, 0.5 - sin, sin) - 0.25
+        # variance across: 1/2 + 1/4; up: (1/2 + 3/4 - 2/pi) / 2 - 1/16
+        scale = math.sqrt(((0.75) + (0.5625 - 1 / math.pi)) / 2)
+        return torch.stack([across, up], 1) / scale
+
+
+class Spirals(Curves):
+    """Two arms of 1.5 turns, one the other mirrored in the centre, radius 2 at their ends.
+
+    The angle is 3 pi sqrt(t), the radius grows with it: a mean variance of 1 + std^2.
+    """
+
+    def __init__(self, *, std: float = 0.05) -> None:
+        super().__init__(2, std)
+
+    def curve(self, t: Tensor, label: Tensor) -> Tensor:
+        angle = 3 * math.pi * t.sqrt()
+        radius = angle / (1.5 * math.pi)
+        arm = torch.stack([-angle.cos(), angle.sin()], 1) * radius[:, None]
+        return torch.where((label == 1)[:, None], -arm, arm)
+
+
+class Checkerboard(Law):
+    """Evenly on the 8 dark squares of a 4x4 board from -sqrt(3) to sqrt(3): variance 1."""
+
+    side = 4
+    half = math.sqrt(3)
+
+    def draw(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        square = torch.randint(self.side**2 // 2, (num,), generator=generator)
+        row = square // (self.side // 2)
+        column = 2 * (square % (self.side // 2)) + row % 2
+        corner = torch.stack([column, row], 1) + torch.rand(num, 2, generator=generator)
+        return corner * (2 * self.half / self.side) - self.half, square
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        at = ((x.double() + self.half) * (self.side / (2 * self.half))).floor()
+        inside = ((at >= 0) & (at < self.side)).all(1) & (at.sum(1) % 2 == 0)
+        area = (2 * self.half) ** 2 / 2
+        return torch.where(inside, -math.log(area), -math.inf)
+
+
+class Points(Examples):
+    """Points [N, 2] drawn once, and their labels [N] unless they go without."""
+
+    def __init__(self, x: Tensor, labels: Tensor | None) -> None:
+        self.x, self.labels = x, labels
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(
+        self,
+        ids: LongTensor,
+        generator: torch.Generator | None = None,
+        share: slice = EVERYTHING,
+    ) -> Batch:
+        batch = Batch(x=self.x[ids[share]])
+        if self.labels is not None:
+            batch["cond"] = self.labels[ids[share]]
+        return batch
+
+
+class Toy2D(DataModule):
+    """A law's points without end: every training batch is drawn anew, val is one draw of 4,096.
+
+    `train` is another such draw, for what needs training examples to compare with.
+    """
+
+    kind = "points"
+    held_out = 4096
+
+    def __init__(
+        self,
+        *,
+        law: Law,
+        batch_size: int,
+        seed: int,
+        shape: Sequence[int] = (2,),
+        num_classes: int | None = None,
+        vocab: int | None = None,
+        levels: int | None = None,
+        val_examples: int | None = 1024,
+    ) -> None:
+        """`num_classes`: null draws without labels; the law's number of parts with them."""
+        if tuple(shape) != (2,):
+            raise ValueError(f"data.shape={list(shape)}: points in the plane have data.shape=[2]")
+        for key, value in (("vocab", vocab), ("levels", levels)):
+            if value is not None:
+                raise ValueError(f"data.{key}={value}: points have none; write data.{key}=null")
+        if num_classes not in (None, law.parts):
+            parts = f" or {law.parts}" if law.parts else ""
+            raise ValueError(
+                f"data.num_classes={num_classes}: {type(law).__name__} can have null{parts}"
+            )
+        super().__init__(
+            shape=shape,
+            batch_size=batch_size,
+            seed=seed,
+            num_classes=num_classes,
+            val_examples=val_examples,
+        )
+        self.law = law
+        self.modes, self.std = law.modes, law.std
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The true log density of x [N, 2] in nats [N]."""
+        return self.law.log_prob(x)
+
+    def read(self) -> tuple[Points, Points]:
+        # fixed draws, whatever the seed: runs are measured on the same points
+        train, val = (self.law.draw(self.held_out, seeded("toy", s)) for s in ("train", "val"))
+        return self._points(*train), self._points(*val)
+
+    def _points(self, x: Tensor, labels: Tensor) -> Points:
+        return Points(x, labels if self.num_classes is not None else None)
+
+    @property
+    def epoch_examples(self) -> None:
+        return None
+
+    def train_ids(self, k: int) -> LongTensor:
+        """The numbers of the draws in the k-th global batch [batch_size]."""
+        return torch.arange(k * self.batch_size, (k + 1) * self.batch_size)
+
+    def train_batch(
+        self, k: int, *, rank: int = 0, world: int = 1, micro: int = 0, accumulate: int = 1
+    ) -> Batch:
+        share = self.share(rank, world, micro, accumulate)
+        drawn = self.law.draw(self.batch_size, seeded("draw", self.seed, k))
+        return self._points(*drawn).batch(torch.arange(self.batch_size), share=share)
+
+    def digest(self) -> str:
+        return sha256(self.law.describe(), self.val.x)
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """Points [N, 2] float32."""
+        return x.detach().cpu().float().numpy()
+
+
+def _positive(key: str, value: Any) -> float:
+    if not value > 0:
+        raise ValueError(f"data.law.{key}={value}: write a number above 0")
+    return float(value)
+
+
+def _at_least(key: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"data.law.{key}={value}: write a whole number from {least} on")
+    return value

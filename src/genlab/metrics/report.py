@@ -1,0 +1,128 @@
+"""What an evaluation is given and what it gives back; drawing samples and choosing real examples.
+
+Every evaluation in evaluation.py is one object with one call, the same for every family of model:
+`evaluation(model, data, num=1000, seed=0) -> Report`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.rng import generator
+
+
+@dataclass
+class Report:
+    """Numbers for the samples, and the same numbers for real data that the model did not make.
+
+    `floor[name]` is what `metrics[name]` would be for a perfect model, up to the draw; names that
+    have no such number are absent. `notes` is plain data that qualifies the numbers (what was
+    compared, how many, which feature network). `pictures` holds tensors for `data.decode`:
+    "samples" [n, *shape], and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the
+    training example nearest to each, the most suspicious pairs first.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    floor: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str | int | float] = field(default_factory=dict)
+    pictures: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """The part of `GenerativeModel` that an evaluation uses."""
+
+    likelihood: str
+    device: torch.device
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]: ...
+    def log_prob(self, batch: Batch) -> Tensor: ...
+    def sample(
+        self, num: int, cond: Tensor | None = None, given=None, *, seed: int = 0, first: int = 0
+    ) -> Tensor: ...
+    def drawing(self) -> AbstractContextManager: ...
+
+
+class Examples(Protocol):
+    """A split of the data, in memory or on disk."""
+
+    def __len__(self) -> int: ...
+    def batch(self, indices: Tensor, generator: torch.Generator | None) -> Batch: ...
+
+
+class Data(Protocol):
+    """The part of `DataModule` that an evaluation uses."""
+
+    kind: str
+    shape: tuple[int, ...]
+    num_classes: int | None
+    vocab: int | None
+    levels: int | None
+    train: Examples
+    val: Examples
+
+    def decode(self, x: Tensor) -> list: ...
+    def fingerprint(self) -> str: ...
+
+
+def draw(
+    model: Model, num: int, cond: Tensor | None, *, seed: int, chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Samples 0 .. num-1 of `seed` on the CPU [num, *shape], and which are finite [num] bool.
+
+    Drawn in chunks, which changes no sample: example i depends on (seed, i) and its condition.
+    """
+    rows = []
+    for first in range(0, num, chunk):
+        size = min(chunk, num - first)
+        c = cond[first : first + size].to(model.device) if cond is not None else None
+        rows.append(model.sample(size, c, seed=seed, first=first).cpu())
+    x = torch.cat(rows)
+    return x, torch.isfinite(x.flatten(1)).all(1)
+
+
+def subset(length: int, num: int) -> Tensor:
+    """`num` of the indices 0 .. length-1 in order, always the same; all where num >= length.
+
+    Random, for even steps through a set that cycles through its classes would meet one of them.
+    """
+    if num >= length:
+        return torch.arange(length)
+    return torch.randperm(length, generator=generator("subset", length))[:num].sort().values
+
+
+def gather(examples: Examples, indices: Tensor, *, chunk: int = 2048) -> tuple[Tensor, Tensor]:
+    """x [N, *shape] and the condition [N, ...] of these examples (empty where there is none)."""
+    batches = [examples.batch(part, None) for part in indices.split(chunk)]
+    conds = [b["cond"] for b in batches if "cond" in b]
+    return torch.cat([b["x"] for b in batches]), torch.cat(conds) if conds else torch.zeros(0)
+
+
+def proportional_labels(labels: Tensor, num: int) -> Tensor:
+    """`num` labels in the proportions of `labels` (largest remainder), evenly interleaved [num].
+
+    Any prefix is close to proportional too, so fewer samples do not change what is compared.
+    """
+    counts = labels.long().bincount().double()
+    ideal = counts / counts.sum() * num
+    quota = ideal.floor()
+    left = num - int(quota.sum())
+    quota[(quota - ideal).argsort(stable=True)[:left]] += 1
+    places = torch.cat([(torch.arange(int(q)) + 0.5) / q for q in quota if q > 0])
+    classes = torch.arange(len(counts)).repeat_interleave(quota.long())
+    return classes[places.argsort(stable=True)]
+
+
+def same_labels(available: Tensor, wanted: Tensor, draws: torch.Generator) -> Tensor:
+    """Indices of random examples, in random order, with each label as often as `wanted` has it."""
+    chosen = []
+    for c, count in enumerate(wanted.long().bincount().tolist()):
+        at = (available == c).nonzero()[:, 0]
+        chosen.append(at[torch.randperm(len(at), generator=draws)[:count]])
+    ids = torch.cat(chosen)
+    return ids[torch.randperm(len(ids), generator=draws)]

@@ -1,0 +1,97 @@
+"""Diffusion and flow matching: noise is turned into data step by step.
+
+Reading map
+  network     nn/unet.py, nn/dit.py, nn/mlp.py: net(x, t, cond), t a number of order 1
+  formula     objectives/diffusion.py: EDM, DDPM, Flow (flow matching is this class with that objective)
+  sampler     samplers/diffusion.py and samplers/guidance.py
+  experiment  conf/experiment/digits_diffusion.yaml, digits_flow_matching.yaml
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlab.batch import Batch, Given
+from genlab.models.base import GenerativeModel
+from genlab.models.conditions import batch_labels, known, labels
+from genlab.objectives.diffusion import Path
+from genlab.optim import Optim
+from genlab.rng import Draws, rand
+from genlab.samplers.diffusion import Solver
+from genlab.samplers.guidance import guided
+
+
+class Diffusion(GenerativeModel):
+    """A network that denoises, a path from data to noise, and a solver that walks it back."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        objective: Path,
+        sampler: Solver,
+        shape: Sequence[int],
+        num_classes: int | None = None,
+        drop_cond: float = 0.1,
+        optim: Optim | None = None,
+    ) -> None:
+        """`drop_cond` is how often training hides the class, which guidance needs (CFG, alg. 1)."""
+        super().__init__(optim=optim)
+        if not 0 <= drop_cond <= 1:
+            raise ValueError(f"model.drop_cond={drop_cond}: must lie between 0 and 1")
+        if num_classes is None and sampler.guidance != 1:
+            warnings.warn(
+                f"sampler.guidance={sampler.guidance} has no effect: the model has no classes",
+                stacklevel=2,
+            )
+        self.net, self.objective, self.sampler = net, objective, sampler
+        self.shape, self.num_classes, self.drop_cond = tuple(shape), num_classes, drop_cond
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        x, cond = batch["x"], batch_labels(batch, self.num_classes)
+        if cond is not None and self.training and self.drop_cond > 0:
+            hidden = rand(len(x), x.device) < self.drop_cond
+            cond = torch.where(hidden, self.num_classes, cond)
+        return {"loss": self.objective.loss(lambda x, t: self.net(x, t, cond), x)}
+
+    def sample(
+        self,
+        num: int,
+        cond: Tensor | None = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """Draw num examples; without classes asked for, from the model of no class.
+
+        What is given is put in at each noise level, noised to it (Song et al. 2021, appendix I.2);
+        `sampler.resample` > 1 tries each step more than once, so that the rest agrees with it.
+        """
+        cond = labels(cond, num, self.num_classes, self.device)
+        draws = Draws(seed, first, num, self.device)
+        after = None if given is None else self._inpaint(given, draws)
+        with self.drawing():
+            net_fn = guided(
+                self.net, cond, weight=self.sampler.guidance, no_class=self.num_classes
+            )
+            return self.sampler(self.objective, net_fn, draws, self.shape, after)
+
+    def _inpaint(self, given: Given, draws: Draws):
+        x0, mask = known(given, len(draws.generators), self.device)
+        if x0.shape[1:] != self.shape:
+            raise ValueError(
+                f"given.x has examples of shape {list(x0.shape[1:])}: the model's are "
+                f"{list(self.shape)}"
+            )
+
+        def after(x: Tensor, t: float) -> Tensor:
+            # at t = 0 nothing is added, so that what is given comes back to the last bit
+            known_t = x0 if t == 0 else self.objective.noised(x0, draws.randn(self.shape), t)
+            return torch.where(mask, known_t.to(x), x)
+
+        return after

@@ -1,0 +1,107 @@
+"""Adversarial losses: what the generator and the discriminator minimise, per example.
+
+Read: each class is one paper's formula whole: `generator` and `discriminator` take logits [B],
+`penalty` takes the discriminator as a function of x. `penalty_every` is how often (in batches) it
+is due, and it is weighted by as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genlab.rng import rand
+from genlab.shapes import append_dims, sum_example
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def input_gradient(critic: Critic, x: Tensor) -> Tensor:
+    """d critic(x) / d x, itself differentiable; examples must not mix in the critic."""
+    x = x.detach().requires_grad_()
+    with torch.autocast(x.device.type, enabled=False):  # a squared gradient wants full precision
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    return gradient
+
+
+class NonSaturating:
+    """The non-saturating game, Goodfellow et al. 2014 (arXiv 1406.2661), section 3, with R1.
+
+    R1 is Mescheder et al. 2018 (arXiv 1801.04406), eq. 9: gamma/2 |grad D(x)|^2 on real x, taken
+    every `penalty_every` batches with that weight (lazy, Karras et al. 2020, appendix B).
+    """
+
+    critic_steps = 1
+
+    def __init__(self, *, r1_gamma: float = 0.0, penalty_every: int = 16) -> None:
+        if r1_gamma < 0 or penalty_every < 1:
+            raise ValueError(
+                f"objective.r1_gamma={r1_gamma} must be at least 0, "
+                f"objective.penalty_every={penalty_every} at least 1"
+            )
+        self.r1_gamma, self.penalty_every = r1_gamma, penalty_every
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """- log sigmoid(D(G(z)))."""
+        return F.softplus(-fake.float())
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """- log sigmoid(D(x)) - log(1 - sigmoid(D(G(z)))) (eq. 1)."""
+        return F.softplus(-real.float()) + F.softplus(fake.float())
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        if self.r1_gamma == 0:
+            return {}
+        return {"r1": self.r1_gamma / 2 * sum_example(input_gradient(critic, real) ** 2)}
+
+
+class Hinge:
+    """The hinge loss, Lim & Ye 2017 (arXiv 1705.02894); Miyato et al. 2018, eq. 16-17."""
+
+    critic_steps = 1
+    penalty_every = 1
+
+    def generator(self, fake: Tensor) -> Tensor:
+        return -fake.float()
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.relu(1 - real.float()) + F.relu(1 + fake.float())
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class WGANGP:
+    """Wasserstein GAN with gradient penalty, Gulrajani et al. 2017 (arXiv 1704.00028), algorithm 1.
+
+    The critic makes `critic_steps` steps a batch, on the same real examples against new fakes (the
+    paper takes new real ones too); so one batch is one step here as everywhere.
+    """
+
+    penalty_every = 1
+
+    def __init__(self, *, gp_weight: float = 10.0, critic_steps: int = 5) -> None:
+        if gp_weight < 0 or critic_steps < 1:
+            raise ValueError(
+                f"objective.gp_weight={gp_weight} must be at least 0, "
+                f"objective.critic_steps={critic_steps} at least 1"
+            )
+        self.gp_weight, self.critic_steps = gp_weight, critic_steps
+
+    def generator(self, fake: Tensor) -> Tensor:
+        return -fake.float()
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.float() - real.float()
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """lambda (|grad D(x_hat)| - 1)^2, x_hat between real and fake (eq. 3)."""
+        if self.gp_weight == 0:
+            return {}
+        mix = append_dims(rand(len(real), real.device), real)
+        gradient = input_gradient(critic, fake + mix * (real - fake))
+        norm = (sum_example(gradient**2) + 1e-12).sqrt()  # the root's slope at 0 is infinite
+        return {"gradient_penalty": self.gp_weight * (norm - 1) ** 2}

@@ -1,0 +1,272 @@
+"""Diffusion and flow matching: what is learned between data and noise. Three paths, one interface.
+
+Read: a path is x_t = alpha_t x_0 + sigma_t eps, with x_0 data and eps ~ N(0, I). Each class below
+is one paper's formula whole: noise law, target, weight, and the way back from the network's output
+to the denoiser D(x; t) = E[x_0 | x_t]. Samplers (genlab.samplers.diffusion) know only this
+interface:
+
+    loss(net_fn, x_0)        [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1
+    times(num_steps)         [num_steps + 1] noise levels, decreasing, the last is 0
+    alpha_sigma(t)           (alpha_t, sigma_t)
+    noised(x_0, eps, t)      x_t;  start(eps) is x_t at times[0]
+    denoise(net_fn, x_t, t)  D(x_t; t)
+    drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE
+
+`t` is a float while sampling and a tensor [B] while training. EDM and DDPM have alpha_t = 1, t =
+sigma_t ("variance exploding"; DDPM's own variable is x_t / sqrt(1 + t^2)), flow matching alpha_t =
+1 - t, sigma_t = t.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genlab.rng import rand, randn_like
+from genlab.shapes import append_dims, per_example
+
+NetFn = Callable[[Tensor, Tensor], Tensor]
+Time = float | Tensor
+
+
+class Path(Protocol):
+    """What a sampler needs to know of an objective (see the top of this file)."""
+
+    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor: ...
+    def times(self, num_steps: int) -> Tensor: ...
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]: ...
+    def start(self, eps: Tensor) -> Tensor: ...
+    def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor: ...
+    def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+    def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+
+
+def _levels(t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The noise level once per example [B], and shaped to broadcast over x [B, 1, ...]."""
+    t = t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)
+    t = t.expand(len(x))
+    return t, append_dims(t, x)
+
+
+def _allowed(key: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise ValueError(f"{key}={given!r}: allowed are {', '.join(allowed)}")
+
+
+class EDM:
+    """Elucidated diffusion, Karras et al. 2022 (arXiv 2206.00364), table 1, column "Ours"."""
+
+    def __init__(
+        self,
+        *,
+        sigma_data: float = 0.5,
+        P_mean: float = -1.2,
+        P_std: float = 1.2,
+        sigma_min: float = 0.002,
+        sigma_max: float = 80.0,
+        rho: float = 7.0,
+    ) -> None:
+        """`sigma_data`: the data's standard deviation; training has ln(sigma) ~ N(P_mean, P_std^2)."""
+        if not 0 < sigma_min < sigma_max:
+            raise ValueError(
+                f"objective.sigma_min={sigma_min}: must lie between 0 and sigma_max={sigma_max}"
+            )
+        self.sigma_data, self.P_mean, self.P_std = sigma_data, P_mean, P_std
+        self.sigma_min, self.sigma_max, self.rho = sigma_min, sigma_max, rho
+
+    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+        """lambda(sigma) |D(y + n; sigma) - y|^2, the mean over an example (eq. 2 and 8)."""
+        normal = randn_like(x0[:, :1].flatten(1)[:, 0])  # [B]
+        sigma = (self.P_mean + self.P_std * normal).exp()
+        D = self.denoise(net_fn, self.noised(x0, randn_like(x0), sigma), sigma)
+        weight = (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
+        return weight * per_example((D.float() - x0) ** 2)
+
+    def times(self, num_steps: int) -> Tensor:
+        """Noise levels sigma_i (eq. 5), then 0."""
+        ramp = torch.linspace(0, 1, num_steps, dtype=torch.float64)
+        high, low = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        return torch.cat([(high + ramp * (low - high)) ** self.rho, ramp.new_zeros(1)])
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        return 1.0, t
+
+    def start(self, eps: Tensor) -> Tensor:
+        return self.sigma_max * eps
+
+    def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        return x0 + _levels(t, x0)[1] * eps
+
+    def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        """D(x; sigma) = c_skip x + c_out F(c_in x; c_noise) (eq. 7)."""
+        sigma_1d, sigma = _levels(t, x)
+        total = sigma**2 + self.sigma_data**2
+        c_skip = self.sigma_data**2 / total
+        c_out = sigma * self.sigma_data / total.sqrt()
+        c_in = 1 / total.sqrt()
+        c_noise = sigma_1d.log() / 4
+        return c_skip * x + c_out * net_fn(c_in * x, c_noise)
+
+    def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        """dx/dsigma = (x - D(x; sigma)) / sigma (eq. 1 and 3)."""
+        return (x - self.denoise(net_fn, x, t)) / _levels(t, x)[1]
+
+
+class DDPM:
+    """Denoising diffusion with T discrete levels, Ho et al. 2020 (arXiv 2006.11239).
+
+    Schedules: "linear" beta (Ho, section 4) or "cosine" (Nichol & Dhariwal 2021, arXiv 2102.09672,
+    eq. 17). The network predicts "eps" (Ho, eq. 14), "x0", or "v" = alpha eps - sigma x_0 (Salimans
+    & Ho 2022, arXiv 2202.00512, appendix D); the loss is the plain squared error of what is
+    predicted.
+
+    In training x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, and that is what the network sees.
+    While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
+    DDIM is Euler's method (Song et al. 2020, arXiv 2010.02502, eq. 14).
+    """
+
+    def __init__(
+        self,
+        *,
+        num_levels: int = 1000,
+        schedule: str = "linear",
+        prediction: str = "eps",
+        clip: float | None = None,
+    ) -> None:
+        """`clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1)."""
+        _allowed("objective.schedule", schedule, ("linear", "cosine"))
+        _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
+        if num_levels < 2:
+            raise ValueError(f"objective.num_levels={num_levels}: must be at least 2")
+        self.num_levels, self.schedule = num_levels, schedule
+        self.prediction, self.clip = prediction, clip
+        ramp = torch.linspace(0, 1, num_levels + 1, dtype=torch.float64, device="cpu")
+        if schedule == "linear":  # Ho: 1e-4 to 0.02 for T = 1000; other T cover the same noise
+            low, high = 1e-4 * 1000 / num_levels, 0.02 * 1000 / num_levels
+            beta = torch.linspace(low, high, num_levels, dtype=torch.float64, device="cpu")
+        else:
+            f = ((ramp + 0.008) / 1.008 * math.pi / 2).cos() ** 2
+            beta = 1 - f[1:] / f[:-1]
+        abar = (1 - beta.clamp(max=0.999)).log().cumsum(0).exp()  # abar_t = prod (1 - beta_s)
+        self._sigmas = (1 / abar - 1).sqrt()  # [T], increasing
+        self._on_device: dict[torch.device, Tensor] = {}
+
+    def sigmas(self, device: torch.device | str = "cpu") -> Tensor:
+        """sqrt((1 - abar_t) / abar_t) for t = 1 .. T, increasing [T]; float32 off the CPU."""
+        device = torch.device(device)
+        if device.type == "cpu":
+            return self._sigmas
+        if device not in self._on_device:
+            self._on_device[device] = self._sigmas.float().to(device)
+        return self._on_device[device]
+
+    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+        """Algorithm 1 of Ho: t uniform over the levels; squared error, the mean over an example."""
+        index = (rand(len(x0), x0.device) * self.num_levels).long().clamp(max=self.num_levels - 1)
+        sigma = append_dims(self.sigmas(x0.device)[index].to(x0), x0)
+        alpha = (1 + sigma**2).rsqrt()  # sqrt(abar_t)
+        eps = randn_like(x0)
+        xt = alpha * (x0 + sigma * eps)
+        target = {"eps": eps, "x0": x0, "v": alpha * (eps - sigma * x0)}[self.prediction]
+        return per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
+
+    def times(self, num_steps: int) -> Tensor:
+        """The noise levels of `num_steps` of the T levels, evenly spread, then 0."""
+        if num_steps > self.num_levels:
+            raise ValueError(
+                f"sampler.num_steps={num_steps}: at most objective.num_levels={self.num_levels}"
+            )
+        index = torch.linspace(self.num_levels - 1, 0, num_steps, dtype=torch.float64).round()
+        return torch.cat([self._sigmas[index.long()], self._sigmas.new_zeros(1)])
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        return 1.0, t
+
+    def start(self, eps: Tensor) -> Tensor:
+        """x_T = eps in the network's coordinates (Ho, algorithm 2, line 1)."""
+        return math.sqrt(1 + float(self._sigmas[-1]) ** 2) * eps
+
+    def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        return x0 + _levels(t, x0)[1] * eps
+
+    def level(self, sigma: Tensor) -> Tensor:
+        """The level of sigma [B] as a fraction of T in [0, 1); between two levels interpolated."""
+        table = self.sigmas(sigma.device).to(sigma)
+        above = torch.searchsorted(table, sigma.contiguous()).clamp(1, self.num_levels - 1)
+        low, high = table[above - 1].log(), table[above].log()
+        index = above - 1 + (sigma.log() - low) / (high - low)
+        return index.clamp(0, self.num_levels - 1) / self.num_levels
+
+    def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        """x_0 from what is predicted: x - sigma eps (Ho, eq. 15), x_0 itself, or v's inverse."""
+        sigma_1d, sigma = _levels(t, x)
+        alpha = (1 + sigma**2).rsqrt()
+        out = net_fn(alpha * x, self.level(sigma_1d))
+        if self.prediction == "eps":
+            D = x - sigma * out
+        elif self.prediction == "x0":
+            D = out
+        else:  # alpha x_t - sigma_t v, with x_t = alpha x and sigma_t = alpha sigma
+            D = alpha * (alpha * x - sigma * out)
+        return D if self.clip is None else D.clamp(-self.clip, self.clip)
+
+    def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        """dx/dsigma = eps (Song et al. 2020, eq. 14)."""
+        return (x - self.denoise(net_fn, x, t)) / _levels(t, x)[1]
+
+
+class Flow:
+    """Flow matching on straight lines, Lipman et al. 2023 (arXiv 2210.02747), eq. 20-23.
+
+    With sigma_min = 0: x_t = (1 - t) x_0 + t eps, and the network learns the velocity v = eps -
+    x_0. Time runs as in diffusion, from noise at t = 1 to data at t = 0; in the paper it runs the
+    other way.
+    """
+
+    def __init__(self, *, time_law: str = "uniform", shift: float = 1.0) -> None:
+        """`time_law` of t in training: "uniform", or "logit_normal" (Esser et al. 2024, eq. 19).
+
+        `shift` > 1 spends more of training's and sampling's times at high noise (Esser, eq. 23).
+        """
+        _allowed("objective.time_law", time_law, ("uniform", "logit_normal"))
+        if shift <= 0:
+            raise ValueError(f"objective.shift={shift}: must be above 0; 1 is no shift")
+        self.time_law, self.shift = time_law, shift
+
+    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+        """|v(x_t, t) - (eps - x_0)|^2, the mean over an example's values (eq. 23)."""
+        if self.time_law == "uniform":
+            t = rand(len(x0), x0.device)
+        else:
+            t = randn_like(x0.new_empty(len(x0))).sigmoid()
+        t, eps = self._shifted(t), randn_like(x0)
+        v = net_fn(self.noised(x0, eps, t), t)
+        return per_example((v.float() - (eps - x0)) ** 2)
+
+    def times(self, num_steps: int) -> Tensor:
+        return self._shifted(torch.linspace(1, 0, num_steps + 1, dtype=torch.float64))
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        return 1 - t, t
+
+    def start(self, eps: Tensor) -> Tensor:
+        return eps
+
+    def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        t = _levels(t, x0)[1]
+        return (1 - t) * x0 + t * eps
+
+    def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        """D = x_t - t v, for E[eps - x_0 | x_t] = v and x_t = x_0 + t (eps - x_0)."""
+        t_1d, t = _levels(t, x)
+        return x - t * net_fn(x, t_1d)
+
+    def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        return net_fn(x, _levels(t, x)[0])
+
+    def _shifted(self, t: Tensor) -> Tensor:
+        return self.shift * t / (1 + (self.shift - 1) * t)

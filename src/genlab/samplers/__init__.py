@@ -1,0 +1,1 @@
+"""How examples are drawn, as functions of a callable: no model class is known here."""

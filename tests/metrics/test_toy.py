@@ -1,0 +1,111 @@
+"""Metrics of points on exact draws, where what they should say is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from genlab.metrics import toy
+from genlab.metrics.evaluation import PointsEvaluation
+
+from .stand_ins import Ring, RingModel
+
+
+def normal(n, seed, d=2):
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn((n, d), generator=g, dtype=torch.float64)
+
+
+def test_exact_draws_cover_the_modes_and_98_9_percent_lie_within_3_std():
+    ring = Ring()
+    x = ring.draw(20_000, torch.Generator().manual_seed(0))
+    found = toy.mode_metrics(x, ring.modes, ring.std)
+    assert found["modes_covered"] == 8
+    assert found["high_quality_share"] == pytest.approx(1 - math.exp(-4.5), abs=0.003)
+    assert 0 <= found["mode_kl"] < 0.001
+    found = toy.mode_metrics(x[:, :1] * 0 + ring.modes[2], ring.modes, ring.std)
+    assert found["modes_covered"] == 1
+    assert found["mode_kl"] == pytest.approx(math.log(8))
+    assert toy.mode_metrics(x + 9, ring.modes, ring.std) == {
+        "modes_covered": 0.0,
+        "high_quality_share": 0.0,
+    }
+
+
+def test_energy_distance_is_brute_force_and_unbiased():
+    a, b = normal(20, 1), normal(30, 2) + 1
+    ab = sum(float((x - y).norm()) for x in a for y in b) / 600
+    aa = sum(float((x - y).norm()) for x in a for y in a) / (20 * 19)
+    bb = sum(float((x - y).norm()) for x in b for y in b) / (30 * 29)
+    assert toy.energy_distance(a, b) == pytest.approx(2 * ab - aa - bb)
+    assert abs(toy.energy_distance(normal(4000, 3), normal(4000, 4))) < 0.01
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_sliced_wasserstein_of_a_shift_is_its_length_over_root_d(d):
+    x = normal(3000, 1, d)
+    shift = torch.zeros(d, dtype=torch.float64)
+    shift[0] = 3.0
+    # E over directions of (u.shift)^2 is |shift|^2 / d
+    expected = 3 / math.sqrt(d)
+    found = toy.sliced_wasserstein(x, x + shift, projections=64 if d == 2 else 4000)
+    assert found == pytest.approx(expected, rel=1e-9 if d == 2 else 0.05)
+    assert toy.sliced_wasserstein(x, x) == 0
+    # a scaled Gaussian: every projection is N(0, 4) against N(0, 1), at distance 1
+    assert toy.sliced_wasserstein(2 * normal(9000, 2, d), x) == pytest.approx(1, abs=0.06)
+
+
+def test_law_metrics():
+    found = toy.law_metrics(torch.tensor([-1.0, -3.0, -math.inf, -math.inf]))
+    assert found == {"in_support": 0.5, "law_log_prob": -2.0}
+    assert toy.law_metrics(torch.tensor([-math.inf])) == {"in_support": 0.0}
+
+
+def test_a_perfect_model_scores_the_floor():
+    ring = Ring()
+    report = PointsEvaluation(num_samples=2000, chunk=300)(RingModel(ring), ring, seed=1)
+    found, floor = report.metrics, report.floor
+    assert found["modes_covered"] == floor["modes_covered"] == 8
+    assert found["high_quality_share"] == pytest.approx(floor["high_quality_share"], abs=0.01)
+    assert found["kl_to_model"] == pytest.approx(0, abs=1e-9)
+    assert found["nats_per_example"] == pytest.approx(floor["nats_per_example"])
+    # the law's entropy: modes far apart, so log 8 + log(2 pi e std^2)
+    entropy = math.log(8) + math.log(2 * math.pi * math.e * ring.std**2)
+    assert found["nats_per_example"] == pytest.approx(entropy, abs=0.05)
+    assert found["law_log_prob"] == pytest.approx(-entropy, abs=0.06)
+    assert found["sliced_wasserstein"] < 0.1
+    assert found["in_support"] == found["finite_share"] == 1
+    assert report.pictures["samples"].shape == (2000, 2)
+    assert "std" not in report.notes
+    # samples do not depend on how many are drawn at once
+    again = PointsEvaluation(num_samples=2000, chunk=2000)(RingModel(ring), ring, seed=1)
+    assert torch.equal(again.pictures["samples"], report.pictures["samples"])
+
+
+def test_missing_modes_show():
+    ring = Ring()
+    report = PointsEvaluation()(RingModel(ring, modes=4), ring)
+    assert report.metrics["modes_covered"] == 4
+    assert report.metrics["mode_kl"] == pytest.approx(math.log(2), abs=0.02)
+    assert report.metrics["sliced_wasserstein"] > 3 * report.floor["sliced_wasserstein"]
+    assert report.metrics["energy_distance"] > 10 * abs(report.floor["energy_distance"])
+
+
+def test_samples_that_are_not_finite_are_counted_and_left_out():
+    class Broken(RingModel):
+        def sample(self, num, *args, **kwargs):
+            x = super().sample(num, *args, **kwargs)
+            x[::2] = math.nan
+            return x
+
+    ring = Ring()
+    report = PointsEvaluation(num_samples=100)(Broken(ring), ring)
+    assert report.metrics["finite_share"] == 0.5
+    assert all(math.isfinite(v) for v in report.metrics.values())
+
+
+def test_a_count_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match=r"metric\.num_samples=1: allowed is 2 or more"):
+        PointsEvaluation(num_samples=1)

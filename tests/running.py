@@ -1,0 +1,53 @@
+"""Running genlab in tests: in this process (quick), or as a user does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+
+from genlab.runs import compose, train
+
+TINY = [
+    "trainer=cpu", "trainer.threads=2", "logger=none", "evaluate=false", "budget.examples=256",
+    "data.batch_size=16", "look_every=128", "save_every=128", "callbacks.look.num=4",
+    "callbacks.ledger.log_every=1",
+]  # fmt: skip
+
+
+def settled(overrides: list[str]) -> dict[str, Any]:
+    """The settings that the command line composes."""
+    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+        cfg = hydra_compose("train", overrides, return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        choices = dict(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        settings = compose.settle(cfg, choices)
+    compose.check(settings)
+    return settings
+
+
+def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any) -> Path:
+    """Train in this process, in a folder given; `changes` replace top-level settings."""
+    settings = {**settled([*TINY, *overrides]), **changes}
+    run.mkdir(parents=True, exist_ok=True)
+    train.write_yaml(run / "config.yaml", settings)
+    train.fit(settings, run, resume=resume)
+    return run
+
+
+def genlab(*arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command, as a process of its own."""
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "genlab.cli", *arguments],
+        capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False,
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""Every group composes; every experiment and every model runs, shrunk; errors name their remedy."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CONF
+from running import fit, genlab, settled
+
+from genlab.callbacks.ledger import read_rows
+from genlab.runs.checkpoint import newest, valid_checkpoints
+
+EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
+NEEDS_FILES = {"fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
+SMALL_NETS = {
+    "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
+    "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
+    "lstm": ["net.width=16"],
+}  # fmt: skip
+
+
+def shrunk(name: str) -> list[str]:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
+    net = cfg.hydra.runtime.choices.net
+    more = ["data.limit=200"] if name.startswith("fashion") else []
+    return [f"experiment={name}", *SMALL_NETS.get(net, []), *more]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> None:
+    if name.split("_")[0] in NEEDS_FILES:
+        request.getfixturevalue("data_root")
+    run = fit(shrunk(name), tmp_path / "run")
+    rows = read_rows(run / "metrics.jsonl")
+    looks = [r for r in rows if r["kind"] == "look"]
+    trained = [r for r in rows if r["kind"] == "train"]
+    assert [r["examples"] for r in looks] == [0, 128, 256]
+    assert [r["batches"] for r in trained] == list(range(1, 17))  # a batch is a step, in a GAN too
+    assert all(r["examples"] == 16 * r["batches"] for r in rows)
+    assert len(list((run / "samples").iterdir())) == 3
+    good, notices = valid_checkpoints(run)
+    assert [p.name for p in good] == [
+        "examples=000000000256.ckpt", "examples=000000000128.ckpt"
+    ] and not notices  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ["ring", "grid", "moons", "spirals", "checkerboard"])
+def test_every_toy_composes_with_every_family(data: str) -> None:
+    for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
+        settled([f"data={data}", f"model={model}", f"net={net}"])
+
+
+@pytest.mark.parametrize("trainer", sorted(p.stem for p in (CONF / "trainer").glob("*.yaml")))
+def test_every_trainer_composes(trainer: str) -> None:
+    assert settled([f"trainer={trainer}"])["trainer"]["_target_"] == "genlab.runs.trainer.Trainer"
+
+
+@pytest.mark.parametrize("debug", ["smoke", "overfit", "profile"])
+def test_every_debug_option_composes(debug: str) -> None:
+    settled([f"debug={debug}"])
+
+
+MISTAKES = {
+    "key": (["net.wdith=64"], "net.wdith", "width"),
+    "top": (["budgt.examples=3"], "budgt", "budget"),
+    "option": (["model=gna"], "model=gna", "gan"),
+    "group": (["modle=gan"], "modle", "model"),
+    "net": (["model=gan", "net=unet"], "net.generator", "dcgan"),
+    "tokens": (["model=autoregressive"], "needs tokens", "digits_pixels"),
+    "no tokens": (["model=diffusion", "data=stdlib_code"], "images or points", "digits"),
+    "shape": (["data.shape=[1,9,9]"], "data.shape=[1,9,9]", "data.shape=[1,8,8]"),
+    "classes": (["data.num_classes=12"], "data.num_classes=12", "10"),
+    "batch": (["data.batch_size=0"], "data.batch_size", "1"),
+    "resume": (["resume=nowhere"], "nowhere", "config.yaml"),
+    "init": (["init_from=nowhere.ckpt", "logger=none"], "nowhere.ckpt", "config.yaml"),
+    "argument": (["+net.colour=red"], "net.colour", "UNet takes no"),
+    "target": (["model._target_=os.system"], "os.system", "trust="),
+    "trust in a file": (["+data.root=/nowhere", "data=mnist"], "mnist", ""),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_one_line_with_the_remedy(name: str, tmp_path: Path) -> None:
+    arguments, what, remedy = MISTAKES[name]
+    if name == "trust in a file":
+        pytest.skip("covered by tests/data")
+    outputs = tmp_path / "o"
+    began = time.perf_counter()
+    done = genlab("train", *arguments, GENLAB_OUTPUTS=str(outputs))
+    seconds = time.perf_counter() - began
+    lines = [x for x in done.stderr.splitlines() if not x.startswith("genlab: digits_diffusion in")]
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1 and lines[0].startswith("genlab: "), done.stderr
+    assert what in lines[0] and remedy in lines[0], lines[0]
+    assert "Traceback" not in done.stderr
+    assert seconds < 20
+    assert not list(outputs.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "evaluate", "report", "check"])
+def test_help_and_missing_runs(command: str, tmp_path: Path) -> None:
+    if command in ("sample", "evaluate", "report"):
+        done = genlab(command, f"run={tmp_path / 'none'}")
+        assert done.returncode == 2 and "no run folder" in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_list_and_help_answer_at_once() -> None:
+    for arguments in (["--help"], ["list"], ["train", "net.wdith=3"]):
+        seconds = []
+        for _ in range(2):
+            began = time.perf_counter()
+            done = genlab(*arguments)
+            seconds.append(time.perf_counter() - began)
+        assert min(seconds) < 1.5, (arguments, seconds)  # the bar is 1 s on an idle machine
+    assert "digits_diffusion" in genlab("list", "experiment").stdout
+    assert done.returncode == 2
+
+
+def test_newest_needs_a_run(tmp_path: Path) -> None:
+    from genlab.runs.errors import UserError
+
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UserError, match="no valid checkpoint"):
+        newest(tmp_path)

@@ -1,0 +1,200 @@
+"""Whole runs: resume is bitwise, processes agree, commands work on what training wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from running import TINY, fit, genlab, settled
+
+import genlab as package
+from genlab.callbacks.ledger import read_rows
+from genlab.runs import train
+from genlab.runs.checkpoint import load_model, newest, read
+
+FAMILIES = {
+    "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
+    "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],
+    "diffusion": ["model=diffusion", "net.width=8"],
+    "flow_matching": ["model=flow_matching", "net.width=8"],
+    "gpt": ["data=digits_pixels", "model=autoregressive", "net.width=16", "net.depth=1",
+            "net.heads=2", "net.dropout=0.1"],
+    "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
+}  # fmt: skip
+
+
+def digest(value) -> str:
+    """The sha256 of nested plain data and tensors."""
+    h = hashlib.sha256()
+
+    def add(v) -> None:
+        if isinstance(v, torch.Tensor):
+            h.update(str((v.dtype, tuple(v.shape))).encode() + v.contiguous().numpy().tobytes())
+        elif isinstance(v, dict):
+            for k in v:
+                h.update(str(k).encode())
+                add(v[k])
+        elif isinstance(v, list | tuple):
+            for x in v:
+                add(x)
+        else:
+            h.update(repr(v).encode())
+
+    add(value)
+    return h.hexdigest()
+
+
+def parts(run: Path) -> dict[str, str]:
+    """Hashes of what a resumed run must have in common with one that never stopped."""
+    held = read(newest(run))
+    names = ("state_dict", "current_model_state", "optimizer_states", "clock")
+    found = {n: digest(held[n]) for n in names if n in held}
+    rows = [
+        {k: v for k, v in r.items() if k != "seconds" and not k.startswith("speed")}
+        for r in read_rows(run / "metrics.jsonl")
+        if r["kind"] != "end"
+    ]
+    found["ledger"] = digest(rows)
+    found["samples"] = digest([p.read_bytes() for p in sorted((run / "samples").iterdir())])
+    return found
+
+
+class Stop(Exception):
+    """Stands for whatever ends a run in the middle."""
+
+
+def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = False) -> None:
+    """A run that saves after `batches` and then breaks in the next batch."""
+    from pytorch_lightning import Callback
+
+    from genlab.callbacks.checkpoint import Checkpoint
+
+    class Break(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+            if pl_module.clock.batches == batches:
+                saver = next(c for c in trainer.callbacks if isinstance(c, Checkpoint))
+                raise Stop(str(saver.folder))
+
+    settings = settled([*TINY, *overrides, f"save_every={16 * batches}"])
+    run.mkdir(parents=True, exist_ok=True)
+    train.write_yaml(run / "config.yaml", settings)
+    original = train.assemble
+
+    def with_break(*arguments):
+        data, model, trainer = original(*arguments)
+        trainer.callbacks.insert(0, Break())
+        return data, model, trainer
+
+    train.assemble = with_break
+    try:
+        with pytest.raises(Stop):
+            train.fit(settings, run, resume=resume)
+    finally:
+        train.assemble = original
+
+
+@pytest.mark.parametrize("ema", ["default", "no_ema"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_resume_is_bitwise(family: str, ema: str, tmp_path: Path) -> None:
+    overrides = [*FAMILIES[family], f"callbacks={ema}", "optim.warmup=64"]
+    whole = fit(overrides, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    stopped_at(5, overrides, broken)  # in the middle of an epoch and of a look's distance
+    stopped_at(11, overrides, broken, resume=True)  # a second time
+    fit(overrides, broken, resume=True)
+    assert parts(broken) == parts(whole)
+
+
+def test_the_check_of_resume_sees_a_difference(tmp_path: Path) -> None:
+    """A negative control: one state left out is caught."""
+    overrides = FAMILIES["diffusion"]
+    whole = fit(overrides, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    stopped_at(5, overrides, broken)
+    from genlab.runs.checkpoint import save
+
+    path = newest(broken)
+    held = read(path)
+    for state in held["optimizer_states"][0]["state"].values():
+        state["exp_avg_sq"].zero_()
+    save(held, path)
+    fit(overrides, broken, resume=True)
+    mine, theirs = parts(broken), parts(whole)
+    assert mine["state_dict"] != theirs["state_dict"] and mine["samples"] != theirs["samples"]
+
+
+def test_the_same_command_gives_the_same_bits(tmp_path: Path) -> None:
+    runs = [fit(FAMILIES["vae"], tmp_path / str(i)) for i in range(2)]
+    assert parts(runs[0]) == parts(runs[1])
+    other = fit([*FAMILIES["vae"], "seed=1"], tmp_path / "other")
+    assert parts(other)["state_dict"] != parts(runs[0])["state_dict"]
+
+
+def losses(run: Path) -> list[float]:
+    return [r["train/loss"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+
+
+def test_accumulated_parts_see_the_same_batches(tmp_path: Path) -> None:
+    whole = fit(FAMILIES["gpt"][:-1], tmp_path / "a")
+    parts_ = fit([*FAMILIES["gpt"][:-1], "trainer.accumulate=2"], tmp_path / "b")
+    assert losses(parts_) == pytest.approx(losses(whole), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["diffusion", "vae", "gpt"])
+def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
+    overrides = [o for o in FAMILIES[family] if "dropout" not in o]
+    one = fit(overrides, tmp_path / "one")
+    done = genlab(
+        "train", *[o for o in TINY if not o.startswith("trainer")], *overrides,
+        "trainer=ddp_cpu", GENLAB_OUTPUTS=str(tmp_path / "two"), OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = next((tmp_path / "two").rglob("config.yaml")).parent
+    assert losses(two) == pytest.approx(losses(one), rel=1e-3)
+    looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
+             for x in (one, two)]  # fmt: skip
+    assert looks[0] == pytest.approx(looks[1], rel=2e-2)
+
+
+def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:
+    run = fit(FAMILIES["diffusion"], tmp_path / "run")
+    path = newest(run)
+    alone = tmp_path / "elsewhere" / "x.ckpt"
+    alone.parent.mkdir()
+    alone.write_bytes(path.read_bytes())
+    a = package.load(run).sample(3, torch.arange(3), seed=5)
+    b = package.load(alone).sample(3, torch.arange(3), seed=5)
+    assert torch.equal(a, b) and a.shape == (3, 1, 8, 8)
+    raw = load_model(run, raw=True).sample(3, torch.arange(3), seed=5)
+    assert not torch.equal(a, raw)  # the running average and the last weights differ
+
+
+def test_every_command_on_one_run(tmp_path: Path) -> None:
+    """train -> sample -> evaluate -> report -> export -> load, as a user types them."""
+    outputs = str(tmp_path / "o")
+    done = genlab(
+        "train", "debug=smoke", "net.width=8", "callbacks.look.num=4", GENLAB_OUTPUTS=outputs
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = next(Path(outputs).rglob("config.yaml")).parent
+    assert "report.html" in done.stderr and (run / "report.html").is_file()
+    assert json.loads((run / "provenance.json").read_text())["versions"]["torch"]
+    found = json.loads((run / "evaluation.json").read_text())
+    assert found["metrics"] and found["floor"]
+    done = genlab("sample", f"run={run}", "num=5", "cond=7", "sampler.num_steps=3")
+    assert done.returncode == 0 and (run / "samples" / "seed0_first0_num5.png").is_file()
+    done = genlab("sample", f"run={run}", "num=2", "sampler=euler", "sampler.num_stps=3")
+    assert done.returncode == 2 and "num_steps" in done.stderr
+    done = genlab("evaluate", str(run), "metric.num_samples=16", f"to={tmp_path / 'e'}")
+    assert done.returncode == 0 and "frechet" in done.stdout, done.stderr
+    done = genlab("report", str(run))
+    assert done.returncode == 0, done.stderr
+    done = genlab("export", f"run={run}", f"to={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    a = package.load(tmp_path / "out").sample(2, torch.arange(2))
+    assert torch.equal(a, package.load(run).sample(2, torch.arange(2)))
+    done = genlab("train", f"resume={run}", GENLAB_OUTPUTS=outputs)
+    assert "is finished" in done.stderr and done.returncode == 0
