@@ -1,10 +1,10 @@
 """The data module: what the examples are, and which of them the k-th step sees.
 
-Read: `Stream` (the order of the examples), `DataModule` (a batch by its number), then one file per
-kind of data: images.py, folder.py, text.py, toy.py. A module has `read`, `decode` and `digest`.
+Read: `Stream` (the order of the examples), `DataModule` (a batch by its number), then a file for
+each kind of data: images.py, folder.py, text.py, toy.py, which has `read`, `decode` and `digest`.
 
-Random access: the k-th global batch is a pure function of (seed, k). So a resumed run needs no saved
-loader, and any number of processes or accumulated parts sees the same examples in the same steps.
+Random access: the k-th global batch is a pure function of (seed, k). So a resumed run needs no
+saved loader, and any number of processes or accumulated parts see the same examples in a step.
 """
 
 from __future__ import annotations

@@ -24,9 +24,12 @@ from genlab.rng import seed_of
 Form = Literal["image", "pixels"]
 
 
-def flip_some(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image [B, C, H, W] mirrored left to right with probability 1/2."""
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
+def flip_some(images: Tensor, generator: torch.Generator, share: slice, num: int) -> Tensor:
+    """Each image [B, C, H, W] mirrored left to right with probability 1/2.
+
+    The images are the share of `num`, for all of which is drawn.
+    """
+    mirrored = (torch.rand(num, generator=generator) < 0.5)[share]
     return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
 
@@ -58,12 +61,13 @@ class ImageExamples(Examples):
         generator: torch.Generator | None = None,
         share: slice = EVERYTHING,
     ) -> Batch:
-        images = self.images.index_select(0, ids)
+        wanted = ids[share]
+        images = self.images.index_select(0, wanted)
         if self.augments and generator is not None:
-            images = flip_some(images, generator)
-        batch = Batch(x=served(images[share], self.levels, self.form))
+            images = flip_some(images, generator, share, len(ids))
+        batch = Batch(x=served(images, self.levels, self.form))
         if self.labels is not None:
-            batch["cond"] = self.labels[ids[share]]
+            batch["cond"] = self.labels[wanted]
         return batch
 
 
@@ -178,7 +182,7 @@ class Digits(Images):
         table = torch.from_numpy(_digits())
         images, labels = table[:, :64].view(-1, 1, 8, 8).to(torch.uint8), table[:, 64].long()
         check("levels", self.levels, 17, "Digits")
-        order = spread(labels)
+        order = spread(labels, [seed_of("order", i) for i in range(len(labels))])
         train, val = order[:1437], order[1437:]
         return images[train], labels[train], images[val], labels[val]
 
@@ -202,12 +206,12 @@ def _digits() -> np.ndarray:
     return np.concatenate([data, target[:, None]], 1).astype(np.int64)
 
 
-def spread(labels: Tensor) -> LongTensor:
-    """An order in which every stretch has the classes in their proportions; fixed by hashes."""
+def spread(labels: Tensor, keys: list[int]) -> LongTensor:
+    """An order in which every stretch has the classes in proportion; by `keys` within a class."""
     at = torch.empty(len(labels), dtype=torch.float64)
     for c in labels.unique().tolist():
         members = (labels == c).nonzero()[:, 0].tolist()
-        members.sort(key=lambda i: seed_of("order", i))
+        members.sort(key=lambda i: keys[i])
         at[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     return at.argsort(stable=True)
 

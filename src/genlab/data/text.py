@@ -84,6 +84,7 @@ class Text(DataModule):
         num_classes: int | None = None,
         levels: int | None = None,
         default_prompt: str = "",
+        start_token: int = END,
         val_examples: int | None = 1024,
     ) -> None:
         """`block`: tokens a window; `vocab`: ids with <|end|>; `default_prompt`: that of looks."""
@@ -94,6 +95,8 @@ class Text(DataModule):
         for key, value in (("num_classes", num_classes), ("levels", levels)):
             if value is not None:
                 raise ValueError(f"data.{key}={value}: text has none; write data.{key}=null")
+        if start_token != END:
+            raise ValueError(f"data.start_token={start_token}: text begins with <|end|>, token {END}")
         super().__init__(
             shape=(block,), vocab=vocab, batch_size=batch_size, seed=seed, val_examples=val_examples
         )
@@ -107,7 +110,7 @@ class Text(DataModule):
     def read(self) -> tuple[Windows, Windows]:
         train, val = self.documents()
         name = type(self).__name__
-        self.tokenizer.fit(train, val)
+        self.tokenizer.fit(train, val, vocab=self.vocab)
         check("vocab", self.vocab, self.tokenizer.vocab, name)
         self._bytes = {
             split: sum(len(document.encode()) for document in documents)
@@ -212,6 +215,7 @@ class Shakespeare(Text):
         levels: int | None = None,
         root: str | None = None,
         default_prompt: str = "",
+        start_token: int = END,
         val_examples: int | None = 1024,
     ) -> None:
         """As `Text`; `root`: the folder of input.txt, null looks and downloads (see files.py)."""
@@ -225,6 +229,7 @@ class Shakespeare(Text):
             num_classes=num_classes,
             levels=levels,
             default_prompt=default_prompt,
+            start_token=start_token,
             val_examples=val_examples,
         )
         self.root = root
@@ -269,6 +274,7 @@ class StdlibCode(Text):
         levels: int | None = None,
         limit: int | None = None,
         default_prompt: str = "",
+        start_token: int = END,
         val_examples: int | None = 1024,
     ) -> None:
         """As `Text`; `limit` keeps the first N files of each split, in their hashes' order."""
@@ -282,6 +288,7 @@ class StdlibCode(Text):
             num_classes=num_classes,
             levels=levels,
             default_prompt=default_prompt,
+            start_token=start_token,
             val_examples=val_examples,
         )
         self.limit = limit
@@ -327,6 +334,7 @@ class TextFile(Text):
         levels: int | None = None,
         val_fraction: float = 0.1,
         default_prompt: str = "",
+        start_token: int = END,
         val_examples: int | None = 1024,
     ) -> None:
         """As `Text`; the last `val_fraction` of the characters of the file at `path` is val."""
@@ -342,6 +350,7 @@ class TextFile(Text):
             num_classes=num_classes,
             levels=levels,
             default_prompt=default_prompt,
+            start_token=start_token,
             val_examples=val_examples,
         )
         self.path, self.val_fraction = path, val_fraction

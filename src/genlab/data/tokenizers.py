@@ -33,8 +33,8 @@ class Tokenizer(ABC):
     def piece(self, ids: np.ndarray) -> str:
         """The text of ids that hold no <|end|>."""
 
-    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:  # noqa: B027
-        """Learn the vocabulary from the documents; by default there is nothing to learn."""
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:  # noqa: B027
+        """Learn from the documents, up to `vocab` ids; by default there is nothing to learn."""
 
     def encode_many(self, texts: list[str]) -> list[np.ndarray]:
         """The ids of every text."""
@@ -77,7 +77,7 @@ class Characters(Tokenizer):
     def vocab(self) -> int:
         return 1 + len(self.characters)
 
-    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:
         """Learn the alphabet, of both splits (as nanoGPT): a held-out text must be spellable."""
         self.characters = "".join(sorted(set().union(*train, *val)))
 
@@ -107,21 +107,19 @@ class Characters(Tokenizer):
 class BPE(Tokenizer):
     """Byte-pair encoding over bytes (as GPT-2), learnt from the train split; knows every text.
 
-    The first 256 of its ids after <|end|> are the bytes, so `vocab` is at least 257.
+    It learns as many ids as `data.vocab` says: <|end|>, the 256 bytes, and what pairs make of them.
     """
 
-    def __init__(self, *, vocab: int) -> None:
-        """`vocab`: how many ids to learn, <|end|> and the 256 bytes among them."""
-        if not isinstance(vocab, int) or vocab < 257:
-            raise ValueError(f"data.vocab={vocab}: BPE needs 257 or more (256 bytes and <|end|>)")
-        self.size = vocab
+    def __init__(self) -> None:
         self._model: Any = None
 
     @property
     def vocab(self) -> int:
-        return self.size if self._model is None else 1 + self._model.get_vocab_size()
+        return 1 + self._fitted().get_vocab_size()
 
-    def fit(self, train: Iterable[str], val: Iterable[str]) -> None:
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:
+        if vocab < 257:
+            raise ValueError(f"data.vocab={vocab}: BPE needs 257 or more (256 bytes and <|end|>)")
         from tokenizers import Tokenizer as Model
         from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -131,7 +129,7 @@ class BPE(Tokenizer):
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         # id 0 is kept out of the library (its ids are ours minus 1): no text can spell it there
         trainer = trainers.BpeTrainer(
-            vocab_size=self.size - 1, initial_alphabet=alphabet, show_progress=False
+            vocab_size=vocab - 1, initial_alphabet=alphabet, show_progress=False
         )
         model.train_from_iterator(train, trainer)
         self._model = model

@@ -58,7 +58,8 @@ def _tolerance(values: Tensor) -> Tensor:
 def kernel_distance(a: Tensor, b: Tensor) -> float:
     """Unbiased squared MMD of a [N, D], b [M, D], kernel (x.y / D + 1)^3; it may be negative.
 
-    KID: Binkowski et al. 2018, section 4; here from all pairs, not averaged over subsets.
+    KID: Binkowski et al. 2018, section 4; here from all pairs, not averaged over subsets. Unbiased
+    for independent draws: sets balanced by class come out somewhat below 0, real ones too.
     """
     a, b = a.double(), b.double()
     n, m = len(a), len(b)
@@ -68,7 +69,8 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
 
 
 def _kernel(dot: Tensor, dims: int) -> Tensor:
-    return (dot / dims + 1) ** 3
+    k = dot / dims + 1
+    return k.square().mul_(k)  # several times faster than k**3
 
 
 def _kernel_sum(a: Tensor, b: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -241,15 +240,13 @@ def write(file: Path, net: nn.Module) -> None:
     """Under another name first, so that a reader never meets half a file."""
     from safetensors.torch import save
 
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
         try:
-            with os.fdopen(handle, "wb") as f:
-                f.write(save(net.state_dict(), metadata={"recipe": json.dumps(RECIPE)}))
-            os.replace(name, file)
-        except BaseException:
-            os.unlink(name)
-            raise
+            part.write_bytes(save(net.state_dict(), metadata={"recipe": json.dumps(RECIPE)}))
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(f"the feature network is not kept: {error}", stacklevel=2)

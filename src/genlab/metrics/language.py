@@ -13,6 +13,7 @@ import numpy as np
 
 WORD = re.compile(r"\w+")
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a window's hash depends on all its characters
+SHIFT = np.uint64(64 - 22)
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
@@ -23,10 +24,11 @@ def word_metrics(texts: Sequence[str], known: set[str]) -> dict[str, float]:
     """known_words: share of words that are in `known`; distinct_2: distinct share of word pairs.
 
     distinct-n: Li et al. 2016, section 5; it falls with the amount of text, so compare equal
-    amounts. A text's first and last word may be cut: they are left out of known_words.
+    amounts. known_words leaves out a text's first and last word, which may be cut, and words of one
+    or two letters: among those, noise finds words too.
     """
     found = words(texts)
-    whole = [w for line in found for w in line[1:-1]]
+    whole = [w for line in found for w in line[1:-1] if len(w) > 2]
     pairs = [pair for line in found for pair in pairwise(line)]
     return {
         "known_words": sum(w in known for w in whole) / max(1, len(whole)),
@@ -47,8 +49,12 @@ class Corpus:
         mine = [_windows(q, length) for q in queries]
         asked = np.unique(np.concatenate(mine))
         hit = np.zeros(len(asked), bool)
+        # nearly all of the text fails one look into a table of the hashes' leading bits
+        table = np.zeros(1 << 22, bool)
+        table[asked >> SHIFT] = True
         for first in range(0, len(self.codes), 1 << 20):  # pieces overlap by length - 1
             there = _windows(self.codes[first : first + (1 << 20) + length - 1], length)
+            there = there[table[there >> SHIFT]]
             if len(asked) and len(there):
                 at = np.searchsorted(asked, there).clip(max=len(asked) - 1)
                 hit[at[asked[at] == there]] = True

@@ -1,7 +1,8 @@
 """The contract: a generative model is a distribution that can be fitted to batches and drawn from.
 
-Read: a family (gan.py, vae.py, diffusion.py, ...) implements `loss` and `sample`, and `log_prob` if it
-has one. This file holds what is the same for all: the step, the clock, the learning rate, the terms.
+Read: a family (gan.py, vae.py, diffusion.py, ...) implements `loss` and `sample`, and `log_prob` if
+it has one. This file holds what is the same for all: the step, the clock, the learning rate, the
+terms.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class GenerativeModel(LightningModule, ABC):
         seed: int = 0,
         first: int = 0,
     ) -> Tensor:
-        """Draw num examples; example i depends on (seed, first + i) and on its own conditions alone."""
+        """Draw num examples; example i depends on (seed, first + i) and on its conditions alone."""
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
@@ -60,6 +61,7 @@ class GenerativeModel(LightningModule, ABC):
         with self.share():
             terms = self.loss(batch)
         self.record(terms)
+        self.tick(batch, batch_idx)
         return terms["loss"].mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -71,16 +73,20 @@ class GenerativeModel(LightningModule, ABC):
         return self.optim.build(self)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(seed_of(self.seed, "step", batch_idx))
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        torch.manual_seed(seed_of(self.seed, "step", self.clock.batches, part))
         factor = self.optim.factor(self.clock.examples)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
 
-    def on_train_batch_end(self, outputs, batch: Batch, batch_idx: int) -> None:
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            size = len(batch["x"]) * self.trainer.world_size * self.trainer.accumulate_grad_batches
-            self.clock.tick(size)
+    def tick(self, batch: Batch, batch_idx: int) -> None:
+        """Count the batch as seen; at the end of training_step, before any callback looks."""
+        if self._trainer is None:  # a step outside a run
+            return
+        parts = self.trainer.accumulate_grad_batches
+        if (batch_idx + 1) % parts == 0:
+            self.clock.tick(len(batch["x"]) * self.trainer.world_size * parts)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["clock"] = self.clock.state_dict()

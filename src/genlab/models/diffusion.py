@@ -2,7 +2,7 @@
 
 Reading map
   network     nn/unet.py, nn/dit.py, nn/mlp.py: net(x, t, cond), t a number of order 1
-  formula     objectives/diffusion.py: EDM, DDPM, Flow (flow matching is this class with that objective)
+  formula     objectives/diffusion.py: EDM, DDPM; Flow, which makes this flow matching
   sampler     samplers/diffusion.py and samplers/guidance.py
   experiment  conf/experiment/digits_diffusion.yaml, digits_flow_matching.yaml
 """
@@ -76,9 +76,7 @@ class Diffusion(GenerativeModel):
         draws = Draws(seed, first, num, self.device)
         after = None if given is None else self._inpaint(given, draws)
         with self.drawing():
-            net_fn = guided(
-                self.net, cond, weight=self.sampler.guidance, no_class=self.num_classes
-            )
+            net_fn = guided(self.net, cond, weight=self.sampler.guidance, no_class=self.num_classes)
             return self.sampler(self.objective, net_fn, draws, self.shape, after)
 
     def _inpaint(self, given: Given, draws: Draws):

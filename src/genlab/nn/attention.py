@@ -1,7 +1,7 @@
 """Attention: `attend` (the product), RoPE (positions), SelfAttention (projections and KV cache).
 
 Read: SelfAttention.forward top to bottom; `attend` holds the one choice that speed depends on.
-Shapes: B examples, T queries, S keys, H heads, G key-value heads (H is a multiple of G), D = dim / H.
+Shapes: B examples, T queries, S keys, H heads, G key-value heads (G divides H), D = dim / H.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0) -> Tensor:
-    """softmax(q k^T / sqrt(D)) v for q [B, H, T, D], k and v [B, G, S, D] -> [B, H, T, D] as v's dtype.
+    """softmax(q k^T / sqrt(D)) v: q [B, H, T, D], k and v [B, G, S, D] -> [B, H, T, D], v's dtype.
 
     Causal: the last query stands at the last key (T < S continues a cache).
     """
@@ -92,7 +92,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(dim, dim, bias=bias)
 
     def forward(self, x: Tensor, cache: Cache | None = None, start: int = 0) -> Tensor:
-        """x [B, T, dim] -> [B, T, dim]; with a cache x stands at start .. start+T-1 and is added."""
+        """x [B, T, dim] -> the same; with a cache x stands at start .. start+T-1 and is added."""
         b, t, dim = x.shape
         h, g = self.heads, self.kv_heads
         qkv = self.qkv(x).view(b, t, h + 2 * g, self.head_dim)
@@ -103,9 +103,7 @@ class SelfAttention(nn.Module):
         v = v.transpose(1, 2)
         if cache is not None:
             k, v = self._extend(cache, k, v, start)
-        out = attend(
-            q, k, v, causal=self.causal, dropout=self.dropout if self.training else 0.0
-        )
+        out = attend(q, k, v, causal=self.causal, dropout=self.dropout if self.training else 0.0)
         out = self.out(out.transpose(1, 2).reshape(b, t, dim))
         return F.dropout(out, self.dropout, self.training)
 

@@ -20,7 +20,7 @@ DISCRIMINATOR_NORMS = ("spectral", "batch", "none")
 
 
 def halvings(shape: Sequence[int], net: str) -> tuple[int, int, int, int]:
-    """(C, smallest H, smallest W, number of halvings n): both sides are halved while they stay >= 4."""
+    """(C, smallest H, smallest W, number of halvings): both sides halve while they stay >= 4."""
     channels, height, width = image_shape(shape, net)
     if height % 4 or width % 4 or min(height, width) < 8:
         raise ValueError(
@@ -60,8 +60,8 @@ class ResBlock(nn.Module):
 class DCGANGenerator(nn.Module):
     """z [B, latent_dim], class -> image in [-1, 1] (Radford et al. 2016, any size from 8x8).
 
-    `width` is the number of channels before the last layer; it doubles with each halving, to at
-    most 8 * width.
+    `width` is the number of channels at full size; it doubles with each halving, to at most
+    8 * width. The last layer is a 3x3 convolution, as in Miyato et al. 2018, table 3.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         one_of("net.generator.norm", norm, GENERATOR_NORMS)
         channels, self.height, self.width, n = halvings(shape, "dcgan")
-        dims = [width * min(8, 2**i) for i in reversed(range(n))]  # of each feature map, small first
+        dims = [width * min(8, 2**i) for i in reversed(range(n + 1))]  # smallest map first
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, latent_dim)
         inputs = latent_dim * (1 if num_classes is None else 2)
         self.first = nn.Linear(inputs, dims[0] * self.height * self.width)
@@ -84,7 +84,7 @@ class DCGANGenerator(nn.Module):
         for dim_in, dim_out in zip(dims, dims[1:], strict=False):
             up = nn.ConvTranspose2d(dim_in, dim_out, 4, stride=2, padding=1)
             layers += [up, _norm(norm, dim_out), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(dims[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [nn.Conv2d(dims[-1], channels, 3, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         _dcgan_init(self)
 
@@ -98,7 +98,9 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Image, class -> logit [B]; the class enters by projection (Miyato and Koyama 2018).
 
-    norm=spectral (Miyato et al. 2018) suits every loss; norm=batch is DCGAN's own, but mixes the
+    The layers are those of Miyato et al. 2018, table 3: a 3x3 convolution at each size, a 4x4 one
+    with stride 2 between; plain DCGAN would have a single layer for an 8x8 image.
+    norm=spectral (from there too) suits every loss; norm=batch is DCGAN's own, but mixes the
     examples of a batch, so gradient penalties per example (R1, WGAN-GP) are not defined with it.
     """
 
@@ -113,11 +115,15 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         one_of("net.discriminator.norm", norm, DISCRIMINATOR_NORMS)
         channels, height, length, n = halvings(shape, "dcgan")
-        dims = [channels] + [width * min(8, 2**i) for i in range(n)]
+        dims = [channels] + [width * min(8, 2**i) for i in range(n + 1)]
         layers: list[nn.Module] = []
         for i, (dim_in, dim_out) in enumerate(zip(dims, dims[1:], strict=False)):
-            layers += [nn.Conv2d(dim_in, dim_out, 4, stride=2, padding=1)]
-            layers += [_norm(norm, dim_out)] if i > 0 and norm == "batch" else []
+            if i > 0:
+                layers += [nn.Conv2d(dim_in, dim_in, 4, stride=2, padding=1)]
+                layers += [nn.BatchNorm2d(dim_in)] if norm == "batch" else []
+                layers += [nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(dim_in, dim_out, 3, padding=1)]
+            layers += [nn.BatchNorm2d(dim_out)] if norm == "batch" and i > 0 else []
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         features = dims[-1] * height * length

@@ -56,7 +56,9 @@ class DiT(nn.Module):
         super().__init__()
         channels, height, length = image_shape(shape, "dit")
         if height % patch or length % patch:
-            raise ValueError(f"net.patch={patch}: must divide the sides of data.shape={list(shape)}")
+            raise ValueError(
+                f"net.patch={patch}: must divide the sides of data.shape={list(shape)}"
+            )
         if width % 4 or width % heads:
             raise ValueError(f"net.width={width}: must be a multiple of 4 and of net.heads={heads}")
         self.patch = patch
@@ -85,7 +87,10 @@ class DiT(nn.Module):
 
 
 def _grid(rows: int, columns: int, dim: int) -> Tensor:
-    """Fixed 2-D positions [rows * columns, dim]: half the sinusoids tell the row, half the column."""
+    """Fixed 2-D positions [rows * columns, dim]: half tells the row, half the column.
+
+    As in DiT, frequencies fall from 1 to 1e-4 radians a patch.
+    """
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     halves = [sinusoids(p.flatten(), dim // 2, lowest=1e-4, highest=1.0) for p in (y, x)]
     return torch.cat(halves, dim=1)

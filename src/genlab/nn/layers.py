@@ -50,8 +50,11 @@ def norm(kind: str, dim: int, *, bias: bool = False) -> nn.Module:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group norm with at most 32 groups of at least 4 channels (as EDM), which divide `channels`."""
-    return nn.GroupNorm(math.gcd(32, channels // 4 or 1), channels, eps=1e-6)
+    """Group norm with at most 32 groups of at least 4 channels (as EDM): a power of two of them."""
+    groups = math.gcd(32, channels)
+    while groups > 1 and channels // groups < 4:
+        groups //= 2
+    return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
 class FeedForward(nn.Module):

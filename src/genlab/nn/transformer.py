@@ -1,4 +1,4 @@
-"""GPT: a causal transformer over tokens, with a key-value cache for drawing one token after another.
+"""GPT: a causal transformer over tokens, with a key-value cache for drawing token after token.
 
 Read: `GPT.forward`; `Block` is two residual branches. The defaults are the present habit (RMS norm,
 RoPE, SwiGLU, no biases); norm=layer, positions=learned, mlp=gelu is nanoGPT's GPT-2 exactly.

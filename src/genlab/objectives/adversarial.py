@@ -8,6 +8,7 @@ is due, and it is weighted by as much.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,17 @@ from genlab.rng import rand
 from genlab.shapes import append_dims, sum_example
 
 Critic = Callable[[Tensor], Tensor]
+
+
+class Adversarial(Protocol):
+    """What the GAN's training step needs; everything per example [B]."""
+
+    critic_steps: int  # of the discriminator, a batch
+    penalty_every: int  # batches
+
+    def generator(self, fake: Tensor) -> Tensor: ...
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]: ...
 
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ interface:
 
     loss(net_fn, x_0)        [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1
     times(num_steps)         [num_steps + 1] noise levels, decreasing, the last is 0
+    max_time                 no level lies above it
     alpha_sigma(t)           (alpha_t, sigma_t)
     noised(x_0, eps, t)      x_t;  start(eps) is x_t at times[0]
     denoise(net_fn, x_t, t)  D(x_t; t)
@@ -36,6 +37,8 @@ Time = float | Tensor
 class Path(Protocol):
     """What a sampler needs to know of an objective (see the top of this file)."""
 
+    @property
+    def max_time(self) -> float: ...
     def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor: ...
     def times(self, num_steps: int) -> Tensor: ...
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]: ...
@@ -60,6 +63,8 @@ def _allowed(key: str, given: str, allowed: tuple[str, ...]) -> None:
 class EDM:
     """Elucidated diffusion, Karras et al. 2022 (arXiv 2206.00364), table 1, column "Ours"."""
 
+    max_time = math.inf
+
     def __init__(
         self,
         *,
@@ -70,7 +75,7 @@ class EDM:
         sigma_max: float = 80.0,
         rho: float = 7.0,
     ) -> None:
-        """`sigma_data`: the data's standard deviation; training has ln(sigma) ~ N(P_mean, P_std^2)."""
+        """`sigma_data`: the data's deviation; in training ln(sigma) ~ N(P_mean, P_std^2)."""
         if not 0 < sigma_min < sigma_max:
             raise ValueError(
                 f"objective.sigma_min={sigma_min}: must lie between 0 and sigma_max={sigma_max}"
@@ -155,6 +160,10 @@ class DDPM:
         self._sigmas = (1 / abar - 1).sqrt()  # [T], increasing
         self._on_device: dict[torch.device, Tensor] = {}
 
+    @property
+    def max_time(self) -> float:
+        return float(self._sigmas[-1])
+
     def sigmas(self, device: torch.device | str = "cpu") -> Tensor:
         """sqrt((1 - abar_t) / abar_t) for t = 1 .. T, increasing [T]; float32 off the CPU."""
         device = torch.device(device)
@@ -188,7 +197,7 @@ class DDPM:
 
     def start(self, eps: Tensor) -> Tensor:
         """x_T = eps in the network's coordinates (Ho, algorithm 2, line 1)."""
-        return math.sqrt(1 + float(self._sigmas[-1]) ** 2) * eps
+        return math.sqrt(1 + self.max_time**2) * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         return x0 + _levels(t, x0)[1] * eps
@@ -226,6 +235,8 @@ class Flow:
     x_0. Time runs as in diffusion, from noise at t = 1 to data at t = 0; in the paper it runs the
     other way.
     """
+
+    max_time = 1.0
 
     def __init__(self, *, time_law: str = "uniform", shift: float = 1.0) -> None:
         """`time_law` of t in training: "uniform", or "logit_normal" (Esser et al. 2024, eq. 19).

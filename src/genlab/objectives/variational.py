@@ -17,7 +17,13 @@ from genlab.shapes import sum_example
 
 
 class Likelihood(nn.Module):
-    """p(x | z) as a function of the decoder's output; all are [B, *shape] but log_prob [B]."""
+    """p(x | z) as a function of the decoder's output; all are [B, *shape] but log_prob [B].
+
+    `discrete`: log_prob is a probability of grey levels (True), a density (False), or of data that
+    grey images are not (None). Bits per dimension depend on which.
+    """
+
+    discrete: bool | None = None
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """log p(x | z) in nats [B]."""
@@ -52,6 +58,8 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """x ~ N(params, sigma^2); with `learn` sigma is one learned number (Rybkin et al. 2021)."""
 
+    discrete = False
+
     def __init__(self, *, sigma: float = 1.0, learn: bool = False) -> None:
         super().__init__()
         if sigma <= 0:
@@ -77,6 +85,8 @@ class DiscretisedLogistic(Likelihood):
     1701.05517), eq. 2: the lowest and the highest level take the tails. The levels are x = 2 k /
     (levels - 1) - 1. One learned scale for all values; the location is params itself.
     """
+
+    discrete = True
 
     def __init__(self, *, levels: int | None, scale: float = 0.1) -> None:
         super().__init__()

@@ -9,10 +9,10 @@ import base64
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
-from genlab.runs.record import visible
+from genlab.runs.shown import short, visible
 
 # middle tones: each has a contrast of at least 3 on the light and on the dark ground
 PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99")
@@ -24,12 +24,20 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Line:
-    """`points` are (examples seen, value); `marked` shows each one; `label` stands at the end."""
+    """`points` are (examples seen, value); `marked` shows each one; `label` stands at the end.
+
+    A `noisy` line is drawn faint, with its running mean over it.
+    """
 
     label: str
     points: Points
     color: str = PALETTE[0]
     marked: bool = False
+    noisy: bool = False
+
+    @property
+    def trend(self) -> Points:
+        return smooth(self.points) if self.noisy and len(self.points) >= 60 else self.points
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,11 @@ def color_of(index: int, count: int) -> str:
 
 
 def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False) -> Chart:
-    """`log`: the vertical scale; None takes a logarithm where values span 20-fold. `zero`: from 0."""
-    lines = [Line(visible(x.label), thin(x.points), x.color, x.marked) for x in lines if x.points]
+    """`log` scale: None takes one where values span 5-fold. `zero`: the axis begins at 0."""
+    lines = [replace(x, label=visible(x.label), points=thin(x.points)) for x in lines if x.points]
     values = [y for line in lines for _, y in line.points]
     if log is None:
-        log = min(values) > 0 and max(values) > 20 * min(values)
+        log = min(values) > 0 and max(values) > 5 * min(values)
     limits, note = (None, "") if log or zero else frame(lines)
     told = [
         f"{line.label} from {short(line.points[0][1])} to {short(line.points[-1][1])}"
@@ -99,16 +107,6 @@ def frame(lines: Sequence[Line]) -> tuple[tuple[float, float] | None, str]:
     ), f"starts at {short(far)}, off the frame"
 
 
-def short(value: float) -> str:
-    """A number for a label: 4 figures, 1.2M for millions."""
-    if not math.isfinite(value):
-        return "not finite"
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size <= abs(value) < 1000 * size:
-            return f"{value / (1e3 if letter == 'k' else size):.4g}{letter}"
-    return f"{value:.4g}"
-
-
 def _tick(value: float, _: int = 0) -> str:
     if value == 0:
         return "0"
@@ -132,16 +130,16 @@ def _draw(
     settings = {
         "svg.fonttype": "none",  # the reader's own fonts, and small files
         "svg.hashsalt": "genlab",  # the same curves give the same bytes
-        "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "DejaVu Sans"],
+        "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Arial", "DejaVu Sans"],
         "font.size": 9,
         "text.parse_math": False,  # a name may hold $
         "path.simplify": True,
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of glyphs that the measuring font lacks
-        figure = Figure(figsize=(4.8, 2.7))
+        figure = Figure(figsize=(4.2, 2.5))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.115, 0.135, 0.66, 0.81))
+        axes = figure.add_axes((0.12, 0.14, 0.595, 0.8))
         for i, line in enumerate(lines):
             _line(axes, line, order=3 + i / len(lines))
         if log:
@@ -150,7 +148,8 @@ def _draw(
             axes.set_ylim(0, 1.15 * max(y for line in lines for _, y in line.points) or 1)
         elif limits:
             axes.set_ylim(*limits)
-        axes.set_xlim(0, max(x for line in lines for x, _ in line.points) or 1)
+        end = max(x for line in lines for x, _ in line.points) or 1
+        axes.set_xlim(-0.01 * end, 1.01 * end)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         if log:
             low, high = axes.get_ylim()
@@ -180,11 +179,10 @@ def _line(axes, line: Line, *, order: float) -> None:
     style = {"color": line.color, "solid_capstyle": "round", "zorder": order}
     if line.marked or len(xs) < 3:
         axes.plot(xs, ys, linewidth=1.4, marker="o", markersize=3.4, clip_on=True, **style)
-    elif len(xs) >= 60:
-        axes.plot(xs, ys, linewidth=0.8, alpha=0.3, **style)
-        axes.plot(*zip(*smooth(line.points)), linewidth=1.6, **style)
     else:
-        axes.plot(xs, ys, linewidth=1.6, **style)
+        if line.trend is not line.points:
+            axes.plot(xs, ys, linewidth=0.8, alpha=0.38, **style)
+        axes.plot(*zip(*line.trend), linewidth=1.6, **style)
 
 
 def _names(axes, lines: Sequence[Line]) -> None:
@@ -193,8 +191,7 @@ def _names(axes, lines: Sequence[Line]) -> None:
     into = axes.transData + axes.transAxes.inverted()
     ends = []
     for line in named:
-        points = smooth(line.points) if len(line.points) >= 60 and not line.marked else line.points
-        y = into.transform(points[-1])[1]
+        y = into.transform(line.trend[-1])[1]
         ends.append([min(1.0, max(0.0, y)) if math.isfinite(y) else 0.5, line])
     ends.sort(key=lambda e: e[0])
     gap = min(0.085, 1.0 / max(1, len(ends) - 1))
@@ -203,6 +200,6 @@ def _names(axes, lines: Sequence[Line]) -> None:
     for i in range(len(ends) - 1, -1, -1):
         ends[i][0] = min(ends[i][0], ends[i + 1][0] - gap if i + 1 < len(ends) else 1.0)
     for y, line in ends:
-        label = line.label if len(line.label) <= 20 else line.label[:19] + "…"
+        label = line.label if len(line.label) <= 18 else line.label[:17] + "…"
         label = label.replace("\n", "␊").replace("\t", "␉")
         axes.text(1.025, y, label, color=line.color, va="center", transform=axes.transAxes)

@@ -1,7 +1,7 @@
-"""What a run folder says, read without trusting it: files may be missing, torn, or written by a stranger.
+"""What a run folder says, read without trusting it: files may be missing, torn or a stranger's.
 
 Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
-`Record.problems`. `visible` makes control characters show. Read by report.py, drawn by curves.py.
+`Record.problems`. Shown by report.py, drawn by curves.py.
 """
 
 from __future__ import annotations
@@ -17,25 +17,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from genlab.runs.shown import number
+
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
 NOT_VALUES = ("kind", "examples", "batches", "seconds")
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
-# controls; marks that reorder, hide or break text; lone surrogates; noncharacters; tag characters
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
-
-def visible(text: str) -> str:
-    """`text` with control characters shown as pictures (ESC as ␛), other hidden ones by number."""
-
-    def show(found: re.Match[str]) -> str:
-        code = ord(found[0])
-        return chr(0x2400 + code) if code < 32 else "␡" if code == 127 else f"⟨U+{code:04X}⟩"
-
-    return HIDDEN.sub(show, text)
 
 
 @dataclass(frozen=True)
@@ -101,16 +88,6 @@ class Record:
         return min(((y, x) for x, y in self.series.get(name, ())), default=None)
 
 
-def number(value: Any) -> float | None:
-    """A float, not finite perhaps; None for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
 def is_run(path: Path) -> bool:
     return any((path / mark).is_file() for mark in (*MARKS, "config.yaml"))
 
@@ -171,10 +148,8 @@ def _read_ledger(record: Record) -> None:
             torn += 1
             continue
         kind, examples = row.get("kind"), number(row.get("examples"))
-        if kind == "end":
-            record.state = "finished"
-        elif kind in ("train", "look"):
-            record.state = "unfinished"
+        if kind in ("train", "look", "end"):  # what a resumed run says later holds
+            record.state, record.error = "finished" if kind == "end" else "unfinished", ""
         if isinstance(row.get("state"), str):
             record.state = row["state"]
         for key in ("error", "exception"):
@@ -193,9 +168,7 @@ def _read_ledger(record: Record) -> None:
                 record.not_finite += 1
     record.series = {name: sorted(points.items()) for name, points in values.items()}
     if torn:
-        record.problems.append(
-            f"metrics.jsonl: {torn} line{'s' if torn > 1 else ''} could not be read (torn) and left out"
-        )
+        record.problems.append(f"metrics.jsonl: {torn} torn line{'s' if torn > 1 else ''} left out")
     if record.not_finite:
         record.problems.append(f"{record.not_finite} logged values are not finite and left out")
 
@@ -252,14 +225,18 @@ def _inside(run: Path, path: Path) -> Path | None:
 def _text(record: Record, name: str) -> str:
     path = _inside(record.path, record.path / name)
     if path is None:
-        record.problems.append(f"{name} is missing")
+        if name != "evaluation.json":  # of a run that is not measured yet: nothing is wrong
+            record.problems.append(f"{name} is missing")
         return ""
     try:
         with path.open("rb") as f:
-            return f.read(TEXT_BYTES).decode("utf-8", "replace")
+            text = f.read(TEXT_BYTES).decode("utf-8", "replace")
     except OSError as error:
         record.problems.append(f"{name}: {error.strerror}")
         return ""
+    if not text.strip():
+        record.problems.append(f"{name} is empty")
+    return text
 
 
 def _json(text: str | bytes) -> Any:

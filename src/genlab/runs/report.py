@@ -1,14 +1,13 @@
 """`genlab report`: one self-contained report.html for a run, or one that compares a sweep's cells.
 
-Read: `write_report` and `write_comparison` gather what templates/run.html and sweep.html show; what a
-folder holds is read by record.py, curves are drawn by curves.py. The page has no script and no
+Read: `write_report` and `write_comparison` gather what templates/run.html and sweep.html show; what
+a folder holds is read by record.py, curves are drawn by curves.py. The page has no script and no
 address to load from; every text is escaped, and control characters in it are made visible.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,19 +15,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from genlab.runs.curves import PALETTE, Chart, Line, chart, color_of, short, smooth
+from genlab.runs.curves import PALETTE, Chart, Line, chart, color_of, smooth
 from genlab.runs.errors import UserError
 from genlab.runs.record import (
     Drawn,
     Record,
     find_cells,
     is_run,
-    number,
     read_drawn,
     read_either,
     read_record,
-    visible,
 )
+from genlab.runs.shown import cut, duration, figure, number, plain, short, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, CELLS_DRAWN = 12, 24, 24  # most that a page shows
@@ -153,7 +151,8 @@ class Metric:
 
     @property
     def ratio(self) -> float | None:
-        if self.value is None or not self.floor or not math.isfinite(self.value / self.floor):
+        """Value over floor, where that says something: an unbiased distance may be negative."""
+        if self.value is None or self.floor is None or self.value < 0 or not self.floor > 0:
             return None
         return self.value / self.floor
 
@@ -170,7 +169,7 @@ def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str
     shown = []
     if best := record.best("val/loss"):
         last = record.last("val/loss")
-        where = f"{short(best[0])} at {best[1]:,.0f} examples"
+        where = f"lowest {short(best[0])} at {best[1]:,.0f}"
         shown.append(("validation loss", figure(last), "the lowest" if last == best[0] else where))
     elif (last := record.last("train/loss")) is not None:
         shown.append(
@@ -180,7 +179,8 @@ def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str
         shown.append((plain(m.name), figure(m.value), f"real data {figure(m.floor)}"))
     if record.examples is not None:
         remark = f"of {record.budget:,}" if record.budget else ""
-        shown.append(("examples seen", short(record.examples), remark))
+        seen = record.examples
+        shown.append(("examples seen", figure(seen) if seen < 10**6 else short(seen), remark))
     if record.seconds is not None:
         rate = mean(record, RATE)
         shown.append(
@@ -210,9 +210,10 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         lines = []
         for side, name in groups[base]:
             color = PALETTE[side == "val"]
-            label = {"train": "train", "val": "validation"}.get(side, "") if base != "lr" else ""
+            label = {"val": "validation"}.get(side, side) if len(groups[base]) > 1 else ""
             label = f"{label} {short(record.series[name][-1][1])}".strip()
-            lines.append(Line(label, record.series[name], color, marked=side == "val"))
+            noisy = side != "val" and base != "lr"
+            lines.append(Line(label, record.series[name], color, marked=side == "val", noisy=noisy))
         title = titles.get(base, plain(base))
         charts.append(
             drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
@@ -232,7 +233,8 @@ def compared(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             points = row["record"].series[name]
             label = ", ".join(v for v in row["values"] if v is not None) or row["where"]
             if len(points) >= 60:
-                points = smooth(points)[:: max(1, len(points) // 50)] + [smooth(points)[-1]]
+                points = smooth(points)
+                points = [*points[:: len(points) // 30], points[-1]]
             label = label if id(row) in named else ""
             lines.append(Line(label, points, row["color"], marked=name == "val/loss"))
         if lines:
@@ -321,40 +323,6 @@ def mean(record: Record, name: str) -> float | None:
 
 
 # --- how it is written ------------------------------------------------------------------------
-
-
-def figure(value: Any) -> str:
-    """A number for people: 4 figures, thousands apart."""
-    value = value if isinstance(value, int) and not isinstance(value, bool) else number(value)
-    if value is None:
-        return "none"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else f"{number(value):.4g}"
-    if not math.isfinite(value):
-        return "not finite"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
-
-
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "none"
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    if minutes < 100:
-        return f"{int(minutes)} min {int(seconds % 60)} s"
-    if hours < 48:
-        return f"{int(hours)} h {int(minutes % 60)} min"
-    return f"{int(hours // 24):,} d {int(hours % 24)} h"
-
-
-def plain(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def cut(text: str, most: int) -> str:
-    rest = len(text) - most
-    return text if rest <= 0 else f"{text[:most]} … {rest:,} more characters"
 
 
 def _write(path: Path, template: str, page: dict[str, Any]) -> Path:

@@ -24,6 +24,8 @@ Memory = tuple[float, Tensor] | None  # multistep methods: the level and the D o
 class Path(Protocol):
     """What a sampler needs to know of an objective."""
 
+    @property
+    def max_time(self) -> float: ...
     def times(self, num_steps: int) -> Tensor: ...
     def alpha_sigma(self, t: float) -> tuple[Any, Any]: ...
     def start(self, eps: Tensor) -> Tensor: ...
@@ -113,9 +115,10 @@ class Heun(Solver):
     def step(self, path, net_fn, x, t, s, draws, memory):
         if self.S_churn > 0 and self.S_min <= t <= self.S_max:  # lines 4-6
             gamma = min(self.S_churn / self.num_steps, math.sqrt(2) - 1)
-            t_hat = min(t + gamma * t, float(path.times(1)[0]))  # no path goes above its start
-            eps = self.S_noise * draws.randn(x.shape[1:])
-            x, t = renoise(path, x, t, t_hat, eps), t_hat
+            t_hat = min(t + gamma * t, path.max_time)
+            if t_hat > t:
+                eps = self.S_noise * draws.randn(x.shape[1:])
+                x, t = renoise(path, x, t, t_hat, eps), t_hat
         d = path.drift(net_fn, x, t)  # line 7
         x_s = x + (s - t) * d  # line 8
         if s != 0:  # lines 9-11

@@ -72,7 +72,7 @@ class Sample:
             logits = logits.masked_fill(logits < least, float("-inf"))
         probs = logits.softmax(-1)
         if self.top_p is not None and self.top_p < 1:
-            ranked, order = probs.sort(-1, descending=True, stable=True)
+            ranked, order = probs.sort(dim=-1, descending=True, stable=True)
             outside = ranked.cumsum(-1) - ranked >= self.top_p  # the mass before is enough already
             probs = probs.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
         return probs

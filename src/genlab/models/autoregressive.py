@@ -1,0 +1,150 @@
+"""Autoregressive models: each token is drawn given those before it.
+
+Reading map
+  network     nn/transformer.py (GPT), nn/rnn.py (GRU, LSTM); (tokens, cond, state) -> logits, state
+  formula     objectives/tokens.py: cross-entropy; p(x) = prod_t p(x_t | x_<t), exactly
+  sampler     samplers/tokens.py: Sample (temperature, top_k, top_p), Greedy
+  experiment  conf/experiment/shakespeare_gpt.yaml, digits_autoregressive.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlab.batch import Batch, Given
+from genlab.models.base import GenerativeModel
+from genlab.models.conditions import batch_labels, known, labels_or_random
+from genlab.objectives.tokens import CrossEntropy, log_probs, masked_sum
+from genlab.optim import Optim
+from genlab.rng import Draws
+from genlab.samplers.tokens import Greedy, Sample
+
+
+class Autoregressive(GenerativeModel):
+    """A causal network over tokens; the likelihood is exact."""
+
+    likelihood = "exact"
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        objective: CrossEntropy,
+        sampler: Sample | Greedy,
+        shape: Sequence[int],
+        vocab: int,
+        start_token: int | None = None,
+        num_classes: int | None = None,
+        optim: Optim | None = None,
+    ) -> None:
+        """`start_token` stands before an example; null: the net's own learned one, row `vocab`."""
+        super().__init__(optim=optim)
+        if vocab is None or len(shape) != 1:
+            raise ValueError(
+                f"data.vocab={vocab}, data.shape={list(shape)}: an autoregressive model takes "
+                "tokens [T]; write data=shakespeare, or data=digits_pixels for images as tokens"
+            )
+        if start_token is not None and not 0 <= start_token <= vocab:
+            raise ValueError(f"model.start_token={start_token}: must lie between 0 and {vocab}")
+        self.net, self.objective, self.sampler = net, objective, sampler
+        self.shape, self.vocab, self.num_classes = tuple(shape), vocab, num_classes
+        self.start_token = vocab if start_token is None else start_token
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Nats per token, the mean over the tokens of an example that count."""
+        return {"loss": self.objective.loss(self._logits(batch), batch["x"], batch.get("mask"))}
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """log p(x | what stands before it) in nats [B], the sum over the tokens that count."""
+        return masked_sum(log_probs(self._logits(batch), batch["x"]), batch.get("mask"))
+
+    def _logits(self, batch: Batch) -> Tensor:
+        """logits[:, t] is the law of x[:, t]: the net reads [start, x_0, ..., x_{T-2}]."""
+        x = batch["x"]
+        start = batch.get("start")
+        start = x.new_full((len(x),), self.start_token) if start is None else start
+        inputs = torch.cat([start[:, None], x[:, :-1]], dim=1)
+        return self.net(inputs, batch_labels(batch, self.num_classes), None)[0]
+
+    def sample(
+        self,
+        num: int,
+        cond: Tensor | None = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """Draw num sequences [num, sampler.length or T]; `given`: a prompt, the first tokens.
+
+        Where the model knows classes and none is asked for, each example draws its own.
+        """
+        length = self.sampler.length or self.shape[0]
+        draws = Draws(seed, first, num, self.device)
+        prompt, lengths = self._prompt(given, num, length)
+        with self.drawing():
+            u = draws.rand((length,))  # all at once: token t's number does not depend on the prompt
+            cond = labels_or_random(cond, draws, self.num_classes)
+            tokens = torch.full((num, length + 1), self.start_token, device=self.device)
+            tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
+            if num == 0:
+                return tokens[:, 1:]
+            reader = _Reader(self.net, cond)
+            for t in range(int(lengths.min()), length):
+                drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
+                tokens[:, t + 1] = torch.where(t < lengths, tokens[:, t + 1], drawn)
+            return tokens[:, 1:]
+
+    def _prompt(self, given: Given | None, num: int, length: int) -> tuple[Tensor, Tensor]:
+        """The known tokens [num, P] and how many each example has [num]."""
+        if given is None:
+            none = torch.zeros(num, dtype=torch.long, device=self.device)
+            return none.new_empty(num, 0), none
+        x, mask = known(given, num, self.device)
+        lengths = mask.sum(1)
+        if not torch.equal(mask, torch.arange(x.shape[1], device=mask.device) < lengths[:, None]):
+            raise ValueError(
+                "given.mask: an autoregressive model goes on from a beginning, so what is known "
+                "must be the first tokens of each example, without a gap"
+            )
+        longest = int(lengths.max()) if num > 0 else 0
+        if longest > length:
+            raise ValueError(
+                f"given.x knows {longest} tokens, but {length} are drawn: "
+                f"write sampler.length={longest} or more"
+            )
+        known_x = x[:, :longest]
+        if num > 0 and longest > 0:
+            low, high = int(known_x[mask[:, :longest]].min()), int(known_x[mask[:, :longest]].max())
+            if low < 0 or high >= self.vocab:
+                raise ValueError(
+                    f"given.x has tokens from {low} to {high}: must lie in 0 to {self.vocab - 1}"
+                )
+        return known_x.masked_fill(~mask[:, :longest], 0), lengths
+
+
+class _Reader:
+    """Reads a growing sequence with the net's cache: each token once, while there is room.
+
+    Where the net's max_length is reached it starts again from the last half of what there is, so
+    that a context of at least half the length stands before every token.
+    """
+
+    def __init__(self, net: nn.Module, cond: Tensor | None) -> None:
+        self.net, self.cond = net, cond
+        self.max_length: int | None = net.max_length
+        self.state, self.cached, self.seen = None, 0, 0  # cached: tokens in the state
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Logits [B, vocab] of what follows `tokens` [B, t], which are those of before and more."""
+        new = tokens[:, self.seen :]
+        full = self.max_length is not None and self.cached + new.shape[1] > self.max_length
+        if self.state is None or full:
+            new = tokens[:, -max(1, self.max_length // 2) :] if full else tokens
+            self.state, self.cached = self.net.init_state(len(tokens), tokens.device), 0
+        logits, self.state = self.net(new, self.cond, self.state)
+        self.cached, self.seen = self.cached + new.shape[1], tokens.shape[1]
+        return logits[:, -1]

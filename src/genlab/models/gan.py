@@ -1,0 +1,170 @@
+"""The generative adversarial network: a generator against a discriminator.
+
+Reading map
+  network     nn/conv.py (DCGANGenerator, DCGANDiscriminator), nn/mlp.py (MLPGenerator, ...)
+  formula     objectives/adversarial.py: NonSaturating with R1, Hinge, WGANGP
+  sampler     samplers/latent.py: Prior
+  experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
+
+One batch is one step: both networks move once on it. Only the generator's optimiser is stepped
+through Lightning, which counts steps, so `global_step` counts batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from genlab.batch import Batch, Given
+from genlab.models.base import GenerativeModel
+from genlab.models.conditions import batch_labels, labels_or_random
+from genlab.objectives.adversarial import Adversarial
+from genlab.optim import Optim
+from genlab.rng import Draws, randn_like
+from genlab.samplers.latent import Prior
+
+
+class GAN(GenerativeModel):
+    """x = G(z), z ~ N(0, I), G trained until D cannot tell it from data: Goodfellow et al. 2014."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        objective: Adversarial,
+        sampler: Prior,
+        shape: Sequence[int],
+        latent_dim: int,
+        num_classes: int | None = None,
+        clip: float | None = None,
+        optim: Optim | None = None,
+        optim_discriminator: Optim | None = None,
+    ) -> None:
+        """`clip` limits the norm of each network's gradient; `optim` is the generator's.
+
+        `optim_discriminator` is the same as `optim` where it is not given.
+        """
+        super().__init__(optim=optim)
+        self.automatic_optimization = False
+        self.optim_discriminator = optim if optim_discriminator is None else optim_discriminator
+        self.generator, self.discriminator = generator, discriminator
+        self.objective, self.sampler, self.clip = objective, sampler, clip
+        self.shape, self.latent_dim, self.num_classes = tuple(shape), latent_dim, num_classes
+
+    # --- training ------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The discriminator's step (or steps, for WGAN-GP), then the generator's."""
+        generator_optimizer, discriminator_optimizer = self.optimizers()
+        with self.share():
+            x, cond = batch["x"], batch_labels(batch, self.num_classes)
+            fake = self.generator(self._latents(x), cond)  # one pass serves both networks
+            fixed = fake.detach()
+            for i in range(self.objective.critic_steps):
+                if i > 0:
+                    with torch.no_grad():
+                        fixed = self.generator(self._latents(x), cond)
+                terms = self._discriminator_terms(x, fixed, cond)
+                # the raw optimiser: Lightning's wrapper would count a second step
+                self._step(
+                    terms.pop("total").mean(), self.discriminator, discriminator_optimizer.optimizer
+                )
+            with frozen(self.discriminator):
+                loss = self.objective.generator(self.discriminator(fake, cond))
+                self._step(loss.mean(), self.generator, generator_optimizer)
+        total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
+        self.record(total | terms)
+        self.tick(batch, batch_idx)
+        return total["loss"].mean()
+
+    def _discriminator_terms(self, x: Tensor, fake: Tensor, cond: Tensor | None):
+        """Per example: what the discriminator minimises ("total"), and its parts to look at."""
+        real_logit, fake_logit = self.discriminator(x, cond), self.discriminator(fake, cond)
+        loss = self.objective.discriminator(real_logit, fake_logit)
+        terms = {"loss_discriminator": loss, "logit_real": real_logit, "logit_fake": fake_logit}
+        every = self.objective.penalty_every
+        if self.clock.batches % every == 0:
+            penalty = self.objective.penalty(lambda y: self.discriminator(y, cond), x, fake)
+            terms |= penalty
+            loss = sum((every * p for p in penalty.values()), loss)
+        return {"total": loss} | {k: v.detach() for k, v in terms.items()}
+
+    def _step(self, loss: Tensor, net: nn.Module, optimizer) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(net.parameters(), self.clip)
+        optimizer.step()
+        # autocast remembers its casts of the weights, which have just changed
+        torch.clear_autocast_cache()
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Both players' losses per example; gradient penalties belong to training_step alone."""
+        x, cond = batch["x"], batch_labels(batch, self.num_classes)
+        fake = self.discriminator(self.generator(self._latents(x), cond), cond)
+        generator = self.objective.generator(fake)
+        discriminator = self.objective.discriminator(self.discriminator(x, cond), fake)
+        return {
+            "loss": generator + discriminator,
+            "loss_generator": generator,
+            "loss_discriminator": discriminator,
+        }
+
+    def _latents(self, x: Tensor) -> Tensor:
+        return randn_like(x.new_empty(len(x), self.latent_dim))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        assert self.optim is not None, "a model without optim can be drawn from, not trained"
+        return [
+            self.optim.build(self.generator),
+            self.optim_discriminator.build(self.discriminator),
+        ]
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        super().on_train_batch_start(batch, batch_idx)
+        factor = self.optim_discriminator.factor(self.clock.examples)
+        for group in self.trainer.optimizers[1].param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def on_fit_start(self) -> None:
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError(
+                "trainer.precision=16-mixed: a GAN's two losses need no scaling of gradients; "
+                "write trainer.precision=bf16-mixed or 32-true"
+            )
+
+    # --- drawing -------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        num: int,
+        cond: Tensor | None = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """Draw num examples; of no class asked for, each draws its own where there are classes."""
+        if given is not None:
+            raise ValueError("given: a GAN cannot fill in a part of x; a diffusion model can")
+        draws = Draws(seed, first, num, self.device)
+        with self.drawing():
+            z = self.sampler(draws, self.latent_dim)
+            return self.generator(z, labels_or_random(cond, draws, self.num_classes))
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Within: the net's parameters want no gradient; what passes through it still does."""
+    wanted = [p for p in net.parameters() if p.requires_grad]
+    for p in wanted:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in wanted:
+            p.requires_grad_(True)

@@ -1,0 +1,126 @@
+"""The VAE's bound against the exact likelihood of a linear Gaussian model."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import MultivariateNormal
+
+from genlab.models.vae import VAE
+from genlab.objectives.variational import ELBO, Bernoulli, Gaussian
+from genlab.rng import Draws
+from genlab.samplers.latent import Prior
+
+SIGMA = 0.5
+# x = W z + b + SIGMA eps; the columns of W are orthogonal, so that the posterior is diagonal
+W = torch.tensor([[1.0, 0.5], [-1.0, 0.5], [0.0, 2.0]])
+SHIFT = torch.tensor([0.3, -0.2, 0.1])
+MARGINAL = MultivariateNormal(SHIFT, W @ W.T + SIGMA**2 * torch.eye(3))
+
+
+class Encoder(nn.Module):
+    """The exact posterior, or one whose mean and variance are `off`."""
+
+    def __init__(self, off: float = 0.0) -> None:
+        super().__init__()
+        self.off = off
+
+    def forward(self, x, cond=None):
+        precision = torch.eye(2) + W.T @ W / SIGMA**2
+        mean = (x - SHIFT) @ W / SIGMA**2 @ precision.inverse()
+        logvar = -precision.diagonal().log().expand(len(x), -1)
+        return mean + self.off, logvar + self.off
+
+
+class Decoder(nn.Module):
+    def forward(self, z, cond=None):
+        return z @ W.T + SHIFT
+
+
+def vae(off: float = 0.0, num_importance: int = 1, **knobs) -> VAE:
+    return VAE(
+        Encoder(off),
+        Decoder(),
+        objective=ELBO(Gaussian(sigma=SIGMA)),
+        sampler=Prior(**knobs),
+        shape=(3,),
+        latent_dim=2,
+        num_importance=num_importance,
+    )
+
+
+X = 1.5 * torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_posterior_is_diagonal():
+    assert (W.T @ W)[0, 1] == 0
+
+
+def test_the_bound_is_tight_for_the_optimal_encoder():
+    """Then every importance weight is p(x): exact for each draw of z, with no variance at all."""
+    for k in (2, 5):
+        found = vae(num_importance=k).log_prob({"x": X})
+        torch.testing.assert_close(found, MARGINAL.log_prob(X), atol=1e-4, rtol=1e-5)
+    many = X[:1].expand(50_000, 3)  # the ELBO with the KL in closed form: exact in the mean
+    assert vae().log_prob({"x": many}).mean().item() == pytest.approx(
+        MARGINAL.log_prob(X[0]).item(), abs=0.02
+    )
+
+
+def test_the_bound_is_below_the_likelihood_and_rises_with_importance_draws():
+    exact, x = MARGINAL.log_prob(X[0]).item(), X[:1].expand(20_000, 3)
+    bounds = [vae(0.4, k).log_prob({"x": x}).mean().item() for k in (1, 2, 8, 64)]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] < exact + 0.005
+    assert bounds[0] < exact - 0.05
+    # at K = 1 the gap is KL(q || posterior)
+    mean, logvar = Encoder()(X[:1])
+    gap = 0.5 * ((0.4**2 / logvar.exp() + math.exp(0.4) - 1 - 0.4).sum()).item()
+    assert exact - bounds[0] == pytest.approx(gap, abs=0.03)
+
+
+def test_the_loss_is_minus_the_bound():
+    model, x = vae(0.2), X
+    torch.manual_seed(0)
+    terms = model.loss({"x": x})
+    torch.manual_seed(0)
+    torch.testing.assert_close(terms["loss"], -model.log_prob({"x": x}))
+    assert set(terms) == {"loss", "reconstruction", "kl"}
+
+
+def test_draws_have_the_models_law():
+    x = vae(noise=True).sample(4000, seed=3)
+    torch.testing.assert_close(x.T.cov(), MARGINAL.covariance_matrix, atol=0.35, rtol=0.1)
+    torch.testing.assert_close(x.mean(0), SHIFT, atol=0.15, rtol=0)
+    means = vae().sample(5, seed=3)
+    z = Draws(3, 0, 5).randn((2,))
+    torch.testing.assert_close(means, z @ W.T + SHIFT)
+
+
+def test_encode_and_decode():
+    model = vae()
+    torch.testing.assert_close(model.encode(X), Encoder()(X)[0])
+    torch.testing.assert_close(model.decode(model.encode(X)), Encoder()(X)[0] @ W.T + SHIFT)
+
+
+def test_the_likelihood_trains_with_the_model():
+    model = VAE(
+        nn.Identity(),
+        nn.Identity(),
+        objective=ELBO(Gaussian(learn=True)),
+        sampler=Prior(),
+        shape=(3,),
+        latent_dim=2,
+    )
+    assert "objective.likelihood.log_sigma" in dict(model.named_parameters())
+    assert not list(ELBO(Bernoulli()).parameters())
+
+
+def test_errors_name_the_key():
+    with pytest.raises(ValueError, match=r"model.num_importance=0"):
+        vae(num_importance=0)
+    with pytest.raises(ValueError, match=r"given: a VAE cannot"):
+        vae().sample(1, given={"x": X[:1], "mask": X[:1] > 0})

@@ -1,0 +1,94 @@
+"""The shared blocks, and that every YAML of conf/net builds a network that runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from genlab.nn.layers import FeedForward, TimeEmbedding, group_norm, norm, sinusoids
+
+CONF = Path(__file__).parents[2] / "conf" / "net"
+
+
+def test_rms_norm_is_its_formula():
+    x = 3 * torch.randn(4, 16)
+    expected = x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+    torch.testing.assert_close(norm("rms", 16)(x), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8, 18, 32, 48, 50, 96, 128, 512])
+def test_group_norm_takes_any_number_of_channels(channels):
+    g = group_norm(channels)
+    assert channels % g.num_groups == 0 and g.num_groups <= 32
+    assert g.num_groups == 1 or channels // g.num_groups >= 4
+
+
+def test_sinusoids_are_cosines_and_sines():
+    s = sinusoids(torch.tensor([2.0]), 4, lowest=0.5, highest=8.0)
+    expected = [math.cos(1), math.cos(16), math.sin(1), math.sin(16)]
+    torch.testing.assert_close(s[0], torch.tensor(expected), atol=1e-5, rtol=1e-5)
+
+
+def test_time_embedding_tells_near_levels_apart():
+    s = sinusoids(torch.linspace(-1, 1, 201), 64, lowest=0.5, highest=100.0)
+    distance = torch.cdist(s, s) + 9 * torch.eye(201)
+    assert distance.min() > 0.5
+    assert TimeEmbedding(8)(torch.zeros(3)).shape == (3, 8)
+
+
+@pytest.mark.parametrize("width", [64, 128, 768])
+def test_swiglu_has_about_as_many_weights_as_gelu(width):
+    sizes = [
+        sum(p.numel() for p in FeedForward(width, kind=kind, bias=False).parameters())
+        for kind in ("swiglu", "gelu")
+    ]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.15)
+
+
+DATA = {
+    "image": dict(shape=[1, 8, 8], num_classes=10, vocab=None),
+    "points": dict(shape=[2], num_classes=None, vocab=None),
+    "text": dict(shape=[16], num_classes=None, vocab=66),
+}
+KINDS = {
+    "mlp": ("image", "points"),
+    "unet": ("image",),
+    "dit": ("image",),
+    "mlp_gan": ("image", "points"),
+    "dcgan": ("image",),
+    "mlp_vae": ("image", "points"),
+    "conv_vae": ("image",),
+    "gpt": ("text",),
+    "gru": ("text",),
+    "lstm": ("text",),
+}
+
+
+def test_every_yaml_is_tried():
+    assert {p.stem for p in CONF.glob("*.yaml")} == set(KINDS)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(n, k) for n, kinds in KINDS.items() for k in kinds])
+def test_yaml_builds_a_network_that_runs(name, kind):
+    text = (CONF / f"{name}.yaml").read_text()
+    assert text.startswith("# ") and text.splitlines()[0].endswith(".")
+    config = OmegaConf.create({"data": DATA[kind], "net": OmegaConf.create(text)})
+    net = instantiate(config.net)
+    shape = DATA[kind]["shape"]
+    x = torch.randn(2, *shape)
+    if kind == "text":
+        assert net(torch.full((2, 16), 66))[0].shape == (2, 16, 66)
+    elif "generator" in config.net:
+        fake = net.generator(torch.randn(2, net.latent_dim), None)
+        assert fake.shape == x.shape and net.discriminator(fake, None).shape == (2,)
+    elif "encoder" in config.net:
+        mean, logvar = net.encoder(x, None)
+        assert mean.shape == logvar.shape == (2, net.latent_dim)
+        assert net.decoder(mean, None).shape == x.shape
+    else:
+        assert net(x, torch.zeros(2), None).shape == x.shape

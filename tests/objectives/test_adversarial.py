@@ -1,0 +1,80 @@
+"""Adversarial losses against cross-entropy, and gradient penalties of a linear critic in closed form."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+
+W = torch.tensor([[3.0, -1.0], [2.0, 0.5]])
+X, FAKE = torch.randn(5, 2, 2), torch.randn(5, 2, 2)
+
+
+def linear(x):
+    """D(x) = <W, x>: its gradient is W at every x."""
+    return (W * x).sum((1, 2))
+
+
+def test_r1_of_a_linear_discriminator():
+    r1 = NonSaturating(r1_gamma=0.3).penalty(linear, X, FAKE)["r1"]
+    torch.testing.assert_close(r1, (0.3 / 2 * (W**2).sum()).expand(5))
+
+
+def test_r1_of_a_quadratic_discriminator_and_its_gradient():
+    """D(x) = a |x|^2 / 2 has gradient a x: R1 = gamma/2 a^2 |x|^2, and d R1 / d a = gamma a |x|^2."""
+    a = torch.tensor(1.7, requires_grad=True)
+    r1 = NonSaturating(r1_gamma=2.0).penalty(lambda x: a * (x**2).sum((1, 2)) / 2, X, FAKE)["r1"]
+    squares = (X**2).sum((1, 2))
+    torch.testing.assert_close(r1, a**2 * squares)
+    (gradient,) = torch.autograd.grad(r1.sum(), a)
+    torch.testing.assert_close(gradient, 2 * a.detach() * squares.sum())
+
+
+def test_gradient_penalty_of_a_linear_critic():
+    penalty = WGANGP(gp_weight=10).penalty(linear, X, FAKE)["gradient_penalty"]
+    torch.testing.assert_close(penalty, (10 * (W.norm() - 1) ** 2).expand(5))
+
+
+def test_gradient_penalty_is_taken_between_real_and_fake():
+    """The critic |x|^2 / 2 has gradient x: the norm seen is that of a point on the segment."""
+    real, fake = torch.full((500, 1), 3.0), torch.full((500, 1), 5.0)
+    values = WGANGP(gp_weight=1).penalty(lambda x: (x**2).sum(1) / 2, real, fake)
+    x_hat = values["gradient_penalty"].sqrt() + 1
+    assert x_hat.min() >= 3 - 1e-5
+    assert x_hat.max() <= 5 + 1e-5
+    assert x_hat.std().item() == pytest.approx(2 / 12**0.5, rel=0.1)  # uniform on it
+
+
+def test_no_penalty_where_its_weight_is_zero():
+    assert NonSaturating().penalty(linear, X, FAKE) == {}
+    assert WGANGP(gp_weight=0).penalty(linear, X, FAKE) == {}
+    assert Hinge().penalty(linear, X, FAKE) == {}
+
+
+def test_nonsaturating_is_binary_cross_entropy():
+    real, fake = torch.randn(7), torch.randn(7)
+    game, ones = NonSaturating(), torch.ones(7)
+
+    def bce(logit, target):
+        return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+    torch.testing.assert_close(game.generator(fake), bce(fake, ones))
+    expected = bce(real, ones) + bce(fake, 0 * ones)
+    torch.testing.assert_close(game.discriminator(real, fake), expected)
+
+
+def test_hinge_and_wasserstein():
+    real, fake = torch.tensor([0.5, 2.0]), torch.tensor([-0.5, -3.0])
+    torch.testing.assert_close(Hinge().discriminator(real, fake), torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(Hinge().generator(fake), -fake)
+    torch.testing.assert_close(WGANGP().discriminator(real, fake), fake - real)
+    torch.testing.assert_close(WGANGP().generator(fake), -fake)
+
+
+def test_errors_name_the_key():
+    with pytest.raises(ValueError, match=r"objective.r1_gamma=-1"):
+        NonSaturating(r1_gamma=-1)
+    with pytest.raises(ValueError, match=r"objective.critic_steps=0"):
+        WGANGP(critic_steps=0)

@@ -1,0 +1,150 @@
+"""Objectives against the truth: the losses' optima on a Gaussian, published schedules, closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from gaussian import S, exact_net
+
+from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.rng import share_of
+
+PATHS = [EDM(), DDPM(), DDPM(schedule="cosine", prediction="v"), DDPM(prediction="x0"), Flow()]
+B, D = 4000, 8
+
+
+def data() -> torch.Tensor:
+    torch.manual_seed(0)
+    return S * torch.randn(B, D, dtype=torch.float64)
+
+
+def optimum(path) -> float:
+    """The least possible loss on N(0, S^2), by integrating the posterior's variance over the levels."""
+    u = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    if isinstance(path, EDM):
+        sigma = (path.P_mean + path.P_std * torch.special.ndtri(u)).exp()
+        weight = (sigma**2 + path.sigma_data**2) / (sigma * path.sigma_data) ** 2
+        return float((weight * S**2 * sigma**2 / (S**2 + sigma**2)).mean())
+    if isinstance(path, Flow):  # the variance of eps - x_0 given x_t
+        t = u
+        covariance = t - (1 - t) * S**2
+        return float((1 + S**2 - covariance**2 / ((1 - t) ** 2 * S**2 + t**2)).mean())
+    abar = 1 / (1 + path.sigmas() ** 2)
+    a, b = abar.sqrt(), (1 - abar).sqrt()  # what is predicted is c . (x_0, eps), x_t is (a, b) . it
+    c0, c1 = {"eps": (0, 1), "x0": (1, 0), "v": (-b, a)}[path.prediction]
+    covariance, total = c0 * a * S**2 + c1 * b, c0**2 * S**2 + c1**2 + 0 * a
+    return float((total - covariance**2 / (a**2 * S**2 + b**2)).mean())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_the_exact_network_attains_the_optimum(path):
+    net_fn, x = exact_net(path), data()
+    found = path.loss(net_fn, x)
+    assert found.shape == (B,)
+    assert float(found.mean()) == pytest.approx(optimum(path), rel=0.03)
+    for scale in (0.9, 1.1):
+        torch.manual_seed(1)
+        worse = path.loss(lambda y, t, scale=scale: scale * net_fn(y, t), x).mean()
+        torch.manual_seed(1)
+        assert worse > path.loss(net_fn, x).mean()
+
+
+def test_edm_loss_is_one_where_sigma_data_is_the_data():
+    """lambda(sigma) makes the optimum 1 at every level, for Gaussian data of that deviation."""
+    path = EDM(sigma_data=S)
+    loss = path.loss(lambda x, t: torch.zeros_like(x), data())  # D = c_skip x is exact
+    assert float(loss.mean()) == pytest.approx(1, rel=0.03)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_denoise_and_drift_in_closed_form(path):
+    x, net_fn = data()[:5], exact_net(path)
+    for t in path.times(10)[1:-1].tolist():
+        alpha, sigma = path.alpha_sigma(t)
+        variance = alpha**2 * S**2 + sigma**2
+        torch.testing.assert_close(path.denoise(net_fn, x, t), alpha * S**2 / variance * x)
+        slope = (t - (1 - t) * S**2 if isinstance(path, Flow) else t) / variance  # (ln std)'
+        torch.testing.assert_close(path.drift(net_fn, x, t), slope * x)
+        levels = torch.full((5,), t, dtype=x.dtype)
+        torch.testing.assert_close(path.denoise(net_fn, x, levels), path.denoise(net_fn, x, t))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_times_fall_to_zero(path):
+    times = path.times(12)
+    assert len(times) == 13
+    assert times[-1] == 0
+    assert (times.diff() < 0).all()
+    eps = torch.randn(3, 2, dtype=torch.float64)
+    alpha, sigma = path.alpha_sigma(float(times[0]))
+    variance = float(path.start(eps).square().mean() / eps.square().mean())
+    assert variance == pytest.approx(alpha**2 + sigma**2 if alpha < 1 else sigma**2, rel=1e-3)
+
+
+def test_edm_times_are_equation_5():
+    path = EDM()
+    i, n = 7, 18
+    expected = (80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    assert float(path.times(n)[i]) == pytest.approx(expected, rel=1e-12)
+    assert float(path.times(n)[0]) == pytest.approx(80)
+
+
+def test_ddpm_linear_schedule_is_hos():
+    abar = 1 / (1 + DDPM().sigmas() ** 2)
+    expected = 1.0
+    for i in range(1000):
+        expected *= 1 - (1e-4 + (0.02 - 1e-4) * i / 999)
+    assert float(abar[-1]) == pytest.approx(expected, rel=1e-9)
+    assert float(abar[-1]) == pytest.approx(4.0358e-05, rel=1e-4)  # as in the authors' code
+    assert float(abar[0]) == pytest.approx(1 - 1e-4, rel=1e-9)
+
+
+def test_ddpm_cosine_schedule_is_nichols():
+    abar = 1 / (1 + DDPM(schedule="cosine").sigmas() ** 2)
+
+    def f(t):
+        return math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    for t in (1, 250, 500, 900):
+        assert float(abar[t - 1]) == pytest.approx(f(t) / f(0), rel=1e-6)
+
+
+def test_ddpm_shows_the_network_levels_of_order_one():
+    path = DDPM(num_levels=100)
+    for i in (0, 1, 50, 98, 99):
+        level = path.level(path.sigmas()[i : i + 1].float())
+        assert float(level) == pytest.approx(i / 100, abs=1e-4)
+    between = path.level(torch.sqrt(path.sigmas()[50] * path.sigmas()[51])[None])
+    assert float(between) == pytest.approx(0.505)
+
+
+def test_ddpm_clip_holds_the_denoised_within():
+    path = DDPM(clip=1.0)
+    D = path.denoise(lambda x, t: torch.zeros_like(x), 50 * torch.ones(2, 3), 1.0)
+    assert (D == 1).all()
+
+
+def test_flow_targets_the_velocity():
+    """With the network at 0 the loss is |eps - x_0|^2, of mean 1 + S^2."""
+    for law in ("uniform", "logit_normal"):
+        loss = Flow(time_law=law, shift=2.0).loss(lambda x, t: torch.zeros_like(x), data())
+        assert float(loss.mean()) == pytest.approx(1 + S**2, rel=0.03)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_two_ranks_see_the_noise_that_one_would_see(path):
+    x = data()[:8].float()
+
+    def net_fn(y, t):
+        return y * t[:, None]
+
+    torch.manual_seed(3)
+    whole = path.loss(net_fn, x)
+    halves = []
+    for rank in (0, 1):
+        torch.manual_seed(3)
+        with share_of(rank, 2):
+            halves.append(path.loss(net_fn, x[4 * rank : 4 * rank + 4]))
+    torch.testing.assert_close(torch.cat(halves), whole)
