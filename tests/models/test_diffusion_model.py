@@ -100,7 +100,6 @@ def test_drawing_leaves_the_mode_as_it_was():
     net = model().train()
     net.sample(1)
     assert net.training
-    assert net.sample(0).shape == (0, 4)
 
 
 def test_errors_and_warnings():

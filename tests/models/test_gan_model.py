@@ -118,16 +118,18 @@ def test_a_step_is_the_plain_games_by_hand():
 
 
 def test_autocast_sees_the_stepped_discriminator():
-    """Under bf16 the cast weights are remembered: the generator must meet D after its step."""
-    model, logits = gan(clip=1.0), []
-    plain = model.objective.generator
-    model.objective.generator = lambda fake: logits.append(fake.detach().float()) or plain(fake)
-    seen = []
-    model.generator.register_forward_hook(lambda _m, _i, out: seen.append(out.detach()))
-    fit(model, 1, precision="bf16-mixed")
-    d = model.discriminator.linear  # the generator's step did not move it
-    expected = seen[0].float() @ d.weight[0] + d.bias
-    torch.testing.assert_close(logits[0], expected, atol=0.01, rtol=0.02)
+    """Under bf16 the cast weights are remembered: no pass may use those from before a step."""
+    model, passes = gan(WGANGP(gp_weight=0, critic_steps=3)), []
+    linear = model.discriminator.linear
+    linear.register_forward_hook(
+        lambda m, x, out: passes.append((x[0], m.weight.clone(), m.bias.clone(), out))
+    )
+    fit(model, 2, precision="bf16-mixed")
+    assert len(passes) == 2 * (2 * 3 + 1)
+    for x, weight, bias, out in passes:
+        expected = nn.functional.linear(x.bfloat16(), weight.bfloat16(), bias.bfloat16())
+        assert out.dtype == torch.bfloat16
+        torch.testing.assert_close(out, expected)
     assert all(p.requires_grad for p in model.parameters())
 
 

@@ -89,9 +89,9 @@ def test_an_example_does_not_depend_on_its_batch(name):
 def test_a_full_cache_says_so(name):
     net, x = build(name), tokens()
     _, state = net(x, None, net.init_state(3))
-    with pytest.raises(ValueError, match="net.max_length=16"):
+    with pytest.raises(ValueError, match=r"net\.max_length=16"):
         net(x[:, :1], None, state)
-    with pytest.raises(ValueError, match="net.max_length=16"):
+    with pytest.raises(ValueError, match=r"net\.max_length=16"):
         net(tokens(LENGTH + 1))
 
 

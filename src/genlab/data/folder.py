@@ -223,7 +223,7 @@ class ImageFolder(Images):
 
     def _examples(self, paths: list[Path], labels: list[int], flip: bool) -> Examples:
         served_as = {"levels": self.levels, "form": self.form, "flip": flip}
-        wanted = self._wanted(torch.tensor(labels))
+        wanted = self.wanted(torch.tensor(labels))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders free the lock
             if self.num_workers:
                 for _ in pool.map(lambda p: opened(p, self.shape, check_only=True), paths):
@@ -243,8 +243,8 @@ class ImageFolder(Images):
         needed = num * int(np.prod(self.shape))
         if not self.num_workers and needed > memory / 2:
             raise ValueError(
-                f"data.num_workers=0 would hold {needed / 1e9:.0f} GB of images in memory, over half"
-                " of it: write data.num_workers=8 to decode them on demand"
+                f"data.num_workers=0 would hold {needed / 1e9:.0f} GB of images in memory, over"
+                " half of it: write data.num_workers=8 to decode them on demand"
             )
 
     def digest(self) -> str:

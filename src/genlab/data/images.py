@@ -72,7 +72,7 @@ class ImageExamples(Examples):
 
 
 class Images(DataModule):
-    """A set of labelled images that fits in memory."""
+    """Labelled images: what the sets and a folder of one's own share."""
 
     kind = "image"
 
@@ -118,31 +118,9 @@ class Images(DataModule):
         self.form, self.flip, self.limit = form, flip, limit
         self._image_shape = self.shape if form == "image" else None
 
-    @abstractmethod
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(train images, train labels, val images, val labels), images [N, C, H, W] uint8."""
-
-    def read(self) -> tuple[ImageExamples, ImageExamples]:
-        images, labels, val_images, val_labels = self.arrays()
-        name = type(self).__name__
-        self.check_shape(tuple(images.shape[1:]), name)
-        if self.num_classes is not None:
-            check("num_classes", self.num_classes, len(self.class_names or ()), name)
-        n = self.limit
-        make = {"levels": self.levels, "form": self.form}
-        return (
-            ImageExamples(images[:n], self._wanted(labels[:n]), flip=self.flip, **make),
-            ImageExamples(val_images, self._wanted(val_labels), flip=False, **make),
-        )
-
-    def _wanted(self, labels: Tensor) -> Tensor | None:
+    def wanted(self, labels: Tensor) -> Tensor | None:
+        """The labels as they are served."""
         return labels.long() if self.num_classes is not None else None
-
-    def check_shape(self, found: tuple[int, ...], source: str) -> None:
-        """Refuse a stated shape that is not that of the images found [C, H, W]."""
-        c, h, w = found
-        check("shape", self.shape, found if self.form == "image" else (c * h * w,), source)
-        self._image_shape = found
 
     def digest(self) -> str:
         parts = []
@@ -169,7 +147,28 @@ class Images(DataModule):
         return list(grey.permute(0, 2, 3, 1).contiguous().numpy())
 
 
-class Digits(Images):
+class ImageSet(Images):
+    """A known set, all of whose images have one shape."""
+
+    @abstractmethod
+    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(train images, train labels, val images, val labels), images [N, C, H, W] uint8."""
+
+    def read(self) -> tuple[ImageExamples, ImageExamples]:
+        images, labels, val_images, val_labels = self.arrays()
+        name, n = type(self).__name__, self.limit
+        c, h, w = self._image_shape = tuple(images.shape[1:])
+        check("shape", self.shape, (c, h, w) if self.form == "image" else (c * h * w,), name)
+        if self.num_classes is not None:
+            check("num_classes", self.num_classes, len(self.class_names or ()), name)
+        make = {"levels": self.levels, "form": self.form}
+        return (
+            ImageExamples(images[:n], self.wanted(labels[:n]), flip=self.flip, **make),
+            ImageExamples(val_images, self.wanted(val_labels), flip=False, **make),
+        )
+
+
+class Digits(ImageSet):
     """1,797 handwritten digits, 8x8, 17 grey levels, in scikit-learn's wheel (UCI optdigits, test).
 
     The set has no split of its own: here train is 1,437 and val 360, the classes spread evenly, the
@@ -216,7 +215,7 @@ def spread(labels: Tensor, keys: list[int]) -> LongTensor:
     return at.argsort(stable=True)
 
 
-class MNIST(Images):
+class MNIST(ImageSet):
     """MNIST: 60,000 + 10,000 handwritten digits, 28x28 (LeCun et al. 1998); val is its test set."""
 
     folder: ClassVar = "mnist"

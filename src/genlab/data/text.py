@@ -96,7 +96,9 @@ class Text(DataModule):
             if value is not None:
                 raise ValueError(f"data.{key}={value}: text has none; write data.{key}=null")
         if start_token != END:
-            raise ValueError(f"data.start_token={start_token}: text begins with <|end|>, token {END}")
+            raise ValueError(
+                f"data.start_token={start_token}: text begins with <|end|>, token {END}"
+            )
         super().__init__(
             shape=(block,), vocab=vocab, batch_size=batch_size, seed=seed, val_examples=val_examples
         )

@@ -90,8 +90,6 @@ class Autoregressive(GenerativeModel):
             cond = labels_or_random(cond, draws, self.num_classes)
             tokens = torch.full((num, length + 1), self.start_token, device=self.device)
             tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
-            if num == 0:
-                return tokens[:, 1:]
             reader = _Reader(self.net, cond)
             for t in range(int(lengths.min()), length):
                 drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
@@ -110,14 +108,14 @@ class Autoregressive(GenerativeModel):
                 "given.mask: an autoregressive model goes on from a beginning, so what is known "
                 "must be the first tokens of each example, without a gap"
             )
-        longest = int(lengths.max()) if num > 0 else 0
+        longest = int(lengths.max())
         if longest > length:
             raise ValueError(
                 f"given.x knows {longest} tokens, but {length} are drawn: "
                 f"write sampler.length={longest} or more"
             )
         known_x = x[:, :longest]
-        if num > 0 and longest > 0:
+        if longest > 0:
             low, high = int(known_x[mask[:, :longest]].min()), int(known_x[mask[:, :longest]].max())
             if low < 0 or high >= self.vocab:
                 raise ValueError(
@@ -129,8 +127,8 @@ class Autoregressive(GenerativeModel):
 class _Reader:
     """Reads a growing sequence with the net's cache: each token once, while there is room.
 
-    Where the net's max_length is reached it starts again from the last half of what there is, so
-    that a context of at least half the length stands before every token.
+    Where the net's max_length is reached it starts again from the last half of it. How many tokens
+    stand before a token is a function of its place alone, not of the prompts in the batch.
     """
 
     def __init__(self, net: nn.Module, cond: Tensor | None) -> None:
@@ -138,13 +136,20 @@ class _Reader:
         self.max_length: int | None = net.max_length
         self.state, self.cached, self.seen = None, 0, 0  # cached: tokens in the state
 
+    def context(self, length: int) -> int:
+        """How many of `length` tokens are read."""
+        most = self.max_length
+        if most is None or length <= most:
+            return length
+        half = max(1, most // 2)
+        return half + (length - most - 1) % (most - half + 1)
+
     def read(self, tokens: Tensor) -> Tensor:
         """Logits [B, vocab] of what follows `tokens` [B, t], which are those of before and more."""
-        new = tokens[:, self.seen :]
-        full = self.max_length is not None and self.cached + new.shape[1] > self.max_length
-        if self.state is None or full:
-            new = tokens[:, -max(1, self.max_length // 2) :] if full else tokens
-            self.state, self.cached = self.net.init_state(len(tokens), tokens.device), 0
+        length = tokens.shape[1]
+        context, new = self.context(length), tokens[:, self.seen :]
+        if self.state is None or self.cached + new.shape[1] != context:
+            self.state, new = self.net.init_state(len(tokens), tokens.device), tokens[:, -context:]
         logits, self.state = self.net(new, self.cond, self.state)
-        self.cached, self.seen = self.cached + new.shape[1], tokens.shape[1]
+        self.cached, self.seen = context, length
         return logits[:, -1]

@@ -65,7 +65,7 @@ class GenerativeModel(LightningModule, ABC):
         return terms["loss"].mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        with self.seeded("validation", batch_idx):
+        with self.seeded("validation", batch_idx), self.share():
             return self.loss(batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -24,7 +24,7 @@ def labels(cond: Tensor | None, num: int, num_classes: int | None, device) -> Te
     if cond.shape != (num,):
         raise ValueError(f"cond has shape {list(cond.shape)}: must be [{num}], a class per example")
     cond = cond.to(device=device, dtype=torch.long)
-    if num > 0 and (int(cond.min()) < 0 or int(cond.max()) >= num_classes):
+    if int(cond.min()) < 0 or int(cond.max()) >= num_classes:
         raise ValueError(
             f"cond goes from {int(cond.min())} to {int(cond.max())}: "
             f"classes are 0 to {num_classes - 1}"

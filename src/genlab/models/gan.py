@@ -99,8 +99,6 @@ class GAN(GenerativeModel):
         if self.clip is not None:
             nn.utils.clip_grad_norm_(net.parameters(), self.clip)
         optimizer.step()
-        # autocast remembers its casts of the weights, which have just changed
-        torch.clear_autocast_cache()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both players' losses per example; gradient penalties belong to training_step alone."""

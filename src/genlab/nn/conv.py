@@ -6,6 +6,7 @@ Images are [B, C, H, W]; sides are multiples of 4, from 8 up.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -81,7 +82,7 @@ class DCGANGenerator(nn.Module):
         inputs = latent_dim * (1 if num_classes is None else 2)
         self.first = nn.Linear(inputs, dims[0] * self.height * self.width)
         layers: list[nn.Module] = [_norm(norm, dims[0]), nn.ReLU()]
-        for dim_in, dim_out in zip(dims, dims[1:], strict=False):
+        for dim_in, dim_out in itertools.pairwise(dims):
             up = nn.ConvTranspose2d(dim_in, dim_out, 4, stride=2, padding=1)
             layers += [up, _norm(norm, dim_out), nn.ReLU()]
         layers += [nn.Conv2d(dims[-1], channels, 3, padding=1), nn.Tanh()]
@@ -117,7 +118,7 @@ class DCGANDiscriminator(nn.Module):
         channels, height, length, n = halvings(shape, "dcgan")
         dims = [channels] + [width * min(8, 2**i) for i in range(n + 1)]
         layers: list[nn.Module] = []
-        for i, (dim_in, dim_out) in enumerate(zip(dims, dims[1:], strict=False)):
+        for i, (dim_in, dim_out) in enumerate(itertools.pairwise(dims)):
             if i > 0:
                 layers += [nn.Conv2d(dim_in, dim_in, 4, stride=2, padding=1)]
                 layers += [nn.BatchNorm2d(dim_in)] if norm == "batch" else []
@@ -161,7 +162,7 @@ class ConvEncoder(nn.Module):
         emb_dim = None if num_classes is None else width
         self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
         self.downs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(dims, dims[1:], strict=False)
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(dims)
         )
         self.blocks = nn.ModuleList(ResBlock(d, d, emb_dim=emb_dim) for d in dims[1:])
         self.last = nn.Linear(dims[-1] * height * length, 2 * latent_dim)
@@ -194,8 +195,7 @@ class ConvDecoder(nn.Module):
         self.first = nn.Linear(latent_dim, dims[0] * self.height * self.width)
         self.blocks = nn.ModuleList(ResBlock(d, d, emb_dim=emb_dim) for d in dims[:-1])
         self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1)
-            for a, b in zip(dims, dims[1:], strict=False)
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(dims)
         )
         self.last = nn.Conv2d(dims[-1], channels, 3, padding=1)
 

@@ -6,6 +6,7 @@ usual case. Conditions are class indices [B] or None.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -119,7 +120,7 @@ class MLPDiscriminator(nn.Module):
         super().__init__()
         dims = [math.prod(shape)] + [width] * depth
         layers: list[nn.Module] = [nn.Flatten()]
-        for dim_in, dim_out in zip(dims, dims[1:], strict=False):
+        for dim_in, dim_out in itertools.pairwise(dims):
             layers += [nn.Linear(dim_in, dim_out), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Linear(dims[-1], 1)

@@ -1,0 +1,99 @@
+"""Tokenizers lose nothing, leave id 0 to document boundaries, and come back from plain data."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genlab.data.tokenizers import BPE, Bytes, Characters
+
+SAMPLE = "the cat sat on the mat; the hat sat on the cat. <|end|> Grüße, 世界 🙂\r\n\t" * 20
+
+
+def fitted(cls, vocab: int = 280):
+    tokenizer = cls()
+    tokenizer.fit([SAMPLE], ["unseen: Ω"], vocab=vocab)
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def bpe() -> BPE:
+    return fitted(BPE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text())
+def test_bytes_lose_nothing(text: str) -> None:
+    ids = Bytes().encode(text)
+    assert Bytes().decode(ids) == text and (len(ids) == 0 or 1 <= ids.min() <= ids.max() < 257)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text() | st.text(alphabet="the cat<|end|>\n 🙂"))
+def test_bpe_loses_nothing(bpe, text: str) -> None:
+    ids = bpe.encode(text)
+    assert bpe.decode(ids) == text and (len(ids) == 0 or 1 <= ids.min() <= ids.max() < bpe.vocab)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text())
+def test_characters_lose_nothing(text: str) -> None:
+    tokenizer = Characters()
+    tokenizer.fit([text], [], vocab=0)
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text and tokenizer.vocab == 1 + len(set(text))
+    assert set(ids.tolist()) == set(range(1, tokenizer.vocab))
+
+
+@pytest.mark.parametrize("cls", [Bytes, Characters, BPE])
+def test_id_0_is_the_boundary_and_no_text_spells_it(cls) -> None:
+    tokenizer = fitted(cls)
+    spelt = tokenizer.encode("<|end|>")
+    assert 0 not in spelt and len(spelt) > 0 and tokenizer.decode(spelt) == "<|end|>"
+    ids = np.concatenate([[0], tokenizer.encode("cat"), [0], [0], tokenizer.encode("mat")])
+    assert tokenizer.decode(ids) == "<|end|>cat<|end|><|end|>mat"
+    assert tokenizer.decode(ids.tolist()) == tokenizer.decode(ids)
+    assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize("cls", [Bytes, Characters, BPE])
+def test_the_state_is_plain_data_and_enough(cls) -> None:
+    tokenizer, fresh = fitted(cls), cls()
+    fresh.load_state(json.loads(json.dumps(tokenizer.state())))
+    assert fresh.vocab == tokenizer.vocab
+    assert fresh.encode(SAMPLE).tolist() == tokenizer.encode(SAMPLE).tolist()
+    assert fresh.decode(fresh.encode(SAMPLE)) == SAMPLE
+
+
+def test_bpe_learns_from_train_alone_and_shortens_it(bpe) -> None:
+    assert bpe.vocab == 280
+    assert len(bpe.encode(SAMPLE)) < 0.7 * len(SAMPLE.encode())
+    other = BPE()
+    other.fit([SAMPLE], ["quite another text " * 50], vocab=280)
+    assert other.state() == bpe.state()
+    both = bpe.encode_many(["the cat", "", "mat"])
+    assert [bpe.decode(ids) for ids in both] == ["the cat", "", "mat"]
+
+
+def test_part_of_a_character_does_not_stop_decoding() -> None:
+    assert Bytes().decode(Bytes().encode("世")[:2]) == "�"
+
+
+def test_a_character_that_is_not_in_the_vocabulary_is_named() -> None:
+    tokenizer = fitted(Characters)
+    for text in ("no Ж here", "~"):
+        with pytest.raises(ValueError, match=r"the character '[Ж~]' is none of the \d+ of"):
+            tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode("Ω")) == "Ω"
+    with pytest.raises(ValueError, match="none of the 0"):
+        Characters().encode("a")
+
+
+def test_bpe_needs_room_for_the_bytes() -> None:
+    with pytest.raises(ValueError, match=r"^data\.vocab=100: BPE needs 257 or more"):
+        fitted(BPE, vocab=100)
+    assert fitted(BPE, vocab=257).decode([1 + 255]) is not None
