@@ -161,7 +161,7 @@ class Spirals(Curves):
         return u.sqrt()
 
     def density(self, t: Tensor) -> Tensor:
-        return torch.ones_like(t)
+        return 2 * t
 
     def curve(self, t: Tensor, label: Tensor) -> Tensor:
         angle = 3 * math.pi * t
