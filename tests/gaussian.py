@@ -1,7 +1,8 @@
 """The closed form that samplers and objectives are tested against: data x_0 ~ N(0, s^2).
 
-Then x_t = alpha x_0 + sigma eps is normal too, E[x_0 | x_t] is linear in x_t, and the probability-flow ODE
-keeps x_t / std(x_t). The networks below are exact, in terms of what each objective shows a network.
+Then x_t = alpha x_0 + sigma eps is normal too, E[x_0 | x_t] is linear in x_t, and the
+probability-flow ODE keeps x_t / std(x_t). The networks below are exact, in terms of what each
+objective shows a network.
 """
 
 from __future__ import annotations

@@ -84,12 +84,16 @@ def train(rest: list[str]) -> None:
     """Hand over to Hydra, which composes, and calls `runs.train.main` for each job."""
     import hydra
 
+    from genlab.runs import train as runs
     from genlab.runs.compose import conf_dir
-    from genlab.runs.train import main as task
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab train", *rest]
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(task)()
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
+    from genlab.runs import sweep
+
+    if code := max([*runs.codes, *sweep.codes], default=0):
+        raise SystemExit(code)
 
 
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:

@@ -97,7 +97,7 @@ def test_terms_with_their_own_counts():
 
 
 def test_a_step_is_the_plain_games_by_hand():
-    """Discriminator: SGD on its loss plus penalty_every * R1; generator: on its own, against the new D."""
+    """D: SGD on its loss plus penalty_every * R1; G: on its own loss, against the new D."""
     model = gan(NonSaturating(r1_gamma=2.0, penalty_every=3))
     g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
     latents = []

@@ -1,4 +1,4 @@
-"""Adversarial losses against cross-entropy, and gradient penalties of a linear critic in closed form."""
+"""Adversarial losses against cross-entropy; gradient penalties in closed form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_r1_of_a_linear_discriminator():
 
 
 def test_r1_of_a_quadratic_discriminator_and_its_gradient():
-    """D(x) = a |x|^2 / 2 has gradient a x: R1 = gamma/2 a^2 |x|^2, and d R1 / d a = gamma a |x|^2."""
+    """D(x) = a |x|^2 / 2 has gradient a x: R1 = gamma/2 a^2 |x|^2, whose slope in a is known."""
     a = torch.tensor(1.7, requires_grad=True)
     r1 = NonSaturating(r1_gamma=2.0).penalty(lambda x: a * (x**2).sum((1, 2)) / 2, X, FAKE)["r1"]
     squares = (X**2).sum((1, 2))

@@ -1,4 +1,4 @@
-"""Objectives against the truth: the losses' optima on a Gaussian, published schedules, closed forms."""
+"""Objectives against the truth: optima on a Gaussian, published schedules, closed forms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def data() -> torch.Tensor:
 
 
 def optimum(path) -> float:
-    """The least possible loss on N(0, S^2), by integrating the posterior's variance over the levels."""
+    """The least possible loss on N(0, S^2): the posterior's variance, over all levels."""
     u = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     if isinstance(path, EDM):
         sigma = (path.P_mean + path.P_std * torch.special.ndtri(u)).exp()

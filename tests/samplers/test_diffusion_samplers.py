@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from gaussian import S, Noise, exact_net, ode_solution
+from gaussian import Noise, S, exact_net, ode_solution
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun, renoise
@@ -93,7 +93,7 @@ def test_ddim_with_eta_1_is_ancestral(path):
 
 
 def test_ancestral_is_ddpms_algorithm_2():
-    """In Ho's own variables, line 4: x_{t-1} = (x_t - beta / sqrt(1 - abar) eps) / sqrt(alpha) + ..."""
+    """In Ho's own variables; line 4 is x = (x - beta / sqrt(1 - abar) eps) / sqrt(alpha) + ..."""
     path, noise = DDPM(num_levels=50), Noise()
     net_fn = exact_net(path)
     abar = 1 / (1 + path.sigmas() ** 2)

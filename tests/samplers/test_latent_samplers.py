@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from genlab.rng import Draws
 from genlab.samplers.latent import Prior

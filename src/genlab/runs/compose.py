@@ -122,6 +122,9 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
         key = match.group(1)
         known = _keys_beside(key, overrides)
         word = key.rsplit(".", 1)[-1]
+        head = key.split(".")[0]
+        if not known and head != key and (top := _keys_beside(head, overrides)) and head not in top:
+            return f"{key}: there is no key {head!r} in train.yaml{nearest(head, top)}"
         if "No match in the defaults list" in text:
             return f"{key}: there is no such group{nearest(word, groups())}"
         place = key.rpartition(".")[0] or "train.yaml"

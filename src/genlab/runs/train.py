@@ -8,6 +8,7 @@ a fresh optimiser and clock; 3. scratch, seeded by `seed`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -28,8 +29,24 @@ from genlab.runs.folder import (
 CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=")
 
 
+codes: list[int] = []  # exit codes of the jobs that ran in this process
+
+
+def job(cfg: DictConfig) -> int:
+    """One job of Hydra's: a run, or one cell of a sweep, whose failure does not end the others."""
+    from genlab.cli import answer
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    code = answer(lambda: main(cfg), list(hydra.overrides.task))
+    if code == 130:
+        raise KeyboardInterrupt
+    codes.append(code)
+    return code
+
+
 def main(cfg: DictConfig) -> None:
-    """One job of Hydra's: a run, or one cell of a sweep."""
+    """A run, from its composed config."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
@@ -46,14 +63,21 @@ def main(cfg: DictConfig) -> None:
     try:
         compose.check(settings)
     except Exception:
-        if not resume:
+        if not resume and hydra.mode.name == "RUN":
             _remove_empty(run)
         raise
     with claim(run):
         if not resume:
             write_yaml(run / "config.yaml", redacted(settings))
             write_yaml(run / "overrides.yaml", [o for o in overrides])
-        launch(settings, run, resume=bool(resume))
+        try:
+            launch(settings, run, resume=bool(resume))
+        except Exception:
+            # refused before the first row (data that is not there, a shape that is not so)
+            if not resume and hydra.mode.name == "RUN" and not (run / "metrics.jsonl").exists():
+                shutil.rmtree(run, ignore_errors=True)
+                _remove_empty(run.parent)
+            raise
 
 
 def redacted(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""The end of a sweep: an honest table of its cells, and the page that compares them.
+
+Hydra calls `SweepEnd` in the process that started the sweep, whichever launcher ran the cells. A cell
+is finished where its ledger says so; every other one failed, whatever became of its process.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+codes: list[int] = []
+
+
+def states(sweep: Path) -> dict[str, str]:
+    """Each cell's folder and what became of it: finished, failed or never started."""
+    from genlab.callbacks.ledger import read_rows
+
+    found = {}
+    for cell in sorted((p for p in sweep.iterdir() if p.is_dir()), key=_number):
+        rows = read_rows(cell / "metrics.jsonl")
+        if any(r["kind"] == "end" for r in rows):
+            found[cell.name] = "finished"
+        else:
+            found[cell.name] = "failed" if (cell / "config.yaml").is_file() else "not started"
+    return found
+
+
+def _number(cell: Path) -> tuple[int, str]:
+    head = cell.name.partition("_")[0]
+    return (int(head) if head.isdigit() else -1), cell.name
+
+
+class SweepEnd(Callback):
+    """Prints the table, writes the comparison, and makes the command fail if a cell did."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        sweep = Path(config.hydra.sweep.dir)
+        if not sweep.is_dir():
+            return
+        found = states(sweep)
+        print("genlab: the sweep's cells", file=sys.stderr)
+        for name, state in found.items():
+            print(f"  {state:12} {sweep / name}", file=sys.stderr)
+        if "finished" in found.values():
+            from genlab.runs.report import write_comparison
+
+            print(f"  comparison   {write_comparison(sweep)}", file=sys.stderr)
+        codes.append(int(any(state != "finished" for state in found.values())))
