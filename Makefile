@@ -22,7 +22,7 @@ demo: setup           ## train the default experiment, draw, measure, report: ab
 	$(BIN)/genlab train
 
 test: setup lint      ## the fast tests
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
 	$(BIN)/python -m pytest -q -m slow

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from genlab.batch import Batch, Given
@@ -127,6 +128,11 @@ class GAN(GenerativeModel):
         factor = self.optim_discriminator.factor(self.clock.examples)
         for group in self.trainer.optimizers[1].param_groups:
             group["lr"] = group["base_lr"] * factor
+
+    def setup(self, stage: str) -> None:
+        """Before DDP wraps the model: each backward reaches one network, the other's wait is void."""
+        if isinstance(self.trainer.strategy, DDPStrategy):
+            self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def on_fit_start(self) -> None:
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:

@@ -7,10 +7,12 @@ a fresh optimiser and clock; 3. scratch, seeded by `seed`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +159,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     try:
         if checkpoint is None and trainer.val_check_interval:
             trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with profiling(trainer.profiles):
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     finally:
         for logger in trainer.loggers:
             logger.finalize("success")
@@ -167,6 +170,20 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     print(
         f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True
     )
+
+
+@contextlib.contextmanager
+def profiling(wanted: bool) -> Iterator[None]:
+    """Within, where wanted: note the operators; afterwards print those that took longest."""
+    if not wanted:
+        yield
+        return
+    import torch
+
+    with torch.profiler.profile(profile_memory=True) as profile:
+        yield
+    averages = profile.key_averages()
+    print(averages.table(sort_by="self_cpu_time_total", row_limit=20), file=sys.stderr)
 
 
 def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 
 
 def fast_bf16(accelerator: str) -> bool:
@@ -69,7 +70,7 @@ class Trainer(pl.Trainer):
         if isinstance(strategy, str) and strategy in ("ddp", "fsdp"):
             strategy = _strategy(strategy, timeout_minutes)
         self.compiles = compile
-        self.clip = clip
+        self.profiles = profile
         super().__init__(
             accelerator=accelerator,
             devices=devices,
@@ -89,7 +90,7 @@ class Trainer(pl.Trainer):
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            enable_checkpointing=True,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks or []),
             log_every_n_steps=10**9,  # the ledger logs
             callbacks=callbacks,
             logger=loggers or False,
