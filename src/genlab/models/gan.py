@@ -130,7 +130,7 @@ class GAN(GenerativeModel):
             group["lr"] = group["base_lr"] * factor
 
     def setup(self, stage: str) -> None:
-        """Before DDP wraps the model: each backward reaches one network, the other's wait is void."""
+        """Before DDP wraps the model: each backward pass reaches one of the two networks only."""
         if isinstance(self.trainer.strategy, DDPStrategy):
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 

@@ -1,0 +1,58 @@
+"""wandb is harmless: offline by default, never waited for, never fatal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from running import genlab
+
+from genlab.runs.dashboard import prepare_wandb
+from genlab.runs.provenance import redact
+
+NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "http://nowhere.invalid", "http://192.0.2.1"])
+def test_online_without_a_server_goes_offline_in_time(server, monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", server)
+    began = time.monotonic()
+    node = prepare_wandb(NODE, tmp_path)
+    assert time.monotonic() - began < 5
+    assert node is not None and node["mode"] == "offline"
+    assert "goes on offline" in capsys.readouterr().err
+
+
+def test_online_without_a_key_goes_offline(monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    node = prepare_wandb(NODE, tmp_path)
+    assert node is not None and node["mode"] == "offline"
+
+
+def test_an_unknown_mode_is_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match="offline, online, disabled"):
+        prepare_wandb({**NODE, "mode": "of"}, tmp_path)
+
+
+def test_an_offline_run_holds_metrics_and_config_and_samples(tmp_path: Path) -> None:
+    done = genlab(
+        "train", "evaluate=false", "data.batch_size=16", "save_every=64", "callbacks.look.num=4",
+        "net.width=8", "budget.examples=64", "look_every=32", "callbacks.ledger.log_every=1",
+        GENLAB_OUTPUTS=str(tmp_path), WANDB_MODE="offline", WANDB_API_KEY="canary" * 7,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = next(tmp_path.rglob("config.yaml")).parent
+    written = [p for p in (run / "wandb").rglob("*") if p.is_file()]
+    assert any(p.suffix == ".wandb" for p in written)
+    for path in (p for p in run.rglob("*") if p.is_file()):
+        assert b"canarycanary" not in path.read_bytes(), path
+
+
+def test_secrets_are_blotted_out() -> None:
+    found = redact(
+        {"api_key": "s3", "url": "https://me:s3@host/x", "list": ["token=s3"], "tokenizer": "bpe"}
+    )
+    assert "s3" not in str(found) and found["tokenizer"] == "bpe"

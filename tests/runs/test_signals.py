@@ -1,0 +1,89 @@
+"""Signals and dead processes: the run is saved, ends with the right code, and goes on bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from running import genlab
+from test_runs import parts
+
+from genlab.runs.checkpoint import valid_checkpoints
+
+COMMAND = [
+    "train", "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "net.width=8",
+    "data.batch_size=16", "budget.examples=4_000", "look_every=2_000", "save_every=320",
+    "callbacks.look.num=4", "callbacks.ledger.log_every=1",
+]  # fmt: skip
+
+
+def start(outputs: Path, *more: str) -> subprocess.Popen:
+    env = {**os.environ, "GENLAB_OUTPUTS": str(outputs)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "genlab.cli", *COMMAND, *more],
+        env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def when_training(outputs: Path, rows: int) -> Path:
+    """Wait until the ledger has so many rows; gives the run folder."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for path in outputs.rglob("metrics.jsonl"):
+            if path.read_text().count('"train"') >= rows:
+                return path.parent
+        time.sleep(0.02)
+    raise AssertionError("training did not start")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, str]:
+    outputs = tmp_path_factory.mktemp("whole")
+    done = genlab(*COMMAND, GENLAB_OUTPUTS=str(outputs))
+    assert done.returncode == 0, done.stderr
+    return parts(next(outputs.rglob("config.yaml")).parent)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)]
+)
+def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, whole) -> None:
+    process = start(tmp_path)
+    run = when_training(tmp_path, 25)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    assert time.monotonic() - sent < 10
+    assert "Traceback" not in stderr
+    done = genlab("train", f"resume={run}")
+    assert done.returncode == 0, done.stderr
+    assert parts(run) == whole
+
+
+def test_kill_9_loses_at_most_one_save(tmp_path, whole) -> None:
+    process = start(tmp_path)
+    run = when_training(tmp_path, 60)
+    process.kill()
+    process.wait()
+    assert not valid_checkpoints(run)[1]
+    done = genlab("train", f"resume={run}")
+    assert done.returncode == 0, done.stderr
+    assert parts(run) == whole
+
+
+def test_two_writers_in_one_folder_are_refused(tmp_path) -> None:
+    process = start(tmp_path)
+    try:
+        run = when_training(tmp_path, 25)
+        done = genlab("train", f"resume={run}")
+        assert done.returncode == 2 and f"process {process.pid}" in done.stderr, done.stderr
+    finally:
+        process.kill()
+        process.wait()
+    assert genlab("train", f"resume={run}").returncode == 0  # the dead one's lock is free
