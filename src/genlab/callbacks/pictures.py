@@ -56,8 +56,8 @@ def save_points(points: np.ndarray, path: Path, real: np.ndarray | None = None) 
     axes = figure.add_axes((0, 0, 1, 1))
     if real is not None:
         axes.scatter(real[:, 0], real[:, 1], s=2, c="#c9c9c9", linewidths=0)
-    axes.scatter(points[:, 0], points[:, 1], s=4, c="#1f6feb", alpha=0.7, linewidths=0)
-    limit = 3.2
+    axes.scatter(points[:, 0], points[:, 1], s=6, c="#1f6feb", alpha=0.7, linewidths=0)
+    limit = 2.2  # the laws have unit variance
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     axes.axis("off")
     figure.savefig(path)

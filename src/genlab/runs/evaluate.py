@@ -94,7 +94,7 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     if (x := pictures.get("samples")) is not None:
-        save_samples(data, x[:100], folder / "samples")
+        save_samples(data, x if data.kind == "points" else x[:100], folder / "samples")
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
     if mine is None or theirs is None or data.kind == "points":
         return
