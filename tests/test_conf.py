@@ -106,7 +106,9 @@ def test_mistakes_are_one_line_with_the_remedy(name: str, tmp_path: Path) -> Non
 def test_help_and_missing_runs(command: str, tmp_path: Path) -> None:
     if command in ("sample", "evaluate", "report"):
         done = genlab(command, f"run={tmp_path / 'none'}")
-        assert done.returncode == 2 and ("no run folder" in done.stderr or "no such folder" in done.stderr), done.stderr
+        assert done.returncode == 2 and (
+            "no run folder" in done.stderr or "no such folder" in done.stderr
+        ), done.stderr
         assert done.stderr.count("\n") == 1
 
 

@@ -42,7 +42,10 @@ def test_import_directions(file: Path) -> None:
     part = file.relative_to(SRC).parts[0].removesuffix(".py")
     if part not in MAY:
         return
-    own = {n.split(".")[1] for n in imports(file) if n.startswith("genlab.")} - {part, "__version__"}
+    own = {n.split(".")[1] for n in imports(file) if n.startswith("genlab.")} - {
+        part,
+        "__version__",
+    }
     assert own <= MAY[part], f"{file.name} may not import {sorted(own - MAY[part])}"
 
 

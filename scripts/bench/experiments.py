@@ -3,7 +3,8 @@
     python scripts/bench/experiments.py [NAME ...]      or `make experiments`
 
 Each runs as a user would run it; time is the whole command's, and the figures are those of its own
-evaluation.json. A run that is there already (outputs/NAME/...) is not run again: delete it for that.
+evaluation.json. A run that is there already (outputs/NAME/...) is not run again: delete it for
+that.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOWN = (
-    "frechet_distance confident_share class_agreement classes_drawn modes_covered high_quality_share"
-    " bits_per_dim bits_per_dim_bound bits_per_byte perplexity loss"
-).split()
+SHOWN = [
+    "frechet_distance",
+    "confident_share",
+    "class_agreement",
+    "classes_drawn",
+    "modes_covered",
+    "high_quality_share",
+    "bits_per_dim",
+    "bits_per_dim_bound",
+    "bits_per_byte",
+    "perplexity",
+    "loss",
+]
 
 
 def finished(name: str) -> Path | None:

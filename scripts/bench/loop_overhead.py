@@ -1,5 +1,5 @@
-"""What the loop costs: genlab's training step with every default callback and logger on, against the
-same step in a bare PyTorch loop (same net, loss, optimiser, batches, precision).
+"""What the loop costs: genlab's training step with every default callback and logger on, against
+the same step in a bare PyTorch loop (same net, loss, optimiser, batches, precision).
 
     python scripts/bench/loop_overhead.py [STEPS] [ROUNDS]
 
@@ -100,14 +100,17 @@ def main(steps: int = 400, rounds: int = 3) -> None:
         for _ in range(rounds):
             skip = steps_here // 5
             found["bare"].append(statistics.median(bare(settings, steps_here, ema=False)[skip:]))
-            found["bare + EMA"].append(statistics.median(bare(settings, steps_here, ema=True)[skip:]))
+            found["bare + EMA"].append(
+                statistics.median(bare(settings, steps_here, ema=True)[skip:])
+            )
             found["genlab"].append(statistics.median(ours(settings, steps_here)[skip:]))
         medians = {k: statistics.median(v) * 1e3 for k, v in found.items()}
         base = medians["bare + EMA"]
         print(
             f"{name:20} "
             + "  ".join(f"{k} {v:.3f} ms" for k, v in medians.items())
-            + f"  over bare + EMA: {medians['genlab'] - base:+.3f} ms, x{medians['genlab'] / base:.3f}"
+            + f"  over bare + EMA: {medians['genlab'] - base:+.3f} ms,"
+            f" x{medians['genlab'] / base:.3f}"
         )
 
 

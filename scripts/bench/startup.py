@@ -26,7 +26,9 @@ def main(rounds: int = 5) -> None:
             began = time.perf_counter()
             subprocess.run([program, *arguments], capture_output=True, check=False)
             seconds.append(time.perf_counter() - began)
-        print(f"{name:26} {statistics.median(seconds):.2f} s ({min(seconds):.2f}-{max(seconds):.2f})")
+        print(
+            f"{name:26} {statistics.median(seconds):.2f} s ({min(seconds):.2f}-{max(seconds):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         from genlab.runs.errors import USER, nearest
 
-        print(f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr)
+        print(
+            f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr
+        )
         sys.exit(USER)
     sys.exit(answer(lambda: run(command, rest), rest))
 
@@ -97,8 +99,7 @@ def train(rest: list[str]) -> None:
 
 
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
-    """Run a command; its exit code. The user's mistakes are one line, a fault shows its traceback."""
-    from genlab.runs import errors
+    """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback."""
 
     try:
         work()
@@ -136,7 +137,9 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     import traceback
 
     traceback.print_exception(error)
-    errors.complain(Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}"))
+    errors.complain(
+        Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}")
+    )
     return errors.FAULT
 
 

@@ -31,7 +31,8 @@ class Optim:
     ) -> None:
         """`optimizer` takes parameter groups; warmup and horizon are in examples.
 
-        Weight decay goes to matrices only (tensors of two or more dimensions): not to gains, biases.
+        Weight decay goes to matrices only (tensors of two or more dimensions): not to gains,
+        biases.
         """
         if decay not in DECAYS:
             raise ValueError(f"optim.decay={decay!r}: allowed are {', '.join(DECAYS)}")

@@ -21,7 +21,7 @@ _share = (0, 1)  # (this rank, number of ranks) while a training step runs
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed from any mix of numbers and names; equal on every machine and in every process."""
+    """A 63-bit seed from any mix of numbers and names; the same on every machine."""
     text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
@@ -50,7 +50,7 @@ def _draw(fn, shape: Sequence[int], device, dtype) -> Tensor:
 
 
 def randn_like(x: Tensor) -> Tensor:
-    """Standard normal noise for a training batch, [B, ...] as x; the same for any number of ranks."""
+    """Standard normal noise for a training batch, shaped as x; the same for any number of ranks."""
     return _draw(torch.randn, x.shape, x.device, torch.float32)
 
 

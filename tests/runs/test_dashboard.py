@@ -14,8 +14,12 @@ from genlab.runs.provenance import redact
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 
 
-@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "http://nowhere.invalid", "http://192.0.2.1"])
-def test_online_without_a_server_goes_offline_in_time(server, monkeypatch, tmp_path, capsys) -> None:
+@pytest.mark.parametrize(
+    "server", ["http://127.0.0.1:9", "http://nowhere.invalid", "http://192.0.2.1"]
+)
+def test_online_without_a_server_goes_offline_in_time(
+    server, monkeypatch, tmp_path, capsys
+) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", server)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Signals and dead processes: the run is saved, ends with the right code, and goes on bit for bit."""
+"""Signals and dead processes: a run is saved, ends with its code, and goes on bit for bit."""
 
 from __future__ import annotations
 

@@ -8,16 +8,39 @@ from genlab.runs.compose import build
 from genlab.runs.errors import UserError
 from genlab.runs.trust import check_arguments, check_names
 
-HOSTILE = """
-os.system subprocess.Popen builtins.eval builtins.exec torch.load torch.hub.load numpy.load
-pickle.loads importlib.import_module hydra.utils.instantiate hydra.utils.get_class
-genlab.runs.checkpoint.read genlab.runs.trainer.os.system genlab.data.base.os.system
-genlab.cli.main torch.optim.adamw.torch.load torch.serialization.load
-pytorch_lightning.LightningModule.load_from_checkpoint torch.optim.AdamW.__init__
-genlab.models.base.torch.load genlab.models..base.X genlab genlab. .genlab.models.X
-shutil.rmtree pathlib.Path.unlink sympy.sympify jinja2.Template torch.utils.cpp_extension.load
-Genlab.models.gan.GAN genlab.nn.layers.nn.Module.load_state_dict
-""".split()
+HOSTILE = [
+    "os.system",
+    "subprocess.Popen",
+    "builtins.eval",
+    "builtins.exec",
+    "torch.load",
+    "torch.hub.load",
+    "numpy.load",
+    "pickle.loads",
+    "importlib.import_module",
+    "hydra.utils.instantiate",
+    "hydra.utils.get_class",
+    "genlab.runs.checkpoint.read",
+    "genlab.runs.trainer.os.system",
+    "genlab.data.base.os.system",
+    "genlab.cli.main",
+    "torch.optim.adamw.torch.load",
+    "torch.serialization.load",
+    "pytorch_lightning.LightningModule.load_from_checkpoint",
+    "torch.optim.AdamW.__init__",
+    "genlab.models.base.torch.load",
+    "genlab.models..base.X",
+    "genlab",
+    "genlab.",
+    ".genlab.models.X",
+    "shutil.rmtree",
+    "pathlib.Path.unlink",
+    "sympy.sympify",
+    "jinja2.Template",
+    "torch.utils.cpp_extension.load",
+    "Genlab.models.gan.GAN",
+    "genlab.nn.layers.nn.Module.load_state_dict",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

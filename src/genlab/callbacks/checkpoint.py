@@ -56,7 +56,9 @@ class Checkpoint(LightningCheckpoint):
 
     def saved(self) -> list[Path]:
         """The checkpoints on disk, oldest first."""
-        names = [p for p in self.folder.glob("examples=*.ckpt") if re.search(r"=\d+\.ckpt$", p.name)]
+        names = [
+            p for p in self.folder.glob("examples=*.ckpt") if re.search(r"=\d+\.ckpt$", p.name)
+        ]
         return sorted(names, key=lambda p: p.name)
 
     def on_save_checkpoint(

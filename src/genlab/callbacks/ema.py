@@ -1,9 +1,9 @@
 """Exponential moving average of the weights, with its half-life in examples.
 
 Lightning's WeightAveraging holds the average, swaps it in for looks and puts it into checkpoints
-(`state_dict` is the average, `current_model_state` the raw weights). Here only the update is own: the
-decay follows the batch size, ramps up early (EDM, Karras et al. 2022, appendix F.2), and all tensors
-are updated by one fused call.
+(`state_dict` is the average, `current_model_state` the raw weights). Here only the update is own:
+the decay follows the batch size, ramps up early (EDM, Karras et al. 2022, appendix F.2), and all
+tensors are updated by one fused call.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class Guard(Callback):
         clock = model.clock
         ids = trainer.datamodule.train_ids(max(0, clock.batches - 1)) if trainer.datamodule else []
         raise NotFinite(
-            f"{name} is not finite at batch {clock.batches} ({clock.examples} examples seen); examples"
-            f" of the batch: {[int(i) for i in ids[:8]]}...; lower optim.optimizer.lr or set trainer.clip=1"
+            f"{name} is not finite at batch {clock.batches} ({clock.examples} examples seen);"
+            f" examples of the batch: {[int(i) for i in ids[:8]]}...;"
+            " lower optim.optimizer.lr or set trainer.clip=1"
         )

@@ -2,7 +2,8 @@
 
 Rows: {"kind": "train"|"look"|"evaluate"|"end", "examples", "batches", "seconds", name: value, ...}.
 Terms are summed on the device and read every `log_every` batches, in one transfer: `self.log` would
-cost 0.3 to 0.5 ms a term and a step. The same rows go to the loggers (wandb), whose x-axis is examples.
+cost 0.3 to 0.5 ms a term and a step. The same rows go to the loggers (wandb), whose x-axis is
+examples.
 """
 
 from __future__ import annotations
@@ -118,9 +119,7 @@ class Ledger(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if terms := pl_module.flush():
-            self.write(
-                trainer, pl_module, "train", {f"train/{k}": v for k, v in terms.items()}
-            )
+            self.write(trainer, pl_module, "train", {f"train/{k}": v for k, v in terms.items()})
         self.write(trainer, pl_module, "end", {})
         self.close()
 

@@ -1,7 +1,7 @@
-"""A look: held-out loss, and samples drawn from the same seeds, at even distances of examples seen.
+"""A look: held-out loss, and samples drawn from the same seeds, every so many examples.
 
-It hangs on Lightning's validation, which comes every `look_every` examples and once before the first
-step (the baseline). The averaged weights are in place then (EMA comes after it in the list).
+It hangs on Lightning's validation, which comes every `look_every` examples and once before the
+first step (the baseline). The averaged weights are in place then (EMA comes after it in the list).
 """
 
 from __future__ import annotations

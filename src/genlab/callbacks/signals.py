@@ -1,7 +1,8 @@
-"""Signals: SIGTERM, SIGINT and SIGUSR1 save at the end of the batch and end the run with the right code.
+"""Signals: SIGTERM, SIGINT and SIGUSR1 save at the end of the batch, then end the run.
 
-The handler only sets a flag, for saving inside a signal handler can hang or tear a file. Lightning 2.6
-answers SIGTERM with exit code 0 and saves nothing, so that a scheduler would take the run for finished.
+The handler only sets a flag, for saving inside a signal handler can hang or tear a file. Lightning
+2.6 answers SIGTERM with exit code 0 and saves nothing, so that a scheduler would take the run for
+finished.
 """
 
 from __future__ import annotations

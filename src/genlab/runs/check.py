@@ -18,7 +18,9 @@ def check_command(overrides: list[str]) -> None:
     from hydra import initialize_config_dir
 
     with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
-        cfg = hydra_compose("train", [o for o in overrides if not o.startswith("-")], return_hydra_config=True)
+        cfg = hydra_compose(
+            "train", [o for o in overrides if not o.startswith("-")], return_hydra_config=True
+        )
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import open_dict
 
@@ -63,10 +65,13 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
         f"  {steps:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
         f" a look every {max(1, settings['look_every'] // batch):,} steps; precision {precision}\n"
-        f"  shape {tuple(data['shape'])}, classes {data['num_classes']}, vocabulary {data['vocab']}",
+        f"  shape {tuple(data['shape'])}, classes {data['num_classes']},"
+        f" vocabulary {data['vocab']}",
         highlight=False,
     )
-    console.print("  nothing was trained; `genlab train` with the same words runs it", highlight=False)
+    console.print(
+        "  nothing was trained; `genlab train` with the same words runs it", highlight=False
+    )
 
 
 def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:

@@ -34,7 +34,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict, path: Any, storage_options: Any = None) -> None:
         save(checkpoint, Path(path))
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict:
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: Any = None
+    ) -> dict:
         return read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -106,12 +108,16 @@ def damage(path: Path) -> str | None:
         return f"has no readable {manifest(path).name} beside it"
     with path.open("rb") as f:
         found = hashlib.file_digest(f, "sha256").hexdigest()
-    return None if found == expected else "is damaged: its sha256 is not the one it was written with"
+    return (
+        None if found == expected else "is damaged: its sha256 is not the one it was written with"
+    )
 
 
 def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
-    """The run's undamaged checkpoints, newest first by examples seen, and the notices of the rest."""
-    files = sorted((run / "checkpoints").glob("examples=*.ckpt"), key=lambda p: p.name, reverse=True)
+    """The run's undamaged checkpoints, newest first, and what is wrong with the rest."""
+    files = sorted(
+        (run / "checkpoints").glob("examples=*.ckpt"), key=lambda p: p.name, reverse=True
+    )
     good, notices = [], []
     for file in files:
         if problem := damage(file):
@@ -137,7 +143,9 @@ def read(path: Path, *, verify: bool = True) -> dict:
     if re.match(r"\w{2,}:/", str(path)):
         raise UserError(f"{path}: checkpoints are read from local files only; download it first")
     if not path.is_file():
-        raise UserError(f"{path} is not there: give a run folder, a .ckpt file or an exported folder")
+        raise UserError(
+            f"{path} is not there: give a run folder, a .ckpt file or an exported folder"
+        )
     if verify and manifest(path).exists() and (problem := damage(path)):
         raise UserError(f"{path} {problem}")
     # an environment variable can switch off torch's safe loading: not here
@@ -161,8 +169,8 @@ def load_model(
 ) -> GenerativeModel:
     """The model of a checkpoint, rebuilt from it alone, in evaluation mode on the CPU.
 
-    `raw` takes the last weights instead of their running average; `model` replaces the settings that
-    the checkpoint holds (another sampler).
+    `raw` takes the last weights instead of their running average; `model` replaces the settings
+    that the checkpoint holds (another sampler).
     """
     loaded = read_run(path)
     settings = model or loaded["genlab"]["settings"]["model"]

@@ -82,7 +82,7 @@ def _misfit(message: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse settings that cannot be built: targets first, then arguments, then what does not fit."""
+    """Refuse settings that cannot be built: targets, then arguments, then what does not fit."""
     trusted = settings.get("trust") or ()
     trust.check_names(settings, trusted)
     trust.check_arguments(settings, trusted)

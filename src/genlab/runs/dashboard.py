@@ -14,9 +14,11 @@ PATIENCE = 3.0  # seconds to wait for the server before going on offline
 
 
 def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
-    """Logger settings that cannot hang: probe the server if online, else offline; None: leave out."""
+    """Logger settings that cannot hang: online only if the server answers; None: leave out."""
     if importlib.util.find_spec("wandb") is None:
-        print("genlab: wandb is not installed: metrics.jsonl and report.html alone", file=sys.stderr)
+        print(
+            "genlab: wandb is not installed: metrics.jsonl and report.html alone", file=sys.stderr
+        )
         return None
     mode = os.environ.get("WANDB_MODE") if node["mode"] == "offline" else node["mode"]
     mode = mode or "offline"
@@ -25,7 +27,10 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     if mode == "disabled":
         return None
     if mode == "online" and (problem := _unreachable()):
-        print(f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later", file=sys.stderr)
+        print(
+            f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later",
+            file=sys.stderr,
+        )
         mode = "offline"
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_CONSOLE", "off")

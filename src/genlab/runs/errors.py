@@ -19,7 +19,7 @@ class UserError(ValueError):
 
 
 def nearest(word: str, known: Iterable[str], num: int = 3) -> str:
-    """", nearest: a, b" or the whole list where it is short; nothing where nothing is known."""
+    """ ", nearest: a, b" or the whole list where it is short; nothing where nothing is known."""
     known = sorted(map(str, known))
     close = difflib.get_close_matches(word, known, n=num, cutoff=0.5)
     if close:

@@ -29,7 +29,9 @@ def evaluate_command(overrides: list[str]) -> None:
     )
     for name, value in found["metrics"].items():
         floor = found["floor"].get(name)
-        print(f"{name:28} {value:12.5g}" + (f"   real data {floor:.5g}" if floor is not None else ""))
+        print(
+            f"{name:28} {value:12.5g}" + (f"   real data {floor:.5g}" if floor is not None else "")
+        )
 
 
 def evaluate_run(
@@ -77,7 +79,9 @@ def evaluate_run(
 def _name(node: dict[str, Any] | None) -> str:
     if not node:
         return "none"
-    knobs = ", ".join(f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None)
+    knobs = ", ".join(
+        f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None
+    )
     return f"{node.get('_target_', '?').rsplit('.', 1)[-1]}({knobs})"
 
 

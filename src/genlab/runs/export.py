@@ -1,7 +1,8 @@
 """`genlab export run=RUN to=FOLDER`: a model to hand on, as files that hold no code.
 
-model.safetensors (the averaged weights), config.yaml (what rebuilds the model, plain data) and card.md
-(what it is, where from, how good). `genlab.load(FOLDER)` takes it; manifest.sha256 guards all three.
+model.safetensors (the averaged weights), config.yaml (what rebuilds the model, plain data) and
+card.md (what it is, where from, how good). `genlab.load(FOLDER)` takes it; manifest.sha256 guards
+all three.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def _card(path: str, kept: dict[str, Any]) -> str:
             lines.append(f"| {name} | {value:.5g} | {'' if floor is None else f'{floor:.5g}'} |\n")
     except (OSError, ValueError):
         lines.append("\nNot evaluated.\n")
-    lines.append('\n```python\nimport genlab\nmodel = genlab.load("THIS_FOLDER")\nx = model.sample(16)\n```\n')
+    lines.append(
+        '\n```python\nimport genlab\nmodel = genlab.load("THIS_FOLDER")\n'
+        "x = model.sample(16)\n```\n"
+    )
     return "".join(lines)
 
 
@@ -78,7 +82,9 @@ def read_export(folder: Path) -> dict[str, Any]:
     expected = dict(line.split()[::-1] for line in manifest.read_text().splitlines() if line)
     for name in FILES:
         if not (folder / name).is_file() or _hash(folder / name) != expected.get(name):
-            raise UserError(f"{folder / name} is missing or not as it was exported (sha256 differs)")
+            raise UserError(
+                f"{folder / name} is missing or not as it was exported (sha256 differs)"
+            )
     file = folder / "config.yaml"
     if file.stat().st_size > 16 * LIMIT:
         raise UserError(f"{file} is larger than a config can be")

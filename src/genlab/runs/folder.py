@@ -1,9 +1,9 @@
 """A run's folder: what lies where, who may write in it, and how a folder is found by name.
 
-    config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
-    metrics.jsonl                                the append-only ledger: the truth
-    checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
-    report.html wandb/                           to look at
+config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
+metrics.jsonl                                the append-only ledger: the truth
+checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
+report.html wandb/                           to look at
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ def find_run(path: str | Path) -> Path:
     if str(path) == "last":
         runs = [p.parent for p in outputs().glob("**/config.yaml")]
         if not runs:
-            raise UserError(f"there is no run under {outputs()}/ yet: start one with `genlab train`")
+            raise UserError(
+                f"there is no run under {outputs()}/ yet: start one with `genlab train`"
+            )
         return max(runs, key=started)
     folder = Path(path)
     if folder.is_file() and folder.suffix == ".ckpt":
         folder = folder.parent.parent
     if not (folder / "config.yaml").is_file():
-        raise UserError(f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>")
+        raise UserError(
+            f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>"
+        )
     return folder
 
 

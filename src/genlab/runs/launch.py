@@ -1,8 +1,8 @@
 """One process per device, started and watched here.
 
-Each child is `python -m genlab.runs.worker RUN`: it reads the run folder's own config.yaml, so neither
-sub-command nor sweep has to be typed again (Lightning relaunches sys.argv, which breaks both). If one
-child ends badly, the others are ended too.
+Each child is `python -m genlab.runs.worker RUN`: it reads the run folder's own config.yaml, so
+neither sub-command nor sweep has to be typed again (Lightning relaunches sys.argv, which breaks
+both). If one child ends badly, the others are ended too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`genlab list`: the groups, their options and the experiments, from the YAML files' first lines."""
+"""`genlab list`: the groups, their options, the experiments, from the YAML files' first lines."""
 
 from __future__ import annotations
 

@@ -13,9 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "genlab torch torchvision pytorch-lightning hydra-core omegaconf numpy scikit-learn wandb"
-).split()
+PACKAGES = [
+    "genlab",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scikit-learn",
+    "wandb",
+]
 SECRET = re.compile(r"(key|token|secret|password|passwd|credential)", re.I)
 
 
@@ -24,7 +32,10 @@ def redact(data: Any) -> Any:
     if isinstance(data, dict):
         return {
             k: "[redacted]"
-            if SECRET.search(str(k)) and isinstance(v, str) and v and not str(k).endswith("tokenizer")
+            if SECRET.search(str(k))
+            and isinstance(v, str)
+            and v
+            and not str(k).endswith("tokenizer")
             else redact(v)
             for k, v in data.items()
         }
@@ -32,9 +43,7 @@ def redact(data: Any) -> Any:
         return [redact(v) for v in data]
     if isinstance(data, str):
         data = re.sub(r"(\w+://[^/\s:@]*):[^/\s@]+@", r"\1:[redacted]@", data)
-        return re.sub(
-            r"(?i)((?:key|token|secret|password)\w*=)(?![\[{])\S+", r"\1[redacted]", data
-        )
+        return re.sub(r"(?i)((?:key|token|secret|password)\w*=)(?![\[{])\S+", r"\1[redacted]", data)
     return data
 
 

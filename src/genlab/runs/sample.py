@@ -23,7 +23,9 @@ def sample_command(overrides: list[str]) -> None:
     num = asked["num"]
     cond, given = conditions(data, num, asked)
     began = time.perf_counter()
-    x = draw(model, num, cond, given, seed=asked["seed"], first=asked["first"], size=asked["batch_size"])
+    x = draw(
+        model, num, cond, given, seed=asked["seed"], first=asked["first"], size=asked["batch_size"]
+    )
     seconds = time.perf_counter() - began
     folder = Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples"
     stem = folder / f"seed{asked['seed']}_first{asked['first']}_num{num}"

@@ -34,7 +34,11 @@ def print_summary(run: Path, report: Path | None) -> None:
             )
     console.print(table)
     looks = sorted((run / "samples").glob("[0-9]*.*")) if (run / "samples").is_dir() else []
-    places = {"report": report, "samples": looks[-1] if looks else None, "weights": run / "checkpoints"}
+    places = {
+        "report": report,
+        "samples": looks[-1] if looks else None,
+        "weights": run / "checkpoints",
+    }
     for name, place in places.items():
         if place is not None and place.exists():
             print(f"  {name:8} {place}", file=sys.stderr)

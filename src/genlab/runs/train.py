@@ -1,8 +1,8 @@
 """`genlab train`: assemble a run from settings, fit it, measure it, say where to look.
 
-Order: settle -> check -> folder -> provenance -> data -> model -> weights -> fit -> evaluate -> report.
-Weights come from, first that applies: 1. the newest valid checkpoint of `resume`; 2. `init_from`, with
-a fresh optimiser and clock; 3. scratch, seeded by `seed`.
+Order: settle -> check -> folder -> provenance -> data -> model -> weights -> fit -> evaluate ->
+report. Weights come from, first that applies: 1. the newest valid checkpoint of `resume`; 2.
+`init_from`, with a fresh optimiser and clock; 3. scratch, seeded by `seed`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ codes: list[int] = []  # exit codes of the jobs that ran in this process
 
 def job(cfg: DictConfig) -> int:
     """One job of Hydra's: a run, or one cell of a sweep, whose failure does not end the others."""
-    from genlab.cli import answer
     from hydra.core.hydra_config import HydraConfig
+
+    from genlab.cli import answer
 
     hydra = HydraConfig.get()
     code = answer(lambda: main(cfg), list(hydra.overrides.task))
@@ -98,7 +99,7 @@ def _remove_empty(run: Path) -> None:
 
 
 def resumed_settings(run: Path, overrides: list[str]) -> dict[str, Any]:
-    """The run's own settings, with what may change on a resume: how long, how often, where to log."""
+    """The run's own settings, with what may change: how long, how often, where to log."""
     settings = OmegaConf.create(read_settings(run))
     changes = [o for o in overrides if not o.startswith("resume=")]
     for change in changes:
@@ -167,9 +168,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
         _finish_wandb()
     if trainer.interrupted:
         raise KeyboardInterrupt
-    print(
-        f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True
-    )
+    print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -217,7 +216,9 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         **options,
         max_steps=-(-settings["budget"]["examples"] // batch),
         max_minutes=settings["budget"].get("minutes"),
-        look_every_steps=max(1, settings["look_every"] // batch) if settings["look_every"] else None,
+        look_every_steps=max(1, settings["look_every"] // batch)
+        if settings["look_every"]
+        else None,
         callbacks=callbacks,
         loggers=loggers(settings, run),
         plugins=[AtomicCheckpointIO()],
@@ -238,7 +239,9 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
             callback.folder = run / "checkpoints"
-            callback.settings = redacted({k: settings[k] for k in ("name", "seed", "data", "model")})
+            callback.settings = redacted(
+                {k: settings[k] for k in ("name", "seed", "data", "model")}
+            )
         elif isinstance(callback, Ledger):
             callback.path = run / "metrics.jsonl"
         elif isinstance(callback, Look):
@@ -329,7 +332,8 @@ def quiet() -> None:
 
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")
+    warnings.filterwarnings(
+        "ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*"
+    )
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
     os.environ.setdefault("KMP_WARNINGS", "0")
-

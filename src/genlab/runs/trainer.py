@@ -1,8 +1,8 @@
 """The trainer: Lightning's, with the few arguments that a run needs and sound defaults.
 
 Not passed on: epochs (a run is measured in examples), Lightning's own bar, logger and checkpointing
-(genlab's callbacks do these by examples seen), and its sampler replacement (the data module shares a
-batch out among ranks itself).
+(genlab's callbacks do these by examples seen), and its sampler replacement (the data module shares
+a batch out among ranks itself).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Trainer(pl.Trainer):
         loggers: list | None = None,
         plugins: list | None = None,
     ) -> None:
-        """`accumulate` parts a batch; `clip` bounds the gradient's norm; the rest is set by the run."""
+        """`accumulate` parts a batch; `clip` bounds the gradient's norm; the run sets the rest."""
         if threads is not None:
             torch.set_num_threads(threads)
         if precision == "auto":

@@ -1,8 +1,8 @@
 """Which classes a configuration may name: the gate before anything is imported or built.
 
-A `_target_` must be a public class of genlab's own packages, a name on the exact list below, or in a
-package that the user trusts on the command line. The name is checked before its module is imported,
-and the object found is checked to live where its name says.
+A `_target_` must be a public class of genlab's own packages, a name on the exact list below, or in
+a package that the user trusts on the command line. The name is checked before its module is
+imported, and the object found is checked to live where its name says.
 """
 
 from __future__ import annotations
@@ -20,16 +20,27 @@ OWN = re.compile(
     r"(\.[a-z][a-z0-9_]*)*\.[A-Z]\w*"
 )
 LISTED = frozenset(
-    """
-    torch.optim.Adam torch.optim.AdamW torch.optim.SGD torch.optim.RMSprop torch.optim.NAdam
-    torch.optim.RAdam torch.optim.Adagrad torch.optim.Adamax torch.optim.Adafactor
-    torch.optim.Muon
-    pytorch_lightning.callbacks.EarlyStopping pytorch_lightning.callbacks.LearningRateMonitor
-    pytorch_lightning.callbacks.DeviceStatsMonitor
-    pytorch_lightning.loggers.WandbLogger pytorch_lightning.loggers.TensorBoardLogger
-    pytorch_lightning.loggers.CSVLogger pytorch_lightning.loggers.MLFlowLogger
-    pytorch_lightning.strategies.DDPStrategy pytorch_lightning.strategies.FSDPStrategy
-    """.split()
+    [
+        "torch.optim.Adam",
+        "torch.optim.AdamW",
+        "torch.optim.SGD",
+        "torch.optim.RMSprop",
+        "torch.optim.NAdam",
+        "torch.optim.RAdam",
+        "torch.optim.Adagrad",
+        "torch.optim.Adamax",
+        "torch.optim.Adafactor",
+        "torch.optim.Muon",
+        "pytorch_lightning.callbacks.EarlyStopping",
+        "pytorch_lightning.callbacks.LearningRateMonitor",
+        "pytorch_lightning.callbacks.DeviceStatsMonitor",
+        "pytorch_lightning.loggers.WandbLogger",
+        "pytorch_lightning.loggers.TensorBoardLogger",
+        "pytorch_lightning.loggers.CSVLogger",
+        "pytorch_lightning.loggers.MLFlowLogger",
+        "pytorch_lightning.strategies.DDPStrategy",
+        "pytorch_lightning.strategies.FSDPStrategy",
+    ]
 )
 IMPORTERS = ("_args_", "_recursive_", "_convert_", "_partial_")
 
@@ -89,7 +100,7 @@ def find(name: str, trusted: Sequence[str], place: str) -> Any:
 
 
 def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> None:
-    """Refuse an argument that its constructor does not take, naming the nearest; import, no build."""
+    """Refuse an argument that its constructor does not take; imports, builds nothing."""
     for place, found in targets(node, where):
         cls = find(found["_target_"], trusted, place)
         parameters = inspect.signature(cls).parameters
@@ -101,6 +112,6 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
                 f"{place}.{key}: {cls.__name__} takes no {key!r}{nearest(key, parameters)}"
             )
         needed = {k for k, p in parameters.items() if p.default is p.empty}
-        if missing := sorted(needed - given):
-            if not found.get("_partial_") and not found.get("_args_"):
-                raise UserError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
+        missing = sorted(needed - given)
+        if missing and not found.get("_partial_") and not found.get("_args_"):
+            raise UserError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
