@@ -19,7 +19,7 @@ $(BIN)/.installed: pyproject.toml
 	touch $@
 
 demo: setup           ## train the default experiment, draw, measure, report: about 3 minutes
-	$(BIN)/genlab train
+	$(BIN)/genlab train experiment=digits_diffusion
 
 test: setup lint      ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
