@@ -36,6 +36,12 @@ def test_online_without_a_key_goes_offline(monkeypatch, tmp_path) -> None:
     assert node is not None and node["mode"] == "offline"
 
 
+def test_the_next_cell_of_a_sweep_is_offline_too(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("WANDB_MODE", "dryrun")  # what WandbLogger(offline=True) leaves behind
+    node = prepare_wandb({**NODE, "mode": "offline"}, tmp_path)
+    assert node is not None and node["mode"] == "offline"
+
+
 def test_an_unknown_mode_is_named(tmp_path) -> None:
     with pytest.raises(ValueError, match="offline, online, disabled"):
         prepare_wandb({**NODE, "mode": "of"}, tmp_path)

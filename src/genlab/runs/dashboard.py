@@ -21,7 +21,8 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
         )
         return None
     mode = os.environ.get("WANDB_MODE") if node["mode"] == "offline" else node["mode"]
-    mode = mode or "offline"
+    # the logger itself leaves the old word in the environment, which the next cell of a sweep reads
+    mode = {None: "offline", "dryrun": "offline", "run": "online"}.get(mode, mode)
     if mode not in ("offline", "online", "disabled"):
         raise ValueError(f"logger.wandb.mode={mode!r}: allowed are offline, online, disabled")
     if mode == "disabled":
