@@ -19,7 +19,7 @@ from torch import Tensor
 from genlab.batch import Batch, Given
 from genlab.clock import Clock
 from genlab.optim import Optim
-from genlab.rng import seed_of, share_of
+from genlab.rng import seed_generators, seed_of, share_of
 
 
 class GenerativeModel(LightningModule, ABC):
@@ -74,7 +74,7 @@ class GenerativeModel(LightningModule, ABC):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         part = batch_idx % self.trainer.accumulate_grad_batches
-        torch.manual_seed(seed_of(self.seed, "step", self.clock.batches, part))
+        seed_generators(seed_of(self.seed, "step", self.clock.batches, part), self.device)
         factor = self.optim.factor(self.clock.examples)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
