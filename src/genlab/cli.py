@@ -90,7 +90,7 @@ def train(rest: list[str]) -> None:
     from genlab.runs.compose import conf_dir
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
-    sys.argv = ["genlab train", *rest]
+    sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
     from genlab.runs import sweep
 
