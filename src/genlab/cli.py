@@ -1,4 +1,4 @@
-"""`genlab COMMAND OVERRIDES...`: the one way in; scripts/COMMAND.py does the same.
+"""`genlab COMMAND OVERRIDES...`: the one way in, as is every file of scripts/.
 
 Nothing heavy is imported before a command needs it: help, `list` and a mistake in the command line
 answer in well under a second.
