@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-GENLAB_DATA ?= $(firstword $(wildcard ../shared/data))
+GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 

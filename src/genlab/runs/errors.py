@@ -34,7 +34,8 @@ def is_users(error: BaseException) -> bool:
     if not isinstance(error, ValueError | FileNotFoundError | FileExistsError | PermissionError):
         return False
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and "genlab" in Path(frames[-1].filename).parts
+    package = Path(__file__).resolve().parent.parent
+    return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(package)
 
 
 def root_cause(error: BaseException) -> BaseException:
