@@ -80,15 +80,12 @@ MISTAKES = {
     "init": (["init_from=nowhere.ckpt", "logger=none"], "nowhere.ckpt", "config.yaml"),
     "argument": (["+net.colour=red"], "net.colour", "UNet takes no"),
     "target": (["model._target_=os.system"], "os.system", "trust="),
-    "trust in a file": (["+data.root=/nowhere", "data=mnist"], "mnist", ""),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_one_line_with_the_remedy(name: str, tmp_path: Path) -> None:
     arguments, what, remedy = MISTAKES[name]
-    if name == "trust in a file":
-        pytest.skip("covered by tests/data")
     outputs = tmp_path / "o"
     began = time.perf_counter()
     done = genlab("train", *arguments, GENLAB_OUTPUTS=str(outputs))
@@ -130,3 +127,11 @@ def test_newest_needs_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="no valid checkpoint"):
         newest(tmp_path)
+
+
+def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\n# a stranger's\ntrust: [os]\nmodel: {_target_: os.system}\n"
+    (tmp_path / "experiment" / "evil.yaml").write_text(text)
+    done = genlab("train", "--config-dir", str(tmp_path), "experiment=evil")
+    assert done.returncode == 2 and "only the command line" in done.stderr, done.stderr
