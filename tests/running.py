@@ -15,7 +15,7 @@ from omegaconf import open_dict
 from genlab.runs import compose, train
 
 TINY = [
-    "trainer=cpu", "trainer.threads=2", "logger=none", "evaluate=false", "budget.examples=256",
+    "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "budget.examples=256",
     "data.batch_size=16", "look_every=128", "save_every=128", "callbacks.look.num=4",
     "callbacks.ledger.log_every=1",
 ]  # fmt: skip
