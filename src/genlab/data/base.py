@@ -225,6 +225,10 @@ class DataModule(LightningDataModule, ABC):
         rank, world = _place(self)[:2]
         return self.val_batches(self.val_examples, rank=rank, world=world)
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
+        """The batch's tensors on `device` (Lightning's own way costs 0.1 ms even on the CPU)."""
+        return {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+
     # --- samples --------------------------------------------------------------------------------
 
     def encode_prompt(self, prompt: str) -> LongTensor:

@@ -69,6 +69,8 @@ class Trainer(pl.Trainer):
             precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
         if isinstance(strategy, str) and strategy in ("ddp", "fsdp"):
             strategy = _strategy(strategy, timeout_minutes)
+        for callback in callbacks or []:
+            _only_own_hooks(callback)
         self.compiles = compile
         self.profiles = profile
         super().__init__(
@@ -96,6 +98,21 @@ class Trainer(pl.Trainer):
             logger=loggers or False,
             plugins=plugins,
         )
+
+
+# what Lightning calls on every callback in every step
+STEP_HOOKS = (
+    "on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward",
+    "on_before_optimizer_step", "on_train_batch_end",
+)  # fmt: skip
+
+
+def _only_own_hooks(callback: pl.Callback) -> None:
+    """Hide the step hooks that a callback has not made its own: Lightning skips what is no
+    function, and calling the empty ones of eight callbacks takes 0.1 ms a step."""
+    for name in STEP_HOOKS:
+        if getattr(type(callback), name) is getattr(pl.Callback, name):
+            setattr(callback, name, None)
 
 
 def _strategy(name: str, timeout_minutes: float) -> Any:
