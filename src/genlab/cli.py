@@ -131,11 +131,15 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if errors.is_users(cause):
         errors.complain(cause)
         return errors.USER
-    if type(cause).__name__ == "NotFinite":
+    if code := getattr(cause, "exit_code", 0):  # a known fault, told in one line
         errors.complain(cause)
-        return errors.NOT_FINITE
+        return code
     import traceback
 
+    frames = traceback.extract_tb(cause.__traceback__)
+    if isinstance(cause, ValueError) and frames and "/hydra/_internal/" in frames[-1].filename:
+        errors.complain(cause)  # Hydra refuses an override
+        return errors.USER
     traceback.print_exception(error)
     errors.complain(
         Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}")

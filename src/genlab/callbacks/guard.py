@@ -1,39 +1,133 @@
-"""Stops a run whose numbers are no longer finite, before they are saved or averaged further."""
+"""Stops a run whose numbers are no longer finite before they reach the weights, or skips the batch.
+
+On the CPU loss and gradients are looked at before every update. Elsewhere reading a number would
+wait for the device, so the gradients' norm stays there: the optimiser itself leaves out the update
+(the flag that mixed precision's scaler uses), and the run stops when the ledger next reads.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.strategies import FSDPStrategy
+from torch.optim import Optimizer
 
 from genlab.models.base import GenerativeModel
 
+WHAT = ("stop", "skip")
+
 
 class NotFinite(FloatingPointError):
-    """The loss is NaN or infinite; the run ends with exit code 20."""
+    """The loss or a gradient is NaN or infinite; the run ends with exit code 20."""
+
+    exit_code = 20
 
 
 class Guard(Callback):
-    """Looks at the loss: on the CPU before every update, on a GPU whenever the terms are read."""
+    """Keeps NaN and infinity out of the weights; writes not_finite.jsonl with the batch's ids."""
+
+    def __init__(self, *, not_finite: Literal["stop", "skip"] = "stop", most: int = 100) -> None:
+        """`not_finite`: "stop" ends the run; "skip" leaves out the update, `most` times at most."""
+        if not_finite not in WHAT:
+            raise ValueError(f"callbacks.guard.not_finite={not_finite!r}: allowed: stop, skip")
+        self.skips, self.most = not_finite == "skip", most
+        self.path = Path("not_finite.jsonl")  # set by the run
+        self.skipped: int = 0
+        # on the device: updates left out, and the first batch of them (-1: none)
+        self._marks: torch.Tensor | None = None
+
+    def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
+        if self.skips and isinstance(trainer.strategy, FSDPStrategy):
+            raise ValueError(
+                "callbacks.guard.not_finite=skip: with FSDP each process sees its own part of the"
+                " gradients, and they would part ways; write stop"
+            )
+        pl_module.before_update = self._look_at(trainer, pl_module)
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: GenerativeModel, loss: torch.Tensor
     ) -> None:
-        # reading a number from a GPU would wait for it, so there the ledger's rows are watched
-        if loss.device.type == "cpu" and not math.isfinite(loss.item()):
+        if not self.skips and loss.device.type == "cpu" and not math.isfinite(loss.item()):
             self.stop(trainer, pl_module, "loss")
 
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: GenerativeModel, optimizer: Optimizer
+    ) -> None:
+        pl_module.before_update(optimizer)
+
+    def _look_at(self, trainer: Trainer, model: GenerativeModel) -> Callable[[Optimizer], None]:
+        def before_update(optimizer: Optimizer) -> None:
+            if getattr(trainer.precision_plugin, "scaler", None) is not None:
+                return  # it looks for itself, and expects some
+            norm = gradient_norm(optimizer)
+            if norm is None:
+                return
+            if norm.device.type != "cpu" and getattr(optimizer, "_step_supports_amp_scaling", 0):
+                self.mark(optimizer, norm, model.batch_now)
+            elif not math.isfinite(norm.item()):
+                if not self.skips:
+                    self.stop(trainer, model, "the gradient")
+                optimizer.zero_grad(set_to_none=True)  # without gradients nothing is updated
+                self.skip(trainer, model, 1, model.batch_now)
+
+        return before_update
+
+    def mark(self, optimizer: Optimizer, norm: torch.Tensor, batch: int) -> None:
+        """Without waiting for the device: leave out the update if the norm is not finite."""
+        bad = ~torch.isfinite(norm)
+        optimizer.found_inf = bad.float()
+        if self._marks is None:
+            self._marks = torch.tensor([0, -1], device=norm.device)
+        count, first = self._marks
+        self._marks = torch.stack([count + bad, torch.where(bad & (first < 0), batch, first)])
+
     def watch(self, trainer: Trainer, model: GenerativeModel, terms: dict[str, float]) -> None:
+        """Called with what the ledger has read: the one moment when the device is waited for."""
+        if self._marks is not None:
+            count, first = self._marks.tolist()
+            self._marks = None
+            if count and not self.skips:
+                self.stop(trainer, model, "the gradient", first)
+            if count:
+                self.skip(trainer, model, count, first)
         for name, value in terms.items():
-            if not math.isfinite(value):
+            if not self.skips and not math.isfinite(value):
                 self.stop(trainer, model, name)
 
-    def stop(self, trainer: Trainer, model: GenerativeModel, name: str) -> None:
-        clock = model.clock
-        ids = trainer.datamodule.train_ids(max(0, clock.batches - 1)) if trainer.datamodule else []
+    def skip(self, trainer: Trainer, model: GenerativeModel, count: int, batch: int) -> None:
+        self.skipped += count
+        self.dump(trainer, model, "the gradient", batch)
+        if self.skipped > self.most:
+            self.stop(trainer, model, f"the gradient of {self.skipped} batches", batch)
+
+    def stop(
+        self, trainer: Trainer, model: GenerativeModel, name: str, batch: int | None = None
+    ) -> None:
+        batch = model.batch_now if batch is None else batch
+        self.dump(trainer, model, name, batch)
         raise NotFinite(
-            f"{name} is not finite at batch {clock.batches} ({clock.examples} examples seen);"
-            f" examples of the batch: {[int(i) for i in ids[:8]]}...;"
-            " lower optim.optimizer.lr or set trainer.clip=1"
+            f"{name} is not finite in batch {batch} ({model.clock.examples:,} examples seen; its"
+            f" examples are listed in {self.path}): lower optim.optimizer.lr, set trainer.clip=1,"
+            " or leave such batches out by callbacks.guard.not_finite=skip"
         )
+
+    def dump(self, trainer: Trainer, model: GenerativeModel, name: str, batch: int) -> None:
+        """A line for each such batch: all that is needed to make it again."""
+        if not trainer.is_global_zero:
+            return
+        ids = trainer.datamodule.train_ids(batch).tolist() if trainer.datamodule else []
+        row = {"what": name, "batch": batch, "seed": model.seed, "ids": ids}
+        with self.path.open("a", encoding="utf-8") as f:
+            f.write(json.dumps(row) + "\n")
+
+
+def gradient_norm(optimizer: Optimizer) -> torch.Tensor | None:
+    """The 2-norm of all gradients, as one number on their device; None where there are none."""
+    grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+    return torch.stack(torch._foreach_norm(grads)).norm() if grads else None

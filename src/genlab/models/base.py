@@ -8,7 +8,7 @@ terms.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -31,7 +31,10 @@ class GenerativeModel(LightningModule, ABC):
         super().__init__()
         self.optim = optim
         self.clock = Clock()
+        self.batch_now = 0  # the number of the batch that is being trained on
         self.seed = 0  # set by the run; seeds every training step and validation batch
+        # set by the guard, called with each optimiser when its gradients are complete
+        self.before_update: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None
         # by the names of a batch's terms: sums of per-batch means since the last flush, and batches
         self.terms: dict[tuple[str, ...], tuple[Tensor, int]] = {}
 
@@ -73,6 +76,7 @@ class GenerativeModel(LightningModule, ABC):
         return self.optim.build(self)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self.batch_now = self.clock.batches
         part = batch_idx % self.trainer.accumulate_grad_batches
         seed_generators(seed_of(self.seed, "step", self.clock.batches, part), self.device)
         factor = self.optim.factor(self.clock.examples)

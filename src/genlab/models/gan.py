@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
@@ -99,6 +100,8 @@ class GAN(GenerativeModel):
         self.manual_backward(loss)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(net.parameters(), self.clip)
+        if not isinstance(optimizer, LightningOptimizer):  # Lightning tells the guard of its own
+            self.before_update(optimizer)
         optimizer.step()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

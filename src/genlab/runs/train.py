@@ -232,6 +232,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
 def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     """Tell each callback where the run's files are."""
     from genlab.callbacks.checkpoint import Checkpoint
+    from genlab.callbacks.guard import Guard
     from genlab.callbacks.ledger import Ledger
     from genlab.callbacks.look import Look
     from genlab.callbacks.progress import Progress
@@ -244,6 +245,8 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
             )
         elif isinstance(callback, Ledger):
             callback.path = run / "metrics.jsonl"
+        elif isinstance(callback, Guard):
+            callback.path = run / "not_finite.jsonl"
         elif isinstance(callback, Look):
             callback.folder = run / "samples"
         elif isinstance(callback, Progress):
