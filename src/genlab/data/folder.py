@@ -8,6 +8,7 @@ processes decode them as they are needed, over the same order of examples.
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from genlab.rng import seed_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+PATIENCE = 100  # seconds that a worker may take for a batch
 VAL_NAMES = ("val", "valid", "validation", "test")
 
 
@@ -109,9 +111,15 @@ class FileExamples(Examples):
     ) -> None:
         self.paths, self.labels, self.shape = paths, labels, shape
         self.levels, self.form, self.augments = levels, form, flip
+        self.at: Tensor | None = None  # [1], shared: the example that this process is reading
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def opened(self, i: int) -> np.ndarray:
+        if self.at is not None:
+            self.at[0] = i
+        return opened(self.paths[i], self.shape)
 
     def batch(
         self,
@@ -120,9 +128,7 @@ class FileExamples(Examples):
         share: slice = EVERYTHING,
     ) -> Batch:
         wanted = ids[share]
-        images = torch.from_numpy(
-            np.stack([opened(self.paths[i], self.shape) for i in wanted.tolist()])
-        )
+        images = torch.from_numpy(np.stack([self.opened(i) for i in wanted.tolist()]))
         if self.augments and generator is not None:
             images = flip_some(images, generator, share, len(ids))
         batch = Batch(x=served(images, self.levels, self.form))
@@ -259,6 +265,12 @@ class ImageFolder(Images):
         return DecodedBatches(self) if self.num_workers else super().train_dataloader()
 
 
+class WorkerFault(RuntimeError):
+    """A process that decodes images died or hangs."""
+
+    exit_code = 1
+
+
 class DecodedBatches:
     """As TrainBatches, the batches made ahead in worker processes."""
 
@@ -266,17 +278,37 @@ class DecodedBatches:
         self.data = data
 
     def __iter__(self) -> Iterator[Batch]:
+        workers = self.data.num_workers
+        # where each worker is, in memory that outlives it: to name the file it died on
+        at = torch.full((workers, 1), -1).share_memory_()
         loader = DataLoader(
-            _Decoding(self.data, *_place(self.data)),
+            _Decoding(self.data, *_place(self.data), at),
             batch_size=None,  # what a worker gives is a batch already
-            num_workers=self.data.num_workers,
+            num_workers=workers,
             prefetch_factor=2,
+            timeout=PATIENCE,
             pin_memory=torch.cuda.is_available(),
         )
-        for batch in loader:
+        batches = iter(loader)
+        for k in itertools.count():
+            try:
+                batch = next(batches)
+            except RuntimeError as error:
+                dead = [i for i, w in enumerate(batches._workers) if not w.is_alive()]
+                raise self._fault(at, dead, k % workers, str(error)) from error
             if isinstance(batch, str):  # a worker's own exception would come as a page of text
                 raise ValueError(batch)
             yield batch
+
+    def _fault(self, at: Tensor, dead: list[int], awaited: int, reason: str) -> WorkerFault:
+        worker = dead[0] if dead else awaited
+        i = int(at[worker])
+        on = f"on example {i}, {self.data.train.paths[i]}" if i >= 0 else "before its first example"
+        what = "died" if dead else f"gave nothing for {PATIENCE} s"
+        return WorkerFault(
+            f"data.num_workers: worker {worker} {what} {on} ({reason.splitlines()[0][:160]});"
+            " look at that file, at free memory (/dev/shm too), or set data.num_workers=0"
+        )
 
 
 class _Decoding(IterableDataset):
@@ -286,14 +318,15 @@ class _Decoding(IterableDataset):
     """
 
     def __init__(
-        self, data: ImageFolder, rank: int, world: int, accumulate: int, first: int
+        self, data: ImageFolder, rank: int, world: int, accumulate: int, first: int, at: Tensor
     ) -> None:
-        self.data = copy.copy(data)
+        self.data, self.at = copy.copy(data), at
         self.data.trainer = None  # a worker needs no model, and could not be sent one
         self.rank, self.world, self.accumulate, self.first = rank, world, accumulate, first
 
     def __iter__(self) -> Iterator[Batch | str]:
         worker = get_worker_info()
+        self.data.train.at = self.at[worker.id]  # this process's copy of the examples
         place = {"rank": self.rank, "world": self.world, "accumulate": self.accumulate}
         at, step = worker.id, worker.num_workers
         while True:

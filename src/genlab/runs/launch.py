@@ -7,15 +7,19 @@ both). If one child ends badly, the others are ended too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 GRACE = 20.0  # seconds between asking the other processes to end and ending them
 
 
@@ -44,40 +48,93 @@ def _free_port() -> int:
 
 
 def supervise(run: Path, num: int, *, resume: bool) -> None:
-    """Start `num` workers on the run folder and wait; the first that fails ends all."""
+    """Start `num` workers on the run folder and wait; the first that fails ends all.
+
+    A signal to this process goes to the workers, which agree on a batch, save and end. If this
+    process dies, its end of a pipe closes, which the workers watch: none is left behind.
+    """
     port = _free_port()
     cores = os.cpu_count() or 1
-    children = []
-    for rank in range(num):
-        env = {
-            **os.environ,
-            "LOCAL_RANK": str(rank),
-            "NODE_RANK": os.environ.get("NODE_RANK", "0"),
-            "WORLD_SIZE": str(num),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores // num))),
-        }
-        command = [sys.executable, "-m", "genlab.runs.worker", str(run), str(int(resume))]
-        children.append(subprocess.Popen(command, env=env))
+    watched, held = os.pipe()
+    children: list[subprocess.Popen] = []
     try:
-        code = _wait(children)
-    except BaseException:
+        with forwarding(children):
+            for rank in range(num):
+                env = {
+                    **os.environ,
+                    "LOCAL_RANK": str(rank),
+                    "NODE_RANK": os.environ.get("NODE_RANK", "0"),
+                    "WORLD_SIZE": str(num),
+                    "MASTER_ADDR": "127.0.0.1",
+                    "MASTER_PORT": str(port),
+                    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores // num))),
+                    "GENLAB_PARENT": str(watched),
+                }
+                command = [sys.executable, "-m", "genlab.runs.worker", str(run), str(int(resume))]
+                children.append(
+                    subprocess.Popen(
+                        command,
+                        env=env,
+                        pass_fds=[watched],
+                        stdin=subprocess.DEVNULL,
+                        process_group=0,  # a terminal's Ctrl-C comes through this process, once
+                    )
+                )
+            code = _wait(children)
+    finally:
         _end(children)
-        raise
+        os.close(watched)
+        os.close(held)
     if code:
-        _end(children)
         raise SystemExit(code if code > 0 else 128 - code)
 
 
+@contextlib.contextmanager
+def forwarding(children: list[subprocess.Popen]) -> Iterator[None]:
+    """Within: SIGTERM, SIGINT and SIGUSR1 are passed on to the children."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def forward(number: int, frame: object) -> None:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(number)
+
+    before = {n: signal.signal(n, forward) for n in WATCHED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def watch_parent() -> None:
+    """In a worker: end at once when the process that started it is gone."""
+    handle = os.environ.pop("GENLAB_PARENT", None)
+    if handle is None:
+        return
+
+    def wait() -> None:
+        os.read(int(handle), 1)  # nothing is ever written: it returns when the pipe closes
+        os._exit(128 + signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _wait(children: list[subprocess.Popen]) -> int:
+    """The exit code of the first that fails, once the others had time to end the same way."""
     while True:
         codes = [c.poll() for c in children]
         if bad := [c for c in codes if c]:
+            deadline = time.monotonic() + GRACE
+            while bad[0] > 128 and None in codes and time.monotonic() < deadline:
+                time.sleep(0.1)  # stopped by a signal: they all save and end by themselves
+                codes = [c.poll() for c in children]
             return bad[0]
         if all(c == 0 for c in codes):
             return 0
-        time.sleep(0.2)
+        time.sleep(0.1)
 
 
 def _end(children: list[subprocess.Popen]) -> None:

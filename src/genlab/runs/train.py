@@ -69,10 +69,12 @@ def main(cfg: DictConfig) -> None:
         if not resume and hydra.mode.name == "RUN":
             _remove_empty(run)
         raise
+    changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     with claim(run):
-        if not resume:
+        if not resume or changes:  # what a run goes on with is what its folder says
             write_yaml(run / "config.yaml", redacted(settings))
-            write_yaml(run / "overrides.yaml", [o for o in overrides])
+            before = read_overrides(run) if resume else []
+            write_yaml(run / "overrides.yaml", [*before, *changes])
         try:
             launch(settings, run, resume=bool(resume))
         except Exception:
@@ -162,6 +164,10 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
             trainer.validate(model, datamodule=data, verbose=False)  # the baseline
         with profiling(trainer.profiles):
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(_what_fits(settings, str(error))) from error
     finally:
         for logger in trainer.loggers:
             logger.finalize("success")
@@ -169,6 +175,29 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+class OutOfMemory(RuntimeError):
+    """A batch did not fit."""
+
+    exit_code = 1
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on any device (on the CPU torch says so in words only)."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def _what_fits(settings: dict[str, Any], reason: str) -> str:
+    batch = settings["data"]["batch_size"]
+    parts = 2 * settings["trainer"]["accumulate"]
+    first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
+    return (
+        f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
+        f"{max(1, batch // 2)}, or the same batch in parts by trainer.accumulate={parts}"
+    )
 
 
 @contextlib.contextmanager

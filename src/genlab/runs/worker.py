@@ -10,8 +10,10 @@ from genlab.cli import answer
 
 def main(run: str, resume: str) -> None:
     from genlab.runs.folder import read_settings
+    from genlab.runs.launch import watch_parent
     from genlab.runs.train import fit
 
+    watch_parent()
     fit(read_settings(Path(run)), Path(run), resume=resume == "1")
 
 
