@@ -28,6 +28,7 @@ class Progress(Callback):
     def __init__(self, *, seconds_between_lines: float = 10.0) -> None:
         self.seconds_between_lines = seconds_between_lines
         self.total = 0  # examples; set by the run
+        self.minutes: float | None = None  # at most; set by the run
         self._bar = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
@@ -64,7 +65,10 @@ class Progress(Callback):
         speed = (done - self._first) / max(now - self._began, 1e-9)
         ledger = next((c for c in trainer.callbacks if isinstance(c, Ledger)), None)
         loss = ledger.latest.get("train/loss") if ledger is not None else None
-        left = duration((self.total - done) / max(speed, 1e-9)) if speed else "?"
+        seconds = (self.total - done) / max(speed, 1e-9)
+        if self.minutes is not None:
+            seconds = min(seconds, 60 * self.minutes - (now - self._began))
+        left = duration(seconds) if speed else "?"
         parts = [f"{done:,} of {self.total:,} examples"]
         if loss is not None:
             parts.append(f"loss {loss:.4g}")

@@ -7,12 +7,10 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +160,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     try:
         if checkpoint is None and trainer.val_check_interval:
             trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-        with profiling(trainer.profiles):
-            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -198,20 +195,6 @@ def _what_fits(settings: dict[str, Any], reason: str) -> str:
         f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
         f"{max(1, batch // 2)}, or the same batch in parts by trainer.accumulate={parts}"
     )
-
-
-@contextlib.contextmanager
-def profiling(wanted: bool) -> Iterator[None]:
-    """Within, where wanted: note the operators; afterwards print those that took longest."""
-    if not wanted:
-        yield
-        return
-    import torch
-
-    with torch.profiler.profile(profile_memory=True) as profile:
-        yield
-    averages = profile.key_averages()
-    print(averages.table(sort_by="self_cpu_time_total", row_limit=20), file=sys.stderr)
 
 
 def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
@@ -264,6 +247,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     from genlab.callbacks.guard import Guard
     from genlab.callbacks.ledger import Ledger
     from genlab.callbacks.look import Look
+    from genlab.callbacks.profile import Profile
     from genlab.callbacks.progress import Progress
 
     for callback in callbacks:
@@ -278,8 +262,11 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
             callback.path = run / "not_finite.jsonl"
         elif isinstance(callback, Look):
             callback.folder = run / "samples"
+        elif isinstance(callback, Profile):
+            callback.path = run / "profile.txt"
         elif isinstance(callback, Progress):
             callback.total = settings["budget"]["examples"]
+            callback.minutes = settings["budget"].get("minutes")
 
 
 def loggers(settings: dict[str, Any], run: Path) -> list:

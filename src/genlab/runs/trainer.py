@@ -54,7 +54,6 @@ class Trainer(pl.Trainer):
         deterministic: bool = False,
         threads: int | None = None,
         timeout_minutes: float = 10,
-        profile: bool = False,
         max_steps: int = -1,
         max_minutes: float | None = None,
         look_every_steps: int | None = None,
@@ -72,7 +71,6 @@ class Trainer(pl.Trainer):
         for callback in callbacks or []:
             _only_own_hooks(callback)
         self.compiles = compile
-        self.profiles = profile
         super().__init__(
             accelerator=accelerator,
             devices=devices,
