@@ -17,10 +17,14 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
 from genlab.runs.errors import UserError, nearest
+from genlab.runs.strangers import folder_name, plain
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
 )
+# Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
+# together
+OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
 # which nets fit which model: for the message when they do not
 NETS = {
     "gan": "dcgan, mlp_gan",
@@ -82,7 +86,9 @@ def _misfit(message: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse settings that cannot be built: targets, then arguments, then what does not fit."""
+    """Refuse settings that cannot be built: no plain data, targets, arguments, what does not fit."""
+    plain(settings)
+    folder_name(settings["name"])
     trusted = settings.get("trust") or ()
     trust.check_names(settings, trusted)
     trust.check_arguments(settings, trusted)
@@ -105,6 +111,7 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     """Make the object that a checked node describes."""
     from hydra.utils import instantiate
 
+    plain(node, where)
     trust.check_names(node, trusted, where)
     trust.check_arguments(node, trusted, where)
     return instantiate(node, _convert_="all")
@@ -113,6 +120,8 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
 def explain(error: Exception, overrides: Sequence[str]) -> str:
     """One line for an error of Hydra's composition: the key, and the nearest right ones."""
     text = str(error)
+    if match := re.search(r"UserError raised while resolving interpolation: (.*)", text):
+        return match.group(1)
     if match := re.search(r"Could not find '([^']+)'", text):
         group, _, option = match.group(1).rpartition("/")
         if group and (conf_dir() / group).is_dir():

@@ -46,4 +46,6 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def complain(error: BaseException) -> None:
-    print(f"genlab: {error}", file=sys.stderr)
+    from genlab.runs.shown import visible
+
+    print(f"genlab: {visible(str(error))}", file=sys.stderr)  # a file's name may hold ESC
