@@ -86,7 +86,7 @@ def _misfit(message: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse settings that cannot be built: no plain data, targets, arguments, what does not fit."""
+    """Refuse what cannot be built: no plain data, targets, arguments, then what does not fit."""
     plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()

@@ -102,7 +102,7 @@ def bounded(text: str, where: str) -> None:
 
 
 def walk(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Every (place, key or value) at any depth; refuses what is too deep, too much or its own part."""
+    """Every (place, key or value) at any depth; what is too deep or too much is refused."""
     left, stack = NODES, [(where, data, 0)]
     while stack:
         place, value, depth = stack.pop()

@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from genlab.data.archives import num_members
+
 ENTRIES = 100_000
 PICKLE = 8 * 2**20  # bytes of data.pkl: names, numbers and settings, no tensor
 DEPTH = 100
@@ -36,7 +38,7 @@ def check(path: Path) -> None:
     """Raise ValueError unless the file is of the form that genlab writes, and no larger inside."""
     size = path.stat().st_size
     try:
-        num = _num_entries(path, size)
+        num = num_members(path)
         if num > ENTRIES:
             raise ValueError(f"it holds {num:,} entries")
         with zipfile.ZipFile(path) as archive:
@@ -57,22 +59,6 @@ def check(path: Path) -> None:
     except (zipfile.BadZipFile, struct.error, NotImplementedError, EOFError, OSError) as error:
         raise ValueError(f"it is no zip of torch.save: {error}") from None
     _check_pickle(contents)
-
-
-def _num_entries(path: Path, size: int) -> int:
-    """How many entries the directory claims, before it is read into memory."""
-    with path.open("rb") as f:
-        f.seek(max(0, size - 66_000))
-        tail = f.read()
-    at = tail.rfind(b"PK\5\6")
-    if at < 0:
-        raise ValueError("it is no zip of torch.save")
-    num, length = struct.unpack_from("<HI", tail, at + 10)
-    if 0xFFFF in (num, length) or length == 0xFFFFFFFF:
-        wide = tail.rfind(b"PK\6\6", 0, at)
-        if wide >= 0:
-            num, length = struct.unpack_from("<QQ", tail, wide + 32)
-    return max(num, length // 46)  # an entry of the directory has at least 46 bytes
 
 
 def _check_pickle(contents: bytes) -> None:

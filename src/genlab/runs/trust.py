@@ -46,51 +46,21 @@ LISTED = frozenset(
 OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
 # the loggers take anything and pass it on: to wandb.init, or as places to write and to send to
 ARGUMENTS = {
-    "pytorch_lightning.loggers.WandbLogger": frozenset(
-        [
-            "name",
-            "project",
-            "group",
-            "tags",
-            "entity",
-            "notes",
-            "job_type",
-            "mode",
-            "offline",
-            "save_dir",
-            "id",
-            "prefix",
-        ]
-    ),
-    "pytorch_lightning.loggers.TensorBoardLogger": frozenset(
-        ["name", "version", "log_graph", "default_hp_metric", "prefix", "save_dir"]
-    ),
-    "pytorch_lightning.loggers.CSVLogger": frozenset(
-        ["name", "version", "prefix", "flush_logs_every_n_steps", "save_dir"]
-    ),
-    "pytorch_lightning.loggers.MLFlowLogger": frozenset(
-        [
-            "experiment_name",
-            "run_name",
-            "tags",
-            "prefix",
-            "save_dir",
-        ]  # where to: MLFLOW_TRACKING_URI
-    ),
-    "pytorch_lightning.strategies.DDPStrategy": frozenset(
-        [
-            "process_group_backend",
-            "timeout",
-            "find_unused_parameters",
-            "gradient_as_bucket_view",
-            "static_graph",
-            "start_method",
-        ]
-    ),
-    "pytorch_lightning.strategies.FSDPStrategy": frozenset(
-        ["process_group_backend", "timeout", "cpu_offload", "sharding_strategy", "state_dict_type"]
-    ),
-}
+    f"pytorch_lightning.{name}": frozenset(words)
+    for name, *words in (
+        # save_dir is the run's folder whatever it says; MLFlow's server is MLFLOW_TRACKING_URI
+        ("loggers.WandbLogger", "name", "project", "group", "tags", "entity", "notes", "job_type",
+         "mode", "offline", "save_dir", "id", "prefix"),
+        ("loggers.TensorBoardLogger", "name", "version", "log_graph", "default_hp_metric", "prefix",
+         "save_dir"),
+        ("loggers.CSVLogger", "name", "version", "prefix", "flush_logs_every_n_steps", "save_dir"),
+        ("loggers.MLFlowLogger", "experiment_name", "run_name", "tags", "prefix", "save_dir"),
+        ("strategies.DDPStrategy", "process_group_backend", "timeout", "find_unused_parameters",
+         "gradient_as_bucket_view", "static_graph", "start_method"),
+        ("strategies.FSDPStrategy", "process_group_backend", "timeout", "cpu_offload",
+         "sharding_strategy", "state_dict_type"),
+    )
+}  # fmt: skip
 
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
