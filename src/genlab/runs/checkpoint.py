@@ -24,7 +24,7 @@ from torch.nn.modules.module import (
 
 from genlab.runs import torchfile
 from genlab.runs.compose import build
-from genlab.runs.errors import UserError
+from genlab.runs.errors import UserError, root_cause
 from genlab.runs.folder import find_run
 from genlab.runs.strangers import plain
 
@@ -220,6 +220,11 @@ def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
     try:
         with torch.device("meta"):
             built = build(settings, where="model")
+    except Exception as error:
+        cause = root_cause(error)
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise UserError(f"{path}: its settings build no model: {cause!r:.200}") from error
     finally:
         for hook in hooks:
             hook.remove()

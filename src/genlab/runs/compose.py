@@ -67,6 +67,8 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
     except InterpolationKeyError as error:
         raise UserError(_misfit(str(error), choices or {})) from error
     except OmegaConfBaseException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
     return plain
@@ -120,8 +122,6 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
 def explain(error: Exception, overrides: Sequence[str]) -> str:
     """One line for an error of Hydra's composition: the key, and the nearest right ones."""
     text = str(error)
-    if match := re.search(r"UserError raised while resolving interpolation: (.*)", text):
-        return match.group(1)
     if match := re.search(r"Could not find '([^']+)'", text):
         group, _, option = match.group(1).rpartition("/")
         if group and (conf_dir() / group).is_dir():

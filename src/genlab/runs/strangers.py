@@ -86,12 +86,8 @@ def bounded(text: str, where: str) -> None:
             anchor, size = None, sizes.get(event.anchor, NODES + 1)  # of itself: no end
         else:
             anchor, size = event.anchor, 1 + len(event.value) // 1000
-            # a number's digits cost their square
-            if (
-                event.style is None
-                and len(event.value) > 1000
-                and event.value[0] in "0123456789+-."
-            ):
+            digits = not event.style and event.value[:1] in tuple("0123456789+-.")
+            if digits and len(event.value) > 1000:  # a number's digits cost their square
                 raise UserError(f"{where}, line {line}: a number of {len(event.value):,} digits")
         if anchor is not None:
             sizes[anchor] = size
