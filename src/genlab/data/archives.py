@@ -131,5 +131,5 @@ class _Header(tarfile.TarInfo):
         kinds = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
         kinds += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
         if header.type in kinds and header.size > BLOCK:
-            raise ValueError(f"the archive has a header of {header.size:,} bytes")
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
         return header

@@ -222,9 +222,10 @@ def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
             built = build(settings, where="model")
     except Exception as error:
         cause = root_cause(error)
-        if isinstance(cause, UserError):
-            raise cause from None
-        raise UserError(f"{path}: its settings build no model: {cause!r:.200}") from error
+        said = (
+            str(cause) if isinstance(cause, UserError) else f"they build no model: {cause!r:.200}"
+        )
+        raise UserError(said if str(path) in said else f"{path}: its settings: {said}") from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -249,7 +250,7 @@ def read_run(path: str | Path) -> dict:
     own, weights = loaded["genlab"], loaded["state_dict"]
     parts = own.get("settings") if isinstance(own, dict) else None
     if not isinstance(parts, dict) or not all(
-        isinstance(parts.get(k), dict) for k in MODEL_KEYS[:2]
+        isinstance(parts.get(k), dict) and "_target_" in parts[k] for k in ("data", "model")
     ):
         raise UserError(f"{path} holds no settings of a model and its data")
     plain(parts, f"{path}: settings")

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
-from genlab.runs.errors import UserError, nearest
+from genlab.runs.errors import UserError, nearest, root_cause
 from genlab.runs.strangers import folder_name, plain
 
 OmegaConf.register_new_resolver(
@@ -67,8 +67,8 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
     except InterpolationKeyError as error:
         raise UserError(_misfit(str(error), choices or {})) from error
     except OmegaConfBaseException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
+        if isinstance(cause := root_cause(error), UserError):
+            raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
     return plain

@@ -40,8 +40,11 @@ def is_users(error: BaseException) -> bool:
 
 def root_cause(error: BaseException) -> BaseException:
     """The error beneath Hydra's wrapping, and OmegaConf's of a refusal."""
-    if isinstance(error.__cause__, UserError):
-        return error.__cause__
+    beneath: BaseException | None = error
+    while beneath is not None:
+        if isinstance(beneath, UserError):
+            return beneath
+        beneath = beneath.__cause__ or beneath.__context__
     while type(error).__module__.startswith("hydra") and error.__cause__ is not None:
         error = error.__cause__
     return error

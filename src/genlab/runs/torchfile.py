@@ -72,7 +72,7 @@ def _check_pickle(contents: bytes) -> None:
 def owned(loaded: Any, size: int) -> Any:
     """The same data with tensors in memory of their own; none larger than what the file holds."""
     copies: dict[tuple, torch.Tensor] = {}
-    left = {"bytes": size, "nodes": 10**6}
+    left = {"bytes": size, "nodes": 300_000}
 
     def own(value: Any, depth: int) -> Any:
         left["nodes"] -= 1
