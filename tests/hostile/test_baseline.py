@@ -53,7 +53,7 @@ def plain_node(payload: dict[str, Any]) -> None:
 
 
 def plain_folder(files: dict[str, str], folder: Path) -> None:
-    """An ordinary Hydra program with genlab's files: main, then `instantiate` of what it composed."""
+    """An ordinary Hydra program: main on genlab's conf, then `instantiate` of what it composed."""
     import hydra
     from hydra.utils import instantiate
 
