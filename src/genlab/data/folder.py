@@ -31,7 +31,7 @@ from genlab.rng import seed_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-PIXELS, LARGE = 50_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
+PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
 VAL_NAMES = ("val", "valid", "validation", "test")
 
 _one_large = threading.Lock()
@@ -116,13 +116,14 @@ def _decoded(image: Any, shape: tuple[int, int, int]) -> np.ndarray:
     from PIL import Image, ImageOps
 
     c, h, w = shape
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # as below: no copy of a large one but where due
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     elif image.mode.startswith(("I", "F")):  # 16 bits: convert() would cut, not scale
         image = Image.fromarray((np.asarray(image, np.float32) / 257).astype(np.uint8))
-    image = image.convert("L" if c == 1 else "RGB")
+    mode = "L" if c == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     image = ImageOps.fit(image, (w, h), method=Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(h, w, c).transpose(2, 0, 1)
 
