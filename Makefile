@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-slow faults bench experiments lint clean setup
+.PHONY: demo test test-slow faults bench experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -40,6 +40,13 @@ bench: setup          ## the loop's cost and start-up, side by side
 lint: setup
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
+
+lock:                 ## every dependency with its hashes, for installs that repeat: requirements.lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra test --extra sweep --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) outputs build dist

@@ -57,30 +57,82 @@ def test_hydra_only_in_runs_and_wandb_nowhere(file: Path) -> None:
         assert not roots & {"hydra", "omegaconf"}
 
 
-def calls(name: str, attribute: str | None = None, *, bare: bool = False) -> list[str]:
-    found = []
+# what runs code, reads pickles or unpacks blindly: (name of the call, where it may stand)
+CHOKE = {
+    "instantiate": ["runs/compose.py"],
+    "torch.load": ["runs/checkpoint.py"],
+    "extractfile": ["data/archives.py", "data/images.py"],  # the contents of one member
+}
+BANNED = re.compile(
+    r"(builtins\.)?(eval|exec|__import__)|(\w+\.)*load_from_checkpoint|(torch\.)?(jit|hub|package)\.\w+"
+    r"|(hydra\.utils\.|hydra\.)?(call|get_class|get_method|get_object)"
+    r"|(c?pickle|dill|joblib|marshal|shelve|cloudpickle)\.\w+|(np|numpy)\.load"
+    r"|yaml\.(load|unsafe_load|full_load|load_all|unsafe_load_all)"
+    r"|(\w+\.)*(extractall|extract|unpack_archive)|os\.(system|popen|exec\w*|spawn\w*)|safe_globals"
+    r"|add_safe_globals"
+)
+MODULES = {"pickle", "dill", "joblib", "marshal", "shelve", "cloudpickle", "torch.jit", "torch.hub"}
+
+
+def dangers(code: str) -> tuple[list[str], list[str]]:
+    """(calls that a choke point allows, what is banned) in a file's code; imports are followed."""
+    tree, names, choke, banned = ast.parse(code), {}, [], []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {a.asname or a.name: a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    banned += sorted(n for n in names.values() if n in MODULES or n.split(".")[0] in MODULES)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Store):
+            head, _, rest = ast.unparse(node).partition(".")
+            full = names.get(head, head) + (f".{rest}" if rest else "")
+            called = full.removeprefix("hydra.utils.").removeprefix("torch.serialization.")
+            for name in CHOKE:
+                if called == name or full.endswith(f".{name}"):
+                    choke.append(name)
+            if BANNED.fullmatch(full):
+                banned.append(full)
+        if isinstance(node, ast.keyword) and node.arg in ("shell", "allow_pickle", "weights_only"):
+            value = node.value.value if isinstance(node.value, ast.Constant) else "?"
+            if value is not {"shell": False, "allow_pickle": False, "weights_only": True}[node.arg]:
+                banned.append(f"{node.arg}={value}")
+    return choke, banned
+
+
+def test_choke_points_and_nothing_that_runs_code() -> None:
+    found: dict[str, list[str]] = {name: [] for name in CHOKE}
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if not isinstance(node, ast.Call):
-                continue
-            f = node.func
-            if isinstance(f, ast.Name) and attribute is None and f.id == name:
-                found.append(str(file.relative_to(SRC)))
-            if (
-                not bare
-                and isinstance(f, ast.Attribute)
-                and f.attr == (attribute or name)
-                and (attribute is None or (isinstance(f.value, ast.Name) and f.value.id == name))
-            ):
-                found.append(str(file.relative_to(SRC)))
-    return found
+        choke, banned = dangers(file.read_text())
+        assert not banned, f"{file.relative_to(SRC)}: {banned}"
+        for name in choke:
+            found[name].append(str(file.relative_to(SRC)))
+    assert found == CHOKE
 
 
-def test_one_instantiate_and_one_torch_load() -> None:
-    assert calls("instantiate") == ["runs/compose.py"]
-    assert calls("torch", "load") == ["runs/checkpoint.py"]
-    for banned in ("eval", "exec", "__import__"):
-        assert not calls(banned, bare=True), banned
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from hydra.utils import call\ncall(x)", "import hydra\nhydra.utils.call(x)",
+        "from hydra.utils import call as c\nc(x)", "import torch\ntorch.jit.load(x)",
+        "from torch.jit import load\nload(x)", "M.load_from_checkpoint(x)", "import pickle",
+        "from pickle import loads", "import numpy as np\nnp.load(x, allow_pickle=True)",
+        "from numpy import load\nload(x)", "eval(x)", "exec(x)",
+        "import builtins\nbuiltins.eval(x)",
+        "import yaml\nyaml.load(x)", "from yaml import unsafe_load\nunsafe_load(x)",
+        "tar.extractall(x)", "tar.extract(x)", "shutil.unpack_archive(x)",
+        "import subprocess\nsubprocess.run(x, shell=True)", "import os\nos.system(x)",
+        "torch.load(x, weights_only=False)", "f = eval", "import torch\ntorch.hub.load(x)",
+    ],
+)  # fmt: skip
+def test_the_lint_finds_what_it_should(code: str) -> None:
+    assert dangers(code)[1]
+
+
+def test_the_lint_sees_a_second_choke_point() -> None:
+    assert dangers("from hydra.utils import instantiate as i\ni(x)")[0]
+    assert dangers("from torch import load\nload(x)")[0]
+    assert dangers("import torch as t\nt.load(x)")[0]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SRC)))

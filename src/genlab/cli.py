@@ -88,7 +88,9 @@ def train(rest: list[str]) -> None:
 
     from genlab.runs import train as runs
     from genlab.runs.compose import conf_dir
+    from genlab.runs.strangers import check_command_line
 
+    check_command_line(rest)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()

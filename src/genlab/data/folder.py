@@ -7,9 +7,12 @@ processes decode them as they are needed, over the same order of examples.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import hashlib
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,14 +24,19 @@ from torch import LongTensor, Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from genlab.batch import Batch
+from genlab.data import archives
 from genlab.data.base import EVERYTHING, Examples, _place, check, sha256
+from genlab.data.files import cache
 from genlab.data.images import Form, ImageExamples, Images, flip_some, served, spread
 from genlab.rng import seed_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PATIENCE = 100  # seconds that a worker may take for a batch
+PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
 VAL_NAMES = ("val", "valid", "validation", "test")
+
+_one_large = threading.Lock()
 
 
 def listed(root: Path) -> tuple[list[Path], list[int], list[str] | None]:
@@ -51,6 +59,21 @@ def listed(root: Path) -> tuple[list[Path], list[int], list[str] | None]:
     return [p for files in by_class.values() for p in files], labels, list(by_class) or None
 
 
+def _unpacked(root: Path) -> Path:
+    """The folder itself; of an archive, where it is unpacked in the cache."""
+    if not archives.is_archive(root):
+        return root
+    from filelock import FileLock
+
+    with root.open("rb") as f:
+        target = cache() / "unpacked" / hashlib.file_digest(f, "sha256").hexdigest()[:32]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):  # of several processes one unpacks
+        if not target.is_dir():
+            archives.unpack(root, target)
+    return target
+
+
 def _images_in(paths: Iterator[Path]) -> list[Path]:
     return sorted(
         p
@@ -71,22 +94,17 @@ def opened(path: Path, shape: tuple[int, int, int], *, check_only: bool = False)
 
     The shorter side is scaled to fit (Lanczos) and what is left of the longer cut off evenly.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    c, h, w = shape
     try:
         with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, over {PIXELS:,}")
             if check_only:
                 return np.empty(0, np.uint8)  # opening has read the header, and its size
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            elif image.mode.startswith(("I", "F")):  # 16 bits: convert() would cut, not scale
-                image = Image.fromarray((np.asarray(image, np.float32) / 257).astype(np.uint8))
-            image = image.convert("L" if c == 1 else "RGB")
-            image = ImageOps.fit(image, (w, h), method=Image.Resampling.LANCZOS)
-            return np.asarray(image).reshape(h, w, c).transpose(2, 0, 1)
+            large = image.width * image.height > LARGE
+            with _one_large if large else contextlib.nullcontext():
+                return _decoded(image, shape)
     except Exception as error:  # Pillow's decoders raise a dozen kinds
         reason = str(error).splitlines()[0].replace(str(path), "it") if str(error) else error
         allowed = ", ".join(FORMATS)
@@ -94,6 +112,22 @@ def opened(path: Path, shape: tuple[int, int, int], *, check_only: bool = False)
             f"data.root: {path} is no image that can be read ({reason}); allowed are {allowed}:"
             " mend it or take it out of the folder"
         ) from None
+
+
+def _decoded(image: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    c, h, w = shape
+    ImageOps.exif_transpose(image, in_place=True)  # as below: no copy of a large one but where due
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif image.mode.startswith(("I", "F")):  # 16 bits: convert() would cut, not scale
+        image = Image.fromarray((np.asarray(image, np.float32) / 257).astype(np.uint8))
+    mode = "L" if c == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    image = ImageOps.fit(image, (w, h), method=Image.Resampling.LANCZOS)
+    return np.asarray(image).reshape(h, w, c).transpose(2, 0, 1)
 
 
 class FileExamples(Examples):
@@ -138,7 +172,7 @@ class FileExamples(Examples):
 
 
 class ImageFolder(Images):
-    """The images in a folder: root/CLASS/*.png, or root/*.png without classes.
+    """The images in a folder (or a zip or tar of one): root/CLASS/*.png, or without classes.
 
     Folders root/train and root/val (or valid, test), where there are both, are the splits; else
     val is a share of the files, the classes in proportion, the same in every run.
@@ -188,7 +222,7 @@ class ImageFolder(Images):
         """(paths, labels) of train and of val; sets the classes' names."""
         if self.root is None:
             raise ValueError("data.root=null: which folder? write data.root=FOLDER")
-        root = Path(self.root).expanduser()
+        root = _unpacked(Path(self.root).expanduser())
         if not root.is_dir():
             raise FileNotFoundError(f"data.root={self.root}: there is no such folder")
         held_out = next((root / n for n in VAL_NAMES if (root / n).is_dir()), None)
@@ -257,7 +291,7 @@ class ImageFolder(Images):
         if not self.num_workers:
             return super().digest()
         # reading every file again would take as long as an epoch: names and sizes stand for them
-        root = Path(self.root).expanduser()
+        root = _unpacked(Path(self.root).expanduser())
         paths = [*self.train.paths, *self.val.paths]
         return sha256(*(f"{p.relative_to(root).as_posix()} {p.stat().st_size}" for p in paths))
 

@@ -17,15 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
+from genlab.runs import torchfile
 from genlab.runs.compose import build
-from genlab.runs.errors import UserError
+from genlab.runs.errors import UserError, root_cause
 from genlab.runs.folder import find_run
+from genlab.runs.strangers import plain
 
 if TYPE_CHECKING:
     from genlab.models.base import GenerativeModel
 
 MODEL_KEYS = ("data", "model", "seed", "name")  # what rebuilds a model and decodes its samples
+SLACK = 2**28  # bytes of tables (masks, positions) that a model may make beside its weights
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -151,10 +158,16 @@ def read(path: Path, *, verify: bool = True) -> dict:
     # an environment variable can switch off torch's safe loading: not here
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+        torchfile.check(path)
+        # mapped, a storage is a slice of the file: one that claims more cannot read or take it
+        mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        loaded = torchfile.owned(mapped, path.stat().st_size)
+        if not isinstance(loaded, dict):
+            raise ValueError(f"it holds a {type(loaded).__name__}")
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} is not a checkpoint that genlab reads: {first[:200]}") from error
+    return loaded
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -173,12 +186,54 @@ def load_model(
     that the checkpoint holds (another sampler).
     """
     loaded = read_run(path)
-    settings = model or loaded["genlab"]["settings"]["model"]
-    built: GenerativeModel = build({**settings, "optim": None}, trusted=trust, where="model")
-    weights = loaded.get("current_model_state") if raw else None
-    load_weights(built, weights or loaded["state_dict"], path)
+    settings = {**(model or loaded["genlab"]["settings"]["model"]), "optim": None}
+    weights = (loaded.get("current_model_state") if raw else None) or loaded["state_dict"]
+    if not trust:
+        _fit(settings, weights, path)
+    built: GenerativeModel = build(settings, trusted=trust, where="model")
+    load_weights(built, weights, path)
     built.clock.load_state_dict(loaded["clock"])
     return built.eval()
+
+
+def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
+    """Refuse settings that describe another or a larger model than the file has weights for.
+
+    The model is built without memory, and no further than the file's number of weights allows.
+    """
+    left = {"parameters": 4 * len(weights) + 100, "modules": 20 * len(weights) + 1000}
+
+    def counted(kind: str):
+        def count(*_: Any) -> None:
+            left[kind] -= 1
+            if left[kind] < 0:
+                raise UserError(
+                    f"{path} does not fit the model: its settings describe a larger one"
+                )
+
+        return count
+
+    hooks = [
+        register_module_parameter_registration_hook(counted("parameters")),
+        register_module_module_registration_hook(counted("modules")),
+    ]
+    try:
+        with torch.device("meta"):
+            built = build(settings, where="model")
+    except Exception as error:
+        cause = root_cause(error)
+        said = (
+            str(cause) if isinstance(cause, UserError) else f"they build no model: {cause!r:.200}"
+        )
+        raise UserError(said if str(path) in said else f"{path}: its settings: {said}") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    compare(built.state_dict(), weights, path)
+    held = sum(t.numel() * t.element_size() for t in weights.values())
+    buffers = sum(t.numel() * t.element_size() for t in built.buffers())
+    if buffers > 4 * held + SLACK:
+        raise UserError(f"{path}: its settings ask for {buffers / 1e9:.1f} GB beside the weights")
 
 
 def read_run(path: str | Path) -> dict:
@@ -187,16 +242,34 @@ def read_run(path: str | Path) -> dict:
     if (folder / "model.safetensors").is_file():
         from genlab.runs.export import read_export
 
-        return read_export(folder)
-    loaded = read(find_checkpoint(path))
+        loaded = read_export(folder)
+    else:
+        loaded = read(find_checkpoint(path))
     if "genlab" not in loaded or "state_dict" not in loaded:
         raise UserError(f"{path} was not written by genlab: it holds no settings to rebuild from")
+    own, weights = loaded["genlab"], loaded["state_dict"]
+    parts = own.get("settings") if isinstance(own, dict) else None
+    if not isinstance(parts, dict) or not all(
+        isinstance(parts.get(k), dict) and "_target_" in parts[k] for k in ("data", "model")
+    ):
+        raise UserError(f"{path} holds no settings of a model and its data")
+    plain(parts, f"{path}: settings")
+    plain(own.get("data_state"), f"{path}: data_state", texts=False)  # texts: a tokenizer's tokens
+    for state in (weights, loaded.get("current_model_state") or {}):
+        if not isinstance(state, dict) or not all(
+            isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
+        ):
+            raise UserError(f"{path}: its weights are not tensors by name")
     return loaded
 
 
 def load_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Any) -> None:
     """Put weights in, or say in one line which do not fit."""
-    own = model.state_dict()
+    compare(model.state_dict(), state, path)
+    model.load_state_dict(state)
+
+
+def compare(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Any) -> None:
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         raise UserError(
@@ -208,12 +281,14 @@ def load_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], path: A
                 f"{path} does not fit the model: {name} is {list(state[name].shape)} in the file"
                 f" and {list(value.shape)} in the model"
             )
-    model.load_state_dict(state)
 
 
 def load_data(path: str | Path, *, trust: Sequence[str] = ()):
     """The data module a run was trained on, able to decode samples without its files."""
     loaded = read_run(path)
     data = build(loaded["genlab"]["settings"]["data"], trusted=trust, where="data")
-    data.load_state(loaded["genlab"]["data_state"])
+    try:
+        data.load_state(loaded["genlab"]["data_state"])
+    except Exception as error:  # the tokenizers library raises plain Exceptions
+        raise UserError(f"{path}: its data_state does not fit its data: {error!r:.200}") from error
     return data

@@ -16,11 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
-from genlab.runs.errors import UserError, nearest
+from genlab.runs.errors import UserError, nearest, root_cause
+from genlab.runs.strangers import folder_name, plain
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
 )
+# Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
+# together
+OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
 # which nets fit which model: for the message when they do not
 NETS = {
     "gan": "dcgan, mlp_gan",
@@ -63,6 +67,8 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
     except InterpolationKeyError as error:
         raise UserError(_misfit(str(error), choices or {})) from error
     except OmegaConfBaseException as error:
+        if isinstance(cause := root_cause(error), UserError):
+            raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
     return plain
@@ -82,7 +88,9 @@ def _misfit(message: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse settings that cannot be built: targets, then arguments, then what does not fit."""
+    """Refuse what cannot be built: no plain data, targets, arguments, then what does not fit."""
+    plain(settings)
+    folder_name(settings["name"])
     trusted = settings.get("trust") or ()
     trust.check_names(settings, trusted)
     trust.check_arguments(settings, trusted)
@@ -105,6 +113,7 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     """Make the object that a checked node describes."""
     from hydra.utils import instantiate
 
+    plain(node, where)
     trust.check_names(node, trusted, where)
     trust.check_arguments(node, trusted, where)
     return instantiate(node, _convert_="all")

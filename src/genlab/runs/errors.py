@@ -39,11 +39,18 @@ def is_users(error: BaseException) -> bool:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The error beneath Hydra's wrapping."""
+    """The error beneath Hydra's wrapping, and OmegaConf's of a refusal."""
+    beneath: BaseException | None = error
+    while beneath is not None:
+        if isinstance(beneath, UserError):
+            return beneath
+        beneath = beneath.__cause__ or beneath.__context__
     while type(error).__module__.startswith("hydra") and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def complain(error: BaseException) -> None:
-    print(f"genlab: {error}", file=sys.stderr)
+    from genlab.runs.shown import visible
+
+    print(f"genlab: {visible(str(error))}", file=sys.stderr)  # a file's name may hold ESC

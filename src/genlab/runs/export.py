@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genlab.runs.errors import UserError
 from genlab.runs.folder import find_run, write_text, write_yaml
+from genlab.runs.strangers import BYTES, read_text, read_yaml
 
 FILES = ("model.safetensors", "config.yaml", "card.md")
-LIMIT = 2**20  # bytes of config.yaml that are read at most
+HEADER = 16 * 2**20  # bytes of a safetensors file's table of contents
 
 
 def export_command(overrides: list[str]) -> None:
@@ -74,19 +73,27 @@ def _card(path: str, kept: dict[str, Any]) -> str:
 
 def read_export(folder: Path) -> dict[str, Any]:
     """An exported folder's contents, after checking every file against the manifest."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     manifest = folder / "manifest.sha256"
     if not manifest.is_file():
         raise UserError(f"{folder} has no manifest.sha256: export it again")
-    expected = dict(line.split()[::-1] for line in manifest.read_text().splitlines() if line)
+    lines = [line.split() for line in read_text(manifest).splitlines()]
+    expected = {words[-1]: words[0] for words in lines if words}
     for name in FILES:
         if not (folder / name).is_file() or _hash(folder / name) != expected.get(name):
             raise UserError(
                 f"{folder / name} is missing or not as it was exported (sha256 differs)"
             )
-    file = folder / "config.yaml"
-    if file.stat().st_size > 16 * LIMIT:
-        raise UserError(f"{file} is larger than a config can be")
-    config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {**config, "state_dict": load_file(folder / "model.safetensors")}
+    config = read_yaml(folder / "config.yaml", limit=16 * BYTES)
+    if not isinstance(config, dict) or not isinstance(config.get("clock"), dict):
+        raise UserError(f"{folder / 'config.yaml'} holds no settings of a model")
+    file = folder / "model.safetensors"
+    with file.open("rb") as f:
+        if int.from_bytes(f.read(8), "little") > min(HEADER, file.stat().st_size):
+            raise UserError(f"{file}: its header claims more than {HEADER:,} bytes")
+    try:
+        return {**config, "state_dict": load_file(file)}
+    except SafetensorError as error:
+        raise UserError(f"{file} is no file of safetensors: {error}") from None

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from genlab.runs.errors import UserError
+from genlab.runs.strangers import plain, read_yaml
 
 
 def outputs() -> Path:
@@ -69,7 +70,13 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    """A run's config.yaml; it may be a stranger's."""
+    path = run / "config.yaml"
+    settings = read_yaml(path)
+    plain(settings, str(path))
+    if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
+        raise UserError(f"{path} holds no settings of a run")
+    return settings
 
 
 def claim(run: Path):

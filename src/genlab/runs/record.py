@@ -247,11 +247,12 @@ def _json(text: str | bytes) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    import yaml
+    from genlab.runs.errors import UserError
+    from genlab.runs.strangers import parse
 
     try:
-        return yaml.safe_load(text) if text else None
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return parse(text, "") if text else None
+    except UserError:
         return ...
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from genlab.runs.errors import UserError
 from genlab.runs.options import changed, device_of, parse
+from genlab.runs.shown import visible
 
 
 def sample_command(overrides: list[str]) -> None:
@@ -40,7 +41,7 @@ def sample_command(overrides: list[str]) -> None:
         file=sys.stderr,
     )
     if data.kind == "text":
-        print(data.decode(x[:1])[0])
+        print(visible(data.decode(x[:1])[0]))
 
 
 def home(run: str) -> Path:

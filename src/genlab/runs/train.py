@@ -25,8 +25,17 @@ from genlab.runs.folder import (
     write_json,
     write_yaml,
 )
+from genlab.runs.strangers import folder_name, read_yaml
 
-CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=")
+CHANGEABLE = (
+    "budget.",
+    "save_every=",
+    "look_every=",
+    "logger",
+    "trainer.threads",
+    "evaluate=",
+    "trust=",
+)
 
 
 codes: list[int] = []  # exit codes of the jobs that ran in this process
@@ -52,12 +61,15 @@ def main(cfg: DictConfig) -> None:
 
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
-    if any(o.lstrip("+").startswith("trust=") for o in overrides) != bool(cfg.trust):
+    said = {o.lstrip("+").partition("=")[0] for o in overrides}
+    if cfg.trust and "trust" not in said:
         raise UserError("trust: only the command line may name trusted packages, no file")
     resume = cfg.get("resume")
+    if resume and "resume" not in said:
+        raise UserError(f"resume={resume}: only the command line may continue a run, no file")
     if resume:
         run = find_run(resume)
-        settings = resumed_settings(run, overrides)
+        settings = {**resumed_settings(run, overrides), "trust": list(cfg.trust)}
     else:
         settings = compose.settle(cfg, dict(hydra.runtime.choices))
         run = Path(hydra.runtime.output_dir)
@@ -284,8 +296,10 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
             node = prepare_wandb(node, run)
             if node is None:
                 continue
-        if "save_dir" not in node:
-            node["save_dir"] = str(run)
+        node["save_dir"] = str(run)
+        for key in ("name", "version"):  # parts of a path under it
+            if node.get(key) and not node["_target_"].endswith(".WandbLogger"):
+                folder_name(node[key])
         logger = compose.build(node, trusted=settings["trust"], where=f"logger.{name}")
         try:
             logger.log_hyperparams(redacted({k: settings[k] for k in settings if k != "logger"}))
@@ -325,10 +339,8 @@ def record_provenance(settings: dict[str, Any], run: Path, data: Any, model: Any
 
 
 def read_overrides(run: Path) -> list[str]:
-    import yaml
-
     path = run / "overrides.yaml"
-    return list(yaml.safe_load(path.read_text()) or []) if path.is_file() else []
+    return list(read_yaml(path) or []) if path.is_file() else []
 
 
 def finish(settings: dict[str, Any], run: Path) -> None:
@@ -336,7 +348,7 @@ def finish(settings: dict[str, Any], run: Path) -> None:
     if settings["evaluate"]:
         from genlab.runs.evaluate import evaluate_run
 
-        evaluate_run(run)
+        evaluate_run(run, trusted=settings["trust"])
     from genlab.runs.report import write_report
     from genlab.runs.summary import print_summary
 

@@ -2,7 +2,8 @@
 
 A `_target_` must be a public class of genlab's own packages, a name on the exact list below, or in
 a package that the user trusts on the command line. The name is checked before its module is
-imported, and the object found is checked to live where its name says.
+imported, and the object found is checked to be defined where its name says: what a module has
+merely imported (Path, subprocess.run) cannot be reached through it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from genlab.runs.errors import UserError, nearest
 
 OWN = re.compile(
     r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.trainer)"
-    r"(\.[a-z][a-z0-9_]*)*\.[A-Z]\w*"
+    r"(\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9_]*"
 )
 LISTED = frozenset(
     [
@@ -42,7 +43,24 @@ LISTED = frozenset(
         "pytorch_lightning.strategies.FSDPStrategy",
     ]
 )
-IMPORTERS = ("_args_", "_recursive_", "_convert_", "_partial_")
+OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
+# the loggers take anything and pass it on: to wandb.init, or as places to write and to send to
+ARGUMENTS = {
+    f"pytorch_lightning.{name}": frozenset(words)
+    for name, *words in (
+        # save_dir is the run's folder whatever it says; MLFlow's server is MLFLOW_TRACKING_URI
+        ("loggers.WandbLogger", "name", "project", "group", "tags", "entity", "notes", "job_type",
+         "mode", "offline", "save_dir", "id", "prefix"),
+        ("loggers.TensorBoardLogger", "name", "version", "log_graph", "default_hp_metric", "prefix",
+         "save_dir"),
+        ("loggers.CSVLogger", "name", "version", "prefix", "flush_logs_every_n_steps", "save_dir"),
+        ("loggers.MLFlowLogger", "experiment_name", "run_name", "tags", "prefix", "save_dir"),
+        ("strategies.DDPStrategy", "process_group_backend", "timeout", "find_unused_parameters",
+         "gradient_as_bucket_view", "static_graph", "start_method"),
+        ("strategies.FSDPStrategy", "process_group_backend", "timeout", "cpu_offload",
+         "sharding_strategy", "state_dict_type"),
+    )
+}  # fmt: skip
 
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
@@ -66,6 +84,9 @@ def check_names(node: Any, trusted: Sequence[str] = (), where: str = "") -> None
                 f"{place}._target_={name!r} is not on genlab's list of classes; if you trust its"
                 " package, say so on the command line: 'trust=[package]'"
             )
+        for key in found:
+            if str(key).startswith("_") and str(key).endswith("_") and key not in OWN_KEYS:
+                raise UserError(f"{place}.{key}: write the arguments by name, with no {key}")
 
 
 def _allowed(name: str, trusted: Sequence[str]) -> bool:
@@ -90,11 +111,15 @@ def find(name: str, trusted: Sequence[str], place: str) -> Any:
         raise UserError(
             f"{place}._target_={name}: {module_name} has no {attribute}{nearest(attribute, names)}"
         ) from None
-    by_user = any(name.startswith(f"{package}.") for package in trusted)
-    home = getattr(found, "__module__", "")
-    if not by_user and (
-        not inspect.isclass(found) or home.split(".")[0] != module_name.split(".")[0]
-    ):
+    home, own_name = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
+    if name in LISTED:
+        right = inspect.isclass(found) and str(home).startswith(module_name.split(".")[0] + ".")
+    elif OWN.fullmatch(name):
+        right = inspect.isclass(found) and home == module_name and own_name == attribute
+    else:  # a re-export within the trusted package is its own affair
+        inside = [p for p in trusted if name.startswith(f"{p}.")]
+        right = callable(found) and any(f"{home}.".startswith(f"{p}.") for p in inside)
+    if not right:
         raise UserError(f"{place}._target_={name} is not a class of {module_name}")
     return found
 
@@ -103,15 +128,21 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
     """Refuse an argument that its constructor does not take; imports, builds nothing."""
     for place, found in targets(node, where):
         cls = find(found["_target_"], trusted, place)
+        given = {k for k in found if k not in OWN_KEYS}
+        if (allowed := ARGUMENTS.get(found["_target_"])) is not None:
+            for key in sorted(given - allowed, key=str):
+                raise UserError(
+                    f"{place}.{key}: genlab lets a config set no {key!r} of"
+                    f" {cls.__name__}{nearest(key, allowed)}"
+                )
         parameters = inspect.signature(cls).parameters
         if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
-        given = {k for k in found if k != "_target_" and k not in IMPORTERS}
-        for key in sorted(given - set(parameters)):
+        for key in sorted(given - set(parameters), key=str):
             raise UserError(
-                f"{place}.{key}: {cls.__name__} takes no {key!r}{nearest(key, parameters)}"
+                f"{place}.{key}: {cls.__name__} takes no {key!r}{nearest(str(key), parameters)}"
             )
         needed = {k for k, p in parameters.items() if p.default is p.empty}
         missing = sorted(needed - given)
-        if missing and not found.get("_partial_") and not found.get("_args_"):
+        if missing and not found.get("_partial_"):
             raise UserError(f"{place}: {cls.__name__} needs {', '.join(missing)}")

@@ -1,0 +1,135 @@
+"""A zip or tar archive, unpacked so that nothing lands outside the folder or fills the disk.
+
+Only regular files are written, under their own names inside the target; an archive with any other
+member (link, device, absolute or climbing path, a name twice) is refused whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
+FILES, BYTES, RATIO = 1_000_000, 200 * 10**9, 200  # RATIO: unpacked to packed bytes
+BLOCK = 1 << 20
+
+
+def is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS) and path.is_file()
+
+
+def unpack(archive: Path, target: Path, *, files: int = FILES, limit: int = BYTES) -> None:
+    """Unpack into the folder `target`, which comes into being whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    limit = min(limit, archive.stat().st_size * RATIO + BLOCK)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        _write_all(archive, temporary, files, limit)
+        os.replace(temporary, target)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, struct.error) as error:
+        raise ValueError(f"{archive} is damaged: {error}") from None
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in another way
+        raise ValueError(f"{archive} cannot be unpacked: {error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_all(archive: Path, folder: Path, files: int, limit: int) -> None:
+    seen: set[str] = set()
+    for name, member in _members(archive, files):
+        parts = PurePosixPath(name).parts
+        if (
+            not parts
+            or name.startswith("/")
+            or ".." in parts
+            or not name.isprintable()
+            or any(c in name for c in '\\:*?"<>|')
+            or max(len(p.encode()) for p in parts) > 255
+        ):
+            raise ValueError(f"{archive}: a member is called {name[:80]!r}: it may not")
+        path = str(PurePosixPath(*parts))
+        if path.casefold() in seen:
+            raise ValueError(f"{archive}: {name[:80]!r} is in it twice")
+        seen.add(path.casefold())
+        if len(seen) > files:
+            raise ValueError(f"{archive} holds more than {files:,} files")
+        out = folder / path
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with out.open("xb") as f:
+                while block := member.read(BLOCK):
+                    limit -= len(block)
+                    if limit < 0:
+                        raise ValueError(f"{archive} unpacks to far more than its size: a bomb")
+                    f.write(block)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(f"{archive}: {name[:80]!r} is a file and a folder") from None
+
+
+def _members(archive: Path, files: int) -> Iterator[tuple[str, IO[bytes] | Any]]:
+    """Name and contents of each regular file; folders are passed over, all else is refused."""
+    if archive.name.lower().endswith(".zip"):
+        if num_members(archive) > files:
+            raise ValueError(f"{archive} holds more than {files:,} files")
+        with zipfile.ZipFile(archive) as pack:
+            for info in pack.infolist():
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                if info.orig_filename != info.filename or kind not in (
+                    0,
+                    stat.S_IFREG,
+                    stat.S_IFDIR,
+                ):
+                    raise ValueError(f"{archive}: {info.filename[:80]!r} is no regular file")
+                if not info.is_dir():
+                    with pack.open(info) as member:
+                        yield info.filename, member
+        return
+    with tarfile.open(archive, mode="r|*", tarinfo=_Header) as pack:
+        num = 0
+        for info in pack:
+            num += 1
+            pack.members = []  # a stream need not remember what it has passed
+            if num > 2 * files:
+                raise ValueError(f"{archive} holds more than {files:,} files")
+            if info.isdir():
+                continue
+            if not info.isreg() or info.issparse():
+                raise ValueError(f"{archive}: {info.name[:80]!r} is no regular file")
+            yield info.name, pack.extractfile(info)
+
+
+def num_members(archive: Path) -> int:
+    """How many members a zip's directory claims, from its end, before it is read into memory."""
+    with archive.open("rb") as f:
+        f.seek(max(0, archive.stat().st_size - 66_000))
+        tail = f.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0:
+        raise zipfile.BadZipFile("it is no zip")
+    num, length = struct.unpack_from("<HI", tail, at + 10)
+    wide = tail.rfind(b"PK\6\6", 0, at)
+    if wide >= 0 and tail[at - 20 : at - 16] == b"PK\6\7":
+        num, length = struct.unpack_from("<QQ", tail, wide + 32)
+    return max(num, length // 46)  # an entry of the directory has at least 46 bytes
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; those that tarfile reads whole into memory are held short."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        header = super().frombuf(buf, encoding, errors)
+        kinds = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        kinds += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+        if header.type in kinds and header.size > BLOCK:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header

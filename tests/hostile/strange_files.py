@@ -1,0 +1,457 @@
+"""Hostile files, made by code: pickles, bombs, archives that climb, pictures, exports that lie.
+
+`FILES` says of each how genlab meets it: `checkpoint` (genlab.load), `export` (a folder),
+`archive` (data.root), `image` (a folder of pictures).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from corpus import Touch
+
+
+@dataclass(frozen=True)
+class File:
+    """`make(folder, marker)` writes it and gives its path."""
+
+    name: str
+    kind: str
+    make: Callable[[Path, str], Path]
+    pickled: bool = False  # whether a trusting loader would run it
+
+
+OWN: dict[str, Any] = {
+    "name": "x",
+    "seed": 0,
+    "model": {
+        "_target_": "genlab.models.diffusion.Diffusion",
+        "net": {"_target_": "genlab.nn.mlp.MLP", "shape": [2], "width": 8, "depth": 1},
+        "objective": {"_target_": "genlab.objectives.diffusion.EDM"},
+        "sampler": {"_target_": "genlab.samplers.diffusion.Heun"},
+        "optim": None,
+        "shape": [2],
+    },
+    "data": {"_target_": "genlab.data.toy.Ring"},
+}
+
+
+def contents(state: Any = None, **settings: Any) -> dict[str, Any]:
+    """A checkpoint as genlab writes it, but for what is hostile in it."""
+    return {
+        "state_dict": state if state is not None else {"w": torch.zeros(3)},
+        "genlab": {"settings": {**OWN, **settings}, "data_state": {}},
+        "clock": {"examples": 1, "tokens": 1, "batches": 1},
+    }
+
+
+def saved(make: Callable[[str], Any], ending: str = ".ckpt", **how: Any):
+    def write(folder: Path, marker: str) -> Path:
+        torch.save(make(marker), folder / f"x{ending}", **how)
+        return folder / f"x{ending}"
+
+    return write
+
+
+def raw(make: Callable[[str], bytes], ending: str = ".ckpt"):
+    def write(folder: Path, marker: str) -> Path:
+        (folder / f"x{ending}").write_bytes(make(marker))
+        return folder / f"x{ending}"
+
+    return write
+
+
+class Call:
+    """A pickle that calls what it likes."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.function, self.args = function, args
+
+    def __reduce__(self):
+        return self.function, self.args
+
+
+class Build(Touch):
+    """The same, by the state that is put into an object."""
+
+    def __reduce__(self):
+        return list, (), None, iter([Touch(self.marker)])
+
+
+def _zip_of(entries: dict[str, bytes], *, deflated: bool = False) -> bytes:
+    out = io.BytesIO()
+    how = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
+    with zipfile.ZipFile(out, "w", how) as pack:
+        for name, data in entries.items():
+            pack.writestr(name, data)
+    return out.getvalue()
+
+
+def _again(data: Any, change: Callable[[dict[str, bytes]], None], **how: Any) -> bytes:
+    """A file of torch.save with changed entries."""
+    out = io.BytesIO()
+    torch.save(data, out)
+    with zipfile.ZipFile(out) as pack:
+        entries = {n: pack.read(n) for n in pack.namelist()}
+    change(entries)
+    return _zip_of(entries, **how)
+
+
+def _replace_pickle(data: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(entries: dict[str, bytes]) -> None:
+        entries["archive/data.pkl"] = data
+
+    return change
+
+
+def _old_tar(marker: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as pack:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            data = pickle.dumps(Touch(marker), 2)
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            pack.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _script(folder: Path, marker: str) -> Path:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(folder / "x.pt"))
+    return folder / "x.pt"
+
+
+# a pickle of persistent ids by hand: what a tensor claims is not what the file holds
+def _claiming(num: int, shape: int, stride: int) -> bytes:
+    def change(entries: dict[str, bytes]) -> None:
+        p = b"\x80\x02}X\x0a\x00\x00\x00state_dict}X\x01\x00\x00\x00wctorch._utils\n"
+        p += b"_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+        p += b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpu" + _long(num) + b"tQK\x00"
+        p += _long(shape) + b"\x85" + _long(stride) + b"\x85\x89ccollections\nOrderedDict\n)R"
+        p += b"tRss."
+        entries["archive/data.pkl"] = p
+
+    return _again({"w": torch.zeros(3)}, change)
+
+
+def _long(n: int) -> bytes:
+    data = n.to_bytes(n.bit_length() // 8 + 1, "little", signed=True)
+    return b"\x8a" + bytes([len(data)]) + data
+
+
+def _call(module: str, name: str, args: bytes) -> Callable[[str], bytes]:
+    body = f"\x80\x02c{module}\n{name}\n".encode() + args + b"\x85R."
+    return lambda m: _again({"w": torch.zeros(3)}, _replace_pickle(body))
+
+
+def _many_entries(marker: str) -> bytes:
+    """A directory that claims a million entries."""
+    data = bytearray(_again(contents(), lambda e: None))
+    at = data.rfind(b"PK\5\6")
+    data[at + 8 : at + 12] = struct.pack("<HH", 65534, 65534)
+    data[at + 12 : at + 16] = struct.pack("<I", 46 * 10**6)
+    return bytes(data)
+
+
+def _numpy(folder: Path, marker: str, name: str) -> Path:
+    value = np.array([Touch(marker)], dtype=object)
+    (np.savez if name.endswith("z") else np.save)(folder / name, value)
+    return folder / name
+
+
+def _dcp(folder: Path, marker: str) -> Path:
+    """A folder of torch's distributed checkpoint, whose .metadata is a pickle."""
+    (folder / "dcp").mkdir()
+    (folder / "dcp" / ".metadata").write_bytes(pickle.dumps(Touch(marker)))
+    return folder / "dcp"
+
+
+def export(weights: bytes, config: str | None = None):
+    """An exported folder with a right manifest: a forger can write one."""
+
+    def write(folder: Path, marker: str) -> Path:
+        to = folder / "export"
+        to.mkdir()
+        kept = {k: v for k, v in contents().items() if k != "state_dict"}
+        text = yaml.safe_dump(kept) if config is None else config.replace("MARK", marker)
+        (to / "model.safetensors").write_bytes(weights)
+        (to / "config.yaml").write_text(text)
+        (to / "card.md").write_text("x")
+        names = ("model.safetensors", "config.yaml", "card.md")
+        lines = [f"{hashlib.sha256((to / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
+        (to / "manifest.sha256").write_text("".join(lines))
+        return to
+
+    return write
+
+
+def tensors(header: Any, body: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+def _entry(first: int, last: int, shape: list[int], kind: str = "F32") -> dict[str, Any]:
+    return {"dtype": kind, "shape": shape, "data_offsets": [first, last]}
+
+
+def _tar(*members: tuple[str, Any], mode: str = "w", ending: str = ".tar"):
+    """Members are (name, bytes) or (name, type, link)."""
+
+    def write(folder: Path, marker: str) -> Path:
+        path = folder / f"x{ending}"
+        with tarfile.open(path, mode, format=tarfile.GNU_FORMAT) as pack:
+            for name, *rest in members:
+                info = tarfile.TarInfo(name.replace("MARK", marker))
+                if len(rest) == 1:
+                    info.size = len(rest[0])
+                    pack.addfile(info, io.BytesIO(rest[0]))
+                else:
+                    info.type, info.linkname = rest[0], rest[1].replace("MARK", marker)
+                    pack.addfile(info)
+        return path
+
+    return write
+
+
+def _zip(*members: tuple[str, bytes], deflated: bool = False, mode: int = 0):
+    def write(folder: Path, marker: str) -> Path:
+        path = folder / "x.zip"
+        how = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
+        with zipfile.ZipFile(path, "w", how) as pack:
+            for name, data in members:
+                info = zipfile.ZipInfo("x")
+                info.filename = name.replace("MARK", marker)  # as it is: "x" would be tidied
+                info.compress_type, info.external_attr = how, mode << 16
+                pack.writestr(info, data.replace(b"MARK", marker.encode()))
+        return path
+
+    return write
+
+
+def _zip_claims(folder: Path, marker: str) -> Path:
+    (folder / "x.zip").write_bytes(_many_entries(marker))
+    return folder / "x.zip"
+
+
+def _tar_header_bomb(folder: Path, marker: str) -> Path:
+    """A pax header of 2 GB, packed: tarfile reads it whole into memory."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 2 * 10**9
+    with gzip.open(folder / "x.tar.gz", "wb", 1) as f:
+        f.write(info.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(64):
+            f.write(bytes(1 << 20))
+    return folder / "x.tar.gz"
+
+
+def _png(width: int, height: int, *, rows: int = 1, extra: bytes = b"") -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(rows * (width + 1) if width < 10**5 else 100))
+    parts = _chunk(b"IHDR", head), extra, _chunk(b"IDAT", body), _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
+def _text_chunk() -> bytes:
+    return _chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100 * 2**20), 9))
+
+
+def picture(make: Callable[[str], bytes], name: str = "x.png"):
+    def write(folder: Path, marker: str) -> Path:
+        place = folder / "pictures"
+        place.mkdir()
+        for i in range(4):
+            (place / f"ok{i}.png").write_bytes(_png(8, 8, rows=8))
+        (place / name).write_bytes(make(marker))
+        return place
+
+    return write
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(MARK) (w) file closefile\n"
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
+GOOD = tensors({"w": _entry(0, 12, [3])}, bytes(12))
+HUGE = {**OWN["model"], "net": {**OWN["model"]["net"], "width": 10**6}}
+DEEP = {**OWN["model"], "net": {**OWN["model"]["net"], "depth": 10**7}}
+CHECKPOINTS: dict[str, tuple[Any, bool]] = {
+    "pickle .ckpt": (raw(lambda m: pickle.dumps(Touch(m))), True),
+    "pickle .pt": (raw(lambda m: pickle.dumps(Touch(m)), ".pt"), True),
+    "pickle, protocol 0": (raw(lambda m: pickle.dumps(Touch(m), 0)), True),
+    "pickle, protocol 5": (raw(lambda m: pickle.dumps(Touch(m), 5)), True),
+    "zip of torch": (saved(Touch), True),
+    "zip of torch .pt": (saved(Touch, ".pt"), True),
+    "zip, protocol 4": (saved(Touch, pickle_protocol=4), True),
+    "old form": (saved(Touch, _use_new_zipfile_serialization=False), True),
+    "old tar": (raw(_old_tar), True),
+    "in the weights": (saved(lambda m: contents({"w": Touch(m)})), True),
+    "in the optimiser": (saved(lambda m: {**contents(), "optimizer_states": [Touch(m)]}), True),
+    "in the callbacks": (saved(lambda m: {**contents(), "callbacks": {"x": Touch(m)}}), True),
+    "in the loops": (saved(lambda m: {**contents(), "loops": Touch(m)}), True),
+    "in hyper_parameters": (saved(lambda m: {**contents(), "hyper_parameters": Touch(m)}), True),
+    "in the settings": (saved(lambda m: contents(name=Touch(m))), True),
+    "in the clock": (saved(lambda m: {**contents(), "clock": Touch(m)}), True),
+    "as a key": (saved(lambda m: {**contents(), Call(os.mkdir, m): 1}), True),
+    "in a list's items": (saved(Build), True),
+    "by eval": (saved(lambda m: Call(eval, f"__import__('os').mkdir({m!r})")), True),
+    "by exec": (saved(lambda m: Call(exec, f"import os; os.mkdir({m!r})")), True),
+    "by system": (saved(lambda m: Call(os.system, f"touch {m}")), True),
+    "by Path.touch": (saved(lambda m: Call(Path.touch, Path(m))), True),
+    "by torch.save": (saved(lambda m: Call(torch.save, [1], m)), True),
+    "by numpy.save": (saved(lambda m: Call(np.save, m, [1])), True),
+    "by genlab": (saved(lambda m: Call(_write_text(), Path(m), "x")), True),
+    "_instantiator": (
+        saved(lambda m: {**contents(), "hyper_parameters": {"_instantiator": "os.mkdir", "p": m}}),
+        False),
+    "_class_path": (
+        saved(lambda m: contents(model={"_class_path": "os.mkdir", "p": m})), False),
+    "a target of os": (saved(lambda m: contents(model={"_target_": "os.mkdir", "name": m})), False),
+    "its own trust": (
+        saved(lambda m: contents(trust=["os"], model={"_target_": "os.mkdir", "path": m})), False),
+    "numpy .npy": (lambda f, m: _numpy(f, m, "x.npy"), True),
+    "numpy .npz": (lambda f, m: _numpy(f, m, "x.npz"), True),
+    "TorchScript": (_script, False),
+    "distributed .metadata": (_dcp, True),
+    "zip in a zip": (
+        raw(lambda m: _zip_of({"x/data.pkl": b"\x80\x02}.", "x/y.pt": pickle.dumps(Touch(m))})),
+        False),
+    "two pickles": (
+        raw(lambda m: _again(
+            contents(), lambda e: e.update({"b/data.pkl": pickle.dumps(Touch(m))}))),
+        False),
+    "an entry that climbs": (
+        raw(lambda m: _again(contents(), lambda e: e.update({"../x": b"x"}))), False),
+    "deflated bomb": (
+        raw(lambda m: _again({"w": torch.zeros(3)},
+            lambda e: e.update({"archive/data/0": bytes(100 * 2**20)}), deflated=True)), False),
+    "pickle bomb": (
+        raw(lambda m: _again({"w": 1}, _replace_pickle(b"\x80\x02" + b"]0" * 8 * 2**20 + b"N."))),
+        False),
+    "10^10 elements": (raw(lambda m: _claiming(10**10, 10**10, 1)), False),
+    "10^10 elements by stride 0": (raw(lambda m: _claiming(3, 10**10, 0)), False),
+    "10^10 elements of 3": (raw(lambda m: _claiming(3, 10**10, 1)), False),
+    "storage larger than its record": (raw(lambda m: _claiming(10**6, 10**6, 1)), False),
+    "negative storage": (raw(lambda m: _claiming(-5, 3, 1)), False),
+    "bytearray of 10 GB": (raw(_call("__builtin__", "bytearray", _long(10**10))), False),
+    "torch.Tensor of 10 GB": (raw(_call("torch", "Tensor", _long(10**10))), False),
+    "million entries": (raw(_many_entries), False),
+    "a model of 10^12 weights": (saved(lambda m: contents(model=HUGE)), False),
+    "a model of 10^7 layers": (saved(lambda m: contents(model=DEEP)), False),
+    "deep nesting": (saved(lambda m: contents(name=_nested(150))), False),
+    "shared without end": (saved(lambda m: contents(name=_shared(40))), False),
+    "no zip": (raw(lambda m: b"PK\3\4" + os.urandom(1000)), False),
+    "empty": (raw(lambda m: b""), False),
+    "a list": (saved(lambda m: [1, 2]), False),
+    "weights are numbers": (saved(lambda m: contents({"w": 3})), False),
+    "settings are a text": (saved(lambda m: {**contents(), "genlab": "x"}), False),
+}  # fmt: skip
+EXPORTS: dict[str, Any] = {
+    "header of 100 MB": export(tensors({}, length=100 * 2**20)),
+    "header of 2^63": export(tensors({}, length=2**63)),
+    "header longer than the file": export(tensors({"w": _entry(0, 12, [3])}, length=10**6)),
+    "no header": export(b"\0"),
+    "overlapping tensors": export(
+        tensors({"w": _entry(0, 12, [3]), "v": _entry(4, 16, [3])}, bytes(16))),
+    "offsets beyond the file": export(tensors({"w": _entry(0, 10**9, [250_000_000])}, bytes(8))),
+    "shape larger than its bytes": export(tensors({"w": _entry(0, 12, [10**10])}, bytes(12))),
+    "shape that overflows": export(tensors({"w": _entry(0, 12, [2**62, 2**62])}, bytes(12))),
+    "header is no JSON": export(tensors(b"{" * 1000)),
+    "header nested": export(tensors(b'{"a":' * 5000 + b"1" + b"}" * 5000)),
+    "unknown dtype": export(tensors({"w": _entry(0, 12, [3], "PKL")}, bytes(12))),
+    "pickle as weights": export(pickle.dumps({})),
+    "config: target": export(GOOD, "genlab: {settings: {model: {_target_: os.mkdir, path: MARK},"
+                             " data: {}}}\nclock: {}\n"),
+    "config: python tag": export(GOOD, "!!python/object/apply:os.mkdir [MARK]\n"),
+    "config: a list": export(GOOD, "[1, 2]\n"),
+    "config: 17 MB": export(GOOD, "a: " + "x" * 17 * 2**20),
+}  # fmt: skip
+SYM, HARD = tarfile.SYMTYPE, tarfile.LNKTYPE
+ARCHIVES: dict[str, Any] = {
+    "tar climbs": _tar(("../marker", b"x")),
+    "tar climbs within": _tar(("a/../../marker", b"x")),
+    "tar absolute": _tar(("MARK", b"x")),
+    "tar symlink then file": _tar(("a", SYM, ".."), ("a/marker", b"x")),
+    "tar symlink": _tar(("a.png", SYM, "/etc/passwd")),
+    "tar hard link": _tar(("a.png", HARD, "/etc/passwd")),
+    "tar device": _tar(("a.png", tarfile.CHRTYPE, "")),
+    "tar fifo": _tar(("a.png", tarfile.FIFOTYPE, "")),
+    "tar twice": _tar(("a.png", b"x"), ("a.png", b"y")),
+    "tar case": _tar(("a.png", b"x"), ("A.png", b"y")),
+    "tar file and folder": _tar(("a", b"x"), ("a/b", b"y")),
+    "tar bomb": _tar(("a.png", bytes(100 * 2**20)), mode="w:gz", ending=".tar.gz"),
+    "tar header bomb": _tar_header_bomb,
+    "tar escape": _tar(("\x1b[2Ja.png", b"x")),
+    "tar torn": lambda f, m: raw(lambda _: b"x" * 2000, ".tar")(f, m),
+    "zip climbs": _zip(("../marker", b"x")),
+    "zip climbs within": _zip(("a/../../marker", b"x")),
+    "zip absolute": _zip(("MARK", b"x")),
+    "zip backslash": _zip(("..\\marker", b"x")),
+    "zip drive": _zip(("C:\\marker", b"x")),
+    "zip NUL": _zip(("a.png\0.txt", b"x")),
+    "zip symlink": _zip(("a", b"MARK"), mode=0o120777),
+    "zip device": _zip(("a", b""), mode=0o020666),
+    "zip case": _zip(("a.png", b"x"), ("A.PNG", b"y")),
+    "zip bomb": _zip(("a.png", bytes(100 * 2**20)), deflated=True),
+    "zip million entries": _zip_claims,
+    "zip torn": lambda f, m: raw(lambda _: b"PK\3\4x", ".zip")(f, m),
+    "zip long name": _zip(("a" * 300 + ".png", b"x")),
+}
+IMAGES: dict[str, Any] = {
+    "2^31 wide": picture(lambda m: _png(2**31 - 1, 1)),
+    "60000 x 60000": picture(lambda m: _png(60_000, 60_000)),
+    "8000 x 8000": picture(lambda m: _png(8000, 8000, rows=8000)),
+    "text bomb": picture(lambda m: _png(8, 8, rows=8, extra=_text_chunk())),
+    "EPS named png": picture(lambda m: EPS.replace(b"MARK", m.encode())),
+    "SVG named png": picture(lambda m: SVG),
+    "html named jpg": picture(lambda m: b"<script>x</script>", "x.jpg"),
+    "pickle named png": picture(lambda m: pickle.dumps(Touch(m))),
+    "zip named png": picture(lambda m: _zip_of({"x": b"x"})),
+    "empty": picture(lambda m: b""),
+    "torn": picture(lambda m: _png(8, 8, rows=8)[:40]),
+}
+
+
+def _write_text() -> Any:
+    from genlab.runs.folder import write_text
+
+    return write_text
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def _shared(depth: int) -> Any:
+    value: Any = [1]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+FILES = [
+    *(File(f"checkpoint: {n}", "checkpoint", make, run) for n, (make, run) in CHECKPOINTS.items()),
+    *(File(f"export: {n}", "checkpoint", make) for n, make in EXPORTS.items()),
+    *(File(f"archive: {n}", "archive", make) for n, make in ARCHIVES.items()),
+    *(File(f"image: {n}", "image", make) for n, make in IMAGES.items()),
+]

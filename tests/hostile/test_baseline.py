@@ -1,0 +1,153 @@
+"""The same corpus against plain Hydra, Lightning and torch: it bites, so that 0 means something.
+
+Each case runs in a process of its own, forked from one that has imported the libraries, in its own
+folder. `torch.load` is tried as it is by default, and with weights_only=False as many projects call
+it for checkpoints that hold more than weights.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus import CONFIGS
+from strange_files import FILES
+from test_configs import gate_folder, put
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "faults"))
+from record import record
+
+pytestmark = pytest.mark.faults
+LIMIT = 20  # seconds a case may take
+
+
+def took_effect(folder: Path, marker: Path, work: Callable[[], Any]) -> bool:
+    """Whether the marker is there after `work` in a forked process."""
+    child = os.fork()
+    if not child:
+        try:
+            os.setsid()
+            signal.alarm(LIMIT)
+            os.chdir(folder)
+            with open(os.devnull, "w") as sink:
+                os.dup2(sink.fileno(), 1)
+                os.dup2(sink.fileno(), 2)
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    return marker.exists() or marker.is_symlink() or any(folder.glob("marker*"))
+
+
+def plain_node(payload: dict[str, Any]) -> None:
+    from hydra.utils import instantiate
+
+    settings: dict[str, Any] = {}
+    put(settings, payload["place"], payload["node"])
+    instantiate(settings)
+
+
+def plain_folder(files: dict[str, str], folder: Path) -> None:
+    """An ordinary Hydra program: main on genlab's conf, then `instantiate` of what it composed."""
+    import hydra
+    from hydra.utils import instantiate
+
+    from genlab.runs.compose import conf_dir
+
+    for name, text in files.items():
+        (folder / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "conf" / name).write_text(text)
+    sys.argv = ["x", "--config-dir", str(folder / "conf"), "experiment=evil"]
+    wanted = ("model", "callbacks", "metric", "logger", "a", "e", "x")
+
+    def job(cfg: Any) -> None:
+        for key in wanted:
+            if cfg.get(key):
+                instantiate(cfg[key])
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
+
+
+def plain_settled(changes: dict[str, Any]) -> None:
+    from hydra.utils import instantiate
+
+    for value in changes.values():
+        if isinstance(value, dict):
+            instantiate(value)
+
+
+def test_plain_hydra_is_bitten_by_the_configs(tmp_path_factory) -> None:
+    import hydra
+    import torch  # noqa: F401  before the forks
+
+    bitten, tried = [], [c for c in CONFIGS if c.kind in ("node", "folder", "settled")]
+    for config in tried:
+        folder = tmp_path_factory.mktemp("b")
+        marker = folder / "marker"
+        payload = config.make(folder, str(marker))
+        work = {
+            "node": lambda p=payload: plain_node(p),
+            "folder": lambda p=payload, f=folder: plain_folder(p, f),
+            "settled": lambda p=payload: plain_settled(p),
+        }[config.kind]
+        if took_effect(folder, marker, work):
+            bitten.append(config.name)
+    note = f"Hydra {hydra.__version__}: {len(bitten)} of {len(tried)} took effect; genlab: 0"
+    record("hostile configs against plain Hydra (they bite)", len(tried), len(bitten), note)
+    print(note, *bitten, sep="\n")
+    assert len(bitten) >= 40, bitten
+
+
+def test_plain_loaders_are_bitten_by_the_files(tmp_path_factory) -> None:
+    import numpy as np
+    import torch
+    from pytorch_lightning import LightningModule
+
+    def lightning(path: Path) -> None:
+        LightningModule.load_from_checkpoint(path, weights_only=False)
+
+    def by_ending(path: Path) -> None:
+        if path.suffix in (".npy", ".npz"):
+            for value in [np.load(path, allow_pickle=True)]:
+                _ = value["arr_0"] if path.suffix == ".npz" else value
+        elif path.is_dir():
+            torch.distributed.checkpoint.FileSystemReader(path).read_metadata()
+        else:
+            torch.load(path, weights_only=False)
+
+    loaders = {"torch.load": torch.load, "weights_only=False": by_ending, "Lightning": lightning}
+    tried = [f for f in FILES if f.pickled]
+    counts = {}
+    for name, loader in loaders.items():
+        bitten = 0
+        for file in tried:
+            folder = tmp_path_factory.mktemp("b")
+            path = file.make(folder, str(folder / "marker"))
+            bitten += took_effect(folder, folder / "marker", lambda p=path, f=loader: f(p))
+        counts[name] = bitten
+    note = f"of {len(tried)} pickles took effect: {counts}; genlab: 0"
+    record(
+        "hostile pickles against plain loaders (they bite)", len(tried), max(counts.values()), note
+    )
+    print(note)
+    assert counts["weights_only=False"] >= 20, counts
+
+
+def test_genlab_is_not(tmp_path_factory) -> None:
+    """The sum for the table: every config that bites there, here; none takes effect."""
+    from genlab.runs.errors import UserError
+
+    refused = 0
+    folders = [c for c in CONFIGS if c.kind == "folder"]
+    for config in folders:
+        folder = tmp_path_factory.mktemp("g")
+        with pytest.raises(UserError):
+            gate_folder(config.make(folder, str(folder / "marker")), folder)
+        refused += not (folder / "marker").exists()
+    record("hostile folders of configs refused by genlab", len(folders), refused)
+    assert refused == len(folders)
