@@ -112,16 +112,19 @@ def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if any(o.startswith("debug=") for o in overrides or []):
-            raise
         return _explain(error, overrides or [])
     return 0
 
 
 def _explain(error: Exception, overrides: list[str]) -> int:
     from genlab.runs import errors
+    from genlab.runs.redact import redact
 
+    redact(overrides)  # what they hold is secret in the messages too
     cause = errors.root_cause(error)
+    if any(o.startswith("debug=") for o in overrides):
+        _trace(error)
+        return errors.FAULT
     if type(error).__module__.startswith(("hydra", "omegaconf")) and not errors.is_users(cause):
         from genlab.runs.compose import explain
 
@@ -134,13 +137,20 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if type(cause).__name__ == "NotFinite":
         errors.complain(cause)
         return errors.NOT_FINITE
-    import traceback
-
-    traceback.print_exception(error)
+    _trace(error)
     errors.complain(
         Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}")
     )
     return errors.FAULT
+
+
+def _trace(error: Exception) -> None:
+    """The traceback, without secrets."""
+    import traceback
+
+    from genlab.runs.errors import say
+
+    say("".join(traceback.format_exception(error)).rstrip())
 
 
 def complete(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from running import genlab
 
 from genlab.runs.dashboard import prepare_wandb
-from genlab.runs.provenance import redact
+from genlab.runs.redact import redact
 
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 

@@ -17,6 +17,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
 from genlab.runs.errors import UserError, nearest
+from genlab.runs.redact import restore
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
@@ -105,6 +106,7 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     """Make the object that a checked node describes."""
     from hydra.utils import instantiate
 
+    node = restore(node, where)
     trust.check_names(node, trusted, where)
     trust.check_arguments(node, trusted, where)
     return instantiate(node, _convert_="all")

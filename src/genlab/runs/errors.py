@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
 import traceback
@@ -46,4 +47,12 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def complain(error: BaseException) -> None:
-    print(f"genlab: {error}", file=sys.stderr)
+    say(f"genlab: {error}")
+
+
+def say(text: str) -> None:
+    """To stderr: without secrets, control characters made visible; a closed stderr is no fault."""
+    from genlab.runs.redact import safe
+
+    with contextlib.suppress(OSError, ValueError):
+        print(safe(text), file=sys.stderr, flush=True)

@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from genlab.runs.folder import write_yaml
+from genlab.runs.redact import redact
 
 codes: list[int] = []
 
@@ -37,6 +41,12 @@ def _number(cell: Path) -> tuple[int, str]:
 
 class SweepEnd(Callback):
     """Prints the table, writes the comparison, and makes the command fail if a cell did."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Hydra has written the sweep's whole config, secrets too: here they are blotted out."""
+        written = Path(config.hydra.sweep.dir) / "multirun.yaml"
+        if written.is_file():
+            write_yaml(written, redact(yaml.safe_load(written.read_text(encoding="utf-8"))))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)

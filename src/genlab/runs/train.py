@@ -13,13 +13,14 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose
-from genlab.runs.errors import UserError
+from genlab.runs.errors import UserError, root_cause, say
 from genlab.runs.folder import (
     claim,
     find_run,
@@ -27,6 +28,7 @@ from genlab.runs.folder import (
     write_json,
     write_yaml,
 )
+from genlab.runs.redact import redact
 
 CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=")
 
@@ -71,8 +73,8 @@ def main(cfg: DictConfig) -> None:
         raise
     with claim(run):
         if not resume:
-            write_yaml(run / "config.yaml", redacted(settings))
-            write_yaml(run / "overrides.yaml", [o for o in overrides])
+            write_yaml(run / "config.yaml", redact(settings))
+            write_yaml(run / "overrides.yaml", redact(overrides))
         try:
             launch(settings, run, resume=bool(resume))
         except Exception:
@@ -81,12 +83,6 @@ def main(cfg: DictConfig) -> None:
                 shutil.rmtree(run, ignore_errors=True)
                 _remove_empty(run.parent)
             raise
-
-
-def redacted(settings: dict[str, Any]) -> dict[str, Any]:
-    from genlab.runs.provenance import redact
-
-    return redact(settings)
 
 
 def _remove_empty(run: Path) -> None:
@@ -164,8 +160,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     finally:
         for logger in trainer.loggers:
-            logger.finalize("success")
-        _finish_wandb()
+            logger.close()
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
@@ -239,9 +234,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
             callback.folder = run / "checkpoints"
-            callback.settings = redacted(
-                {k: settings[k] for k in ("name", "seed", "data", "model")}
-            )
+            callback.settings = redact({k: settings[k] for k in ("name", "seed", "data", "model")})
         elif isinstance(callback, Ledger):
             callback.path = run / "metrics.jsonl"
         elif isinstance(callback, Look):
@@ -254,33 +247,33 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
     """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
     if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
         return []
+    from genlab.runs.dashboard import Harmless, prepare_wandb
+
     made = []
     for name, node in (settings["logger"] or {}).items():
         if not node:
             continue
         node = dict(node)
         if node["_target_"].endswith(".WandbLogger"):
-            from genlab.runs.dashboard import prepare_wandb
-
             node = prepare_wandb(node, run)
             if node is None:
                 continue
         if "save_dir" not in node:
             node["save_dir"] = str(run)
-        logger = compose.build(node, trusted=settings["trust"], where=f"logger.{name}")
+        make = partial(compose.build, trusted=settings["trust"], where=f"logger.{name}")
+        online = node.get("mode") == "online"
         try:
-            logger.log_hyperparams(redacted({k: settings[k] for k in settings if k != "logger"}))
+            logger = make(node)
+        except UserError:
+            raise
         except Exception as error:
-            print(f"genlab: logger.{name} is left out: {error}", file=sys.stderr)
+            say(f"genlab: logger.{name} is left out: {root_cause(error)}")
             continue
+        offline = partial(make, {**node, "mode": "offline", "offline": True}) if online else None
+        logger = Harmless(logger, f"logger.{name}", instead=offline)
+        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
         made.append(logger)
     return made
-
-
-def _finish_wandb() -> None:
-    wandb = sys.modules.get("wandb")  # only if a logger has imported it
-    if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish()
 
 
 def initialise(model: Any, path: str) -> None:
