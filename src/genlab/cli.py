@@ -31,7 +31,10 @@ COMMANDS = ("train", "sample", "evaluate", "report", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
+    from genlab.runs.terminal import outlive
+
     argv = list(sys.argv[1:] if argv is None else argv)
+    outlive()
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         sys.exit(answer(lambda: complete(argv)))
     if not argv or argv[0] in ("-h", "--help", "help"):
@@ -108,9 +111,6 @@ def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("genlab: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         return _explain(error, overrides or [])
     return 0
@@ -148,7 +148,7 @@ def _trace(error: Exception) -> None:
     """The traceback, without secrets."""
     import traceback
 
-    from genlab.runs.errors import say
+    from genlab.runs.terminal import say
 
     say("".join(traceback.format_exception(error)).rstrip())
 

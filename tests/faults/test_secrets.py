@@ -18,8 +18,9 @@ import yaml
 from faults.record import record
 
 from genlab.runs import compose
-from genlab.runs.errors import UserError, say
+from genlab.runs.errors import UserError
 from genlab.runs.redact import redact, restore
+from genlab.runs.terminal import say
 
 # where it comes from: the secret; the third holds what URLs, YAML and shells give a meaning to
 CANARY = {

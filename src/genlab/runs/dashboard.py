@@ -8,6 +8,7 @@ becomes of a dashboard, a run goes on, and loses at most the dashboard.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import queue
 import socket
@@ -21,8 +22,8 @@ from urllib.parse import urlparse
 
 from pytorch_lightning.loggers import Logger
 
-from genlab.runs.errors import say
 from genlab.runs.redact import redact
+from genlab.runs.terminal import say
 
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
@@ -54,6 +55,7 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     if mode == "online" and (problem := _unreachable()):
         say(f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later")
         mode = "offline"
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of wandb's thread: notices are ours
     settings = {**SILENT, **(node.get("settings") or {})}
     return {
         **node,
@@ -180,6 +182,8 @@ class Harmless(Logger):
         wandb = sys.modules.get("wandb")  # only if a logger has imported it
         if wandb is not None and getattr(wandb, "run", None) is not None:
             wandb.finish()
+        if wandb is not None and self._instead is not None:  # online: at exit it would wait
+            wandb.teardown()
 
 
 def _end_service() -> None:

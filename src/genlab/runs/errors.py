@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,12 +45,6 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def complain(error: BaseException) -> None:
+    from genlab.runs.terminal import say
+
     say(f"genlab: {error}")
-
-
-def say(text: str) -> None:
-    """To stderr: without secrets, control characters made visible; a closed stderr is no fault."""
-    from genlab.runs.redact import safe
-
-    with contextlib.suppress(OSError, ValueError):
-        print(safe(text), file=sys.stderr, flush=True)

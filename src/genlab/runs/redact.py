@@ -183,10 +183,3 @@ def _from_environment(where: str, found: re.Match[str]) -> str:
     if found[1] not in os.environ:
         raise UserError(f"{where}: its value came from ${found[1]}: set it in the environment")
     return os.environ[found[1]]
-
-
-def safe(text: object) -> str:
-    """A line for a terminal: without secrets, and with control characters made visible."""
-    from genlab.runs.shown import visible
-
-    return visible(redact(str(text)))

@@ -6,7 +6,6 @@ cell is finished where its ledger says so; every other one failed, whatever beca
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from omegaconf import DictConfig
 
 from genlab.runs.folder import write_yaml
 from genlab.runs.redact import redact
+from genlab.runs.terminal import say
 
 codes: list[int] = []
 
@@ -53,11 +53,11 @@ class SweepEnd(Callback):
         if not sweep.is_dir():
             return
         found = states(sweep)
-        print("genlab: the sweep's cells", file=sys.stderr)
+        say("genlab: the sweep's cells")
         for name, state in found.items():
-            print(f"  {state:12} {sweep / name}", file=sys.stderr)
+            say(f"  {state:12} {sweep / name}")
         if "finished" in found.values():
             from genlab.runs.report import write_comparison
 
-            print(f"  comparison   {write_comparison(sweep)}", file=sys.stderr)
+            say(f"  comparison   {write_comparison(sweep)}")
         codes.append(int(any(state != "finished" for state in found.values())))

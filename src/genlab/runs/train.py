@@ -20,7 +20,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose
-from genlab.runs.errors import UserError, root_cause, say
+from genlab.runs.errors import UserError, root_cause
 from genlab.runs.folder import (
     claim,
     find_run,
@@ -29,6 +29,7 @@ from genlab.runs.folder import (
     write_yaml,
 )
 from genlab.runs.redact import redact
+from genlab.runs.terminal import say
 
 CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=")
 
@@ -72,6 +73,8 @@ def main(cfg: DictConfig) -> None:
             _remove_empty(run)
         raise
     with claim(run):
+        if not resume and hydra.mode.name == "RUN" and (run / "config.yaml").exists():
+            raise UserError(f"{run} holds a run already: resume={run}, or another hydra.run.dir")
         if not resume:
             write_yaml(run / "config.yaml", redact(settings))
             write_yaml(run / "overrides.yaml", redact(overrides))
@@ -127,7 +130,7 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
 def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Build everything and train to the end of the budget."""
     started = time.perf_counter()
-    print(f"genlab: {settings['name']} in {run}", file=sys.stderr, flush=True)
+    say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
 
     from genlab.runs.checkpoint import newest, read
@@ -139,10 +142,9 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if checkpoint is not None:
         done = read(checkpoint, verify=False)["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
-            print(
+            say(
                 f"genlab: {run} is finished ({done['examples']:,} examples seen);"
-                " raise budget.examples to train on",
-                file=sys.stderr,
+                " raise budget.examples to train on"
             )
             return
         from genlab.callbacks.ledger import mend

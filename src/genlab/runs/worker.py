@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from genlab.cli import answer
+from genlab.runs.terminal import outlive
 
 
 def main(run: str, resume: str) -> None:
@@ -16,4 +17,5 @@ def main(run: str, resume: str) -> None:
 
 
 if __name__ == "__main__":
+    outlive()
     sys.exit(answer(lambda: main(*sys.argv[1:3])))
