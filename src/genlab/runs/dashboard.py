@@ -7,6 +7,7 @@ becomes of a dashboard, a run goes on, and loses at most the dashboard.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -55,6 +56,9 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     if mode == "online" and (problem := _unreachable()):
         say(f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later")
         mode = "offline"
+    # its reports of errors and of use hold what ours leave out, and are waited for at exit
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")  # what it says before its settings are read
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of wandb's thread: notices are ours
     settings = {**SILENT, **(node.get("settings") or {})}
     return {
@@ -174,7 +178,7 @@ class Harmless(Logger):
         self._thread.join(CLOSING if not self._dropped else 0.5)
         if self._thread.is_alive():
             self._drop(f"not done after {CLOSING:.0f} s")
-        if self._dropped:
+        if self._dropped and "wandb" in type(self._logger).__module__:
             _end_service()
 
     def _finish(self) -> None:
@@ -187,13 +191,22 @@ class Harmless(Logger):
 
 
 def _end_service() -> None:
-    """End the processes that wandb left: at exit it would wait for them without a limit."""
+    """End the process that wandb left: at exit it would be waited for without a limit, and a
+    sweep's next cell would be handed to it."""
     import signal
 
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, rest = entry.read_text().partition("(")[2].rpartition(")")
-            if name.startswith(("wandb", "gpu_stats")) and int(rest.split()[1]) == os.getpid():
+            if name.startswith("wandb") and int(rest.split()[1]) == os.getpid():
                 os.kill(int(entry.parent.name), signal.SIGKILL)
         except (OSError, ValueError, IndexError):
             continue
+    forget = threading.Thread(target=_forget_service, daemon=True)
+    forget.start()
+    forget.join(1)
+
+
+def _forget_service() -> None:
+    with contextlib.suppress(Exception):
+        sys.modules["wandb"].teardown()
