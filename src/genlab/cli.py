@@ -31,7 +31,10 @@ COMMANDS = ("train", "sample", "evaluate", "report", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
+    from genlab.runs.terminal import outlive
+
     argv = list(sys.argv[1:] if argv is None else argv)
+    outlive()
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         sys.exit(answer(lambda: complete(argv)))
     if not argv or argv[0] in ("-h", "--help", "help"):
@@ -110,20 +113,20 @@ def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("genlab: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        if any(o.startswith("debug=") for o in overrides or []):
-            raise
         return _explain(error, overrides or [])
     return 0
 
 
 def _explain(error: Exception, overrides: list[str]) -> int:
     from genlab.runs import errors
+    from genlab.runs.redact import redact
 
+    redact(overrides)  # what they hold is secret in the messages too
     cause = errors.root_cause(error)
+    if any(o.startswith("debug=") for o in overrides):
+        _trace(error)
+        return errors.FAULT
     if type(error).__module__.startswith(("hydra", "omegaconf")) and not errors.is_users(cause):
         from genlab.runs.compose import explain
 
@@ -142,11 +145,20 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if isinstance(cause, ValueError) and frames and "/hydra/_internal/" in frames[-1].filename:
         errors.complain(cause)  # Hydra refuses an override
         return errors.USER
-    traceback.print_exception(error)
+    _trace(error)
     errors.complain(
         Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}")
     )
     return errors.FAULT
+
+
+def _trace(error: Exception) -> None:
+    """The traceback, without secrets."""
+    import traceback
+
+    from genlab.runs.terminal import say
+
+    say("".join(traceback.format_exception(error)).rstrip())
 
 
 def complete(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from running import genlab
 
 from genlab.runs.dashboard import prepare_wandb
-from genlab.runs.provenance import redact
+from genlab.runs.redact import redact
 
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 
@@ -56,7 +56,12 @@ def test_an_offline_run_holds_metrics_and_config_and_samples(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     run = next(tmp_path.rglob("config.yaml")).parent
     written = [p for p in (run / "wandb").rglob("*") if p.is_file()]
-    assert any(p.suffix == ".wandb" for p in written)
+    log = next(p for p in written if p.suffix == ".wandb").read_bytes()
+    # a metric, a setting of the resolved config, the pictures' key
+    for word in (b"train/loss", b"_target_", b"genlab.nn.unet.UNet", b"samples", b"examples"):
+        assert word in log, word
+    pictures = [p for p in written if p.suffix == ".png" and "media" in p.parts]
+    assert len(pictures) == 3, "the baseline and two looks"
     for path in (p for p in run.rglob("*") if p.is_file()):
         assert b"canarycanary" not in path.read_bytes(), path
 

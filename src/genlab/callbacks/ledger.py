@@ -66,11 +66,6 @@ class Ledger(Callback):
         rows = read_rows(self.path) if trainer.is_global_zero else []
         self._seconds_before = max((r.get("seconds", 0.0) for r in rows), default=0.0)
         self._began = time.perf_counter()
-        for logger in trainer.loggers:
-            define = getattr(getattr(logger, "experiment", None), "define_metric", None)
-            if define is not None:
-                define("examples")
-                define("*", step_metric="examples")
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self._mark, self._mark_examples = time.perf_counter(), pl_module.clock.examples

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,6 +50,6 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def complain(error: BaseException) -> None:
-    from genlab.runs.shown import visible
+    from genlab.runs.terminal import say
 
-    print(f"genlab: {visible(str(error))}", file=sys.stderr)  # a file's name may hold ESC
+    say(f"genlab: {error}")

@@ -15,6 +15,7 @@ from typing import Any
 from genlab.runs import compose
 from genlab.runs.folder import find_run, read_settings, write_json
 from genlab.runs.options import changed, device_of, parse
+from genlab.runs.redact import restore
 
 
 def evaluate_command(overrides: list[str]) -> None:
@@ -52,6 +53,7 @@ def evaluate_run(
     began = time.perf_counter()
     checkpoint = find_checkpoint(run)
     settings = changed(read_settings(folder), changes or [])
+    settings |= {k: restore(settings[k], k) for k in ("data", "model", "metric")}
     trusted = trusted or []  # what the run's own file trusts counts for nothing
     model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device_of(device))
     data = compose.build(settings["data"], trusted=trusted, where="data")

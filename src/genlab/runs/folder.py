@@ -26,7 +26,7 @@ def outputs() -> Path:
 def find_run(path: str | Path) -> Path:
     """The run folder that `path` names; "last" is the one that was started last."""
     if str(path) == "last":
-        runs = [p.parent for p in outputs().glob("**/config.yaml")]
+        runs = [p.parent for p in outputs().glob("**/config.yaml") if p.is_file()]
         if not runs:
             raise UserError(
                 f"there is no run under {outputs()}/ yet: start one with `genlab train`"
@@ -44,9 +44,12 @@ def find_run(path: str | Path) -> Path:
 
 def started(run: Path) -> tuple[float, str]:
     """When a run was started, from its own provenance (never from the file system's clock)."""
+    told = run / "provenance.json"
     try:
-        return float(json.loads((run / "provenance.json").read_text())["started"]), run.name
-    except (OSError, ValueError, KeyError):
+        # a pipe in its place would be waited for
+        data = json.loads(told.read_text()) if told.is_file() else {}
+        return float(data["started"]), run.name
+    except (OSError, ValueError, KeyError, TypeError):
         return 0.0, run.name
 
 

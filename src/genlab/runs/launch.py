@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
-def supervise(run: Path, num: int, *, resume: bool) -> None:
+def supervise(run: Path, num: int, *, resume: bool, trust: Sequence[str]) -> None:
     """Start `num` workers on the run folder and wait; the first that fails ends all.
 
     A signal to this process goes to the workers, which agree on a batch, save and end. If this
@@ -70,7 +70,8 @@ def supervise(run: Path, num: int, *, resume: bool) -> None:
                     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores // num))),
                     "GENLAB_PARENT": str(watched),
                 }
-                command = [sys.executable, "-m", "genlab.runs.worker", str(run), str(int(resume))]
+                command = [sys.executable, "-m", "genlab.runs.worker"]
+                command += [str(run), str(int(resume)), *trust]
                 children.append(
                     subprocess.Popen(
                         command,

@@ -6,6 +6,7 @@ import sys
 
 from genlab.runs.compose import conf_dir, groups, options
 from genlab.runs.errors import UserError, nearest
+from genlab.runs.shown import visible
 
 ORDER = "experiment data net model objective sampler optim trainer callbacks logger metric debug"
 
@@ -13,6 +14,7 @@ ORDER = "experiment data net model objective sampler optim trainer callbacks log
 def print_list(wanted: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     known = sorted(groups(), key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
     for name in wanted:
@@ -24,7 +26,7 @@ def print_list(wanted: list[str]) -> None:
         table.add_column(style="cyan", no_wrap=True, min_width=24)
         table.add_column()
         for option, line in options(group).items():
-            table.add_row(f"{group}={option}", line)
+            table.add_row(Text(visible(f"{group}={option}")), Text(visible(line)))
         console.print(f"[bold]{group}[/bold]")
         console.print(table)
     if not wanted:

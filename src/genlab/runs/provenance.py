@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from genlab.runs.redact import redact
 
 PACKAGES = [
     "genlab",
@@ -24,27 +25,6 @@ PACKAGES = [
     "scikit-learn",
     "wandb",
 ]
-SECRET = re.compile(r"(key|token|secret|password|passwd|credential)", re.I)
-
-
-def redact(data: Any) -> Any:
-    """The same data with the values of secret-looking keys, and of URLs' passwords, blotted out."""
-    if isinstance(data, dict):
-        return {
-            k: "[redacted]"
-            if SECRET.search(str(k))
-            and isinstance(v, str)
-            and v
-            and not str(k).endswith("tokenizer")
-            else redact(v)
-            for k, v in data.items()
-        }
-    if isinstance(data, list | tuple):
-        return [redact(v) for v in data]
-    if isinstance(data, str):
-        data = re.sub(r"(\w+://[^/\s:@]*):[^/\s@]+@", r"\1:[redacted]@", data)
-        return re.sub(r"(?i)((?:key|token|secret|password)\w*=)(?![\[{])\S+", r"\1[redacted]", data)
-    return data
 
 
 def _git(*args: str) -> str:

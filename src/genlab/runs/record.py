@@ -15,13 +15,14 @@ import time
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from genlab.runs.shown import number
 
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
 NOT_VALUES = ("kind", "examples", "batches", "seconds")
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
+LINE_BYTES, LEDGER_BYTES = 2**20, 2**30
 BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
 
 
@@ -138,11 +139,27 @@ def _read_ledger(record: Record) -> None:
         record.problems.append("metrics.jsonl is missing: nothing was logged")
         return
     try:
-        lines = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            torn = _read_rows(record, file, values)
     except OSError as error:
         record.problems.append(f"metrics.jsonl: {error.strerror}")
         return
-    for line in filter(bytes.strip, lines):
+    record.series = {name: sorted(points.items()) for name, points in values.items()}
+    if torn:
+        record.problems.append(f"metrics.jsonl: {torn} torn line{'s' if torn > 1 else ''} left out")
+    if record.not_finite:
+        record.problems.append(f"{record.not_finite} logged values are not finite and left out")
+
+
+def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, float]]) -> int:
+    """Note what the rows say; gives the number of lines that are no rows."""
+    torn = 0
+    while line := file.readline(LINE_BYTES):
+        if file.tell() > LEDGER_BYTES:
+            record.problems.append(f"metrics.jsonl: read to {LEDGER_BYTES / 2**30:.0f} GiB")
+            break
+        if not line.strip():
+            continue
         row = _json(line)
         if not isinstance(row, dict):
             torn += 1
@@ -166,11 +183,7 @@ def _read_ledger(record: Record) -> None:
                 values.setdefault(name, {})[examples] = value  # a resumed run's later row counts
             elif value is not None:
                 record.not_finite += 1
-    record.series = {name: sorted(points.items()) for name, points in values.items()}
-    if torn:
-        record.problems.append(f"metrics.jsonl: {torn} torn line{'s' if torn > 1 else ''} left out")
-    if record.not_finite:
-        record.problems.append(f"{record.not_finite} logged values are not finite and left out")
+    return torn
 
 
 def read_drawn(record: Record, path: Path, *, width: int) -> Drawn:

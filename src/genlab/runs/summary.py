@@ -6,10 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+from genlab.runs.shown import plain, visible
+from genlab.runs.terminal import say
+
 
 def print_summary(run: Path, report: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from genlab.callbacks.ledger import read_rows
 
@@ -30,7 +34,7 @@ def print_summary(run: Path, report: Path | None) -> None:
         for name, value in found["metrics"].items():
             floor = found["floor"].get(name)
             table.add_row(
-                name.replace("_", " "), f"{value:.4g}", "" if floor is None else f"{floor:.4g}"
+                Text(visible(plain(name))), f"{value:.4g}", "" if floor is None else f"{floor:.4g}"
             )
     console.print(table)
     looks = sorted((run / "samples").glob("[0-9]*.*")) if (run / "samples").is_dir() else []
@@ -41,5 +45,5 @@ def print_summary(run: Path, report: Path | None) -> None:
     }
     for name, place in places.items():
         if place is not None and place.exists():
-            print(f"  {name:8} {place}", file=sys.stderr)
-    print(f"  {'again':8} genlab sample run={run}", file=sys.stderr)
+            say(f"  {name:8} {place}")
+    say(f"  {'again':8} genlab sample run={run}")

@@ -6,12 +6,16 @@ cell is finished where its ledger says so; every other one failed, whatever beca
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from genlab.runs.folder import write_yaml
+from genlab.runs.redact import redact
+from genlab.runs.terminal import say
 
 codes: list[int] = []
 
@@ -38,16 +42,22 @@ def _number(cell: Path) -> tuple[int, str]:
 class SweepEnd(Callback):
     """Prints the table, writes the comparison, and makes the command fail if a cell did."""
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Hydra has written the sweep's whole config, secrets too: here they are blotted out."""
+        written = Path(config.hydra.sweep.dir) / "multirun.yaml"
+        if written.is_file():
+            write_yaml(written, redact(yaml.safe_load(written.read_text(encoding="utf-8"))))
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
         if not sweep.is_dir():
             return
         found = states(sweep)
-        print("genlab: the sweep's cells", file=sys.stderr)
+        say("genlab: the sweep's cells")
         for name, state in found.items():
-            print(f"  {state:12} {sweep / name}", file=sys.stderr)
+            say(f"  {state:12} {sweep / name}")
         if "finished" in found.values():
             from genlab.runs.report import write_comparison
 
-            print(f"  comparison   {write_comparison(sweep)}", file=sys.stderr)
+            say(f"  comparison   {write_comparison(sweep)}")
         codes.append(int(any(state != "finished" for state in found.values())))

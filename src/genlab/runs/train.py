@@ -11,13 +11,14 @@ import os
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose
-from genlab.runs.errors import UserError
+from genlab.runs.errors import UserError, root_cause
 from genlab.runs.folder import (
     claim,
     find_run,
@@ -25,7 +26,9 @@ from genlab.runs.folder import (
     write_json,
     write_yaml,
 )
+from genlab.runs.redact import redact, restore
 from genlab.runs.strangers import folder_name, read_yaml
+from genlab.runs.terminal import say
 
 CHANGEABLE = (
     "budget.",
@@ -81,10 +84,12 @@ def main(cfg: DictConfig) -> None:
         raise
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     with claim(run):
+        if not resume and hydra.mode.name == "RUN" and (run / "config.yaml").exists():
+            raise UserError(f"{run} holds a run already: resume={run}, or another hydra.run.dir")
         if not resume or changes:  # what a run goes on with is what its folder says
-            write_yaml(run / "config.yaml", redacted(settings))
+            write_yaml(run / "config.yaml", redact(settings))
             before = read_overrides(run) if resume else []
-            write_yaml(run / "overrides.yaml", [*before, *changes])
+            write_yaml(run / "overrides.yaml", redact([*before, *changes]))
         try:
             launch(settings, run, resume=bool(resume))
         except Exception:
@@ -93,12 +98,6 @@ def main(cfg: DictConfig) -> None:
                 shutil.rmtree(run, ignore_errors=True)
                 _remove_empty(run.parent)
             raise
-
-
-def redacted(settings: dict[str, Any]) -> dict[str, Any]:
-    from genlab.runs.provenance import redact
-
-    return redact(settings)
 
 
 def _remove_empty(run: Path) -> None:
@@ -133,7 +132,7 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
 
     num = processes_here(settings["trainer"])
     if num > 1:
-        supervise(run, num, resume=resume)
+        supervise(run, num, resume=resume, trust=settings["trust"])
     else:
         fit(settings, run, resume=resume)
     if os.environ.get("SLURM_PROCID", "0") == "0":
@@ -143,22 +142,22 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
 def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Build everything and train to the end of the budget."""
     started = time.perf_counter()
-    print(f"genlab: {settings['name']} in {run}", file=sys.stderr, flush=True)
+    say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
 
     from genlab.runs.checkpoint import newest, read
 
     quiet()
+    settings = restore(settings)
     pl.seed_everything(settings["seed"], verbose=False)
     data, model, trainer = assemble(settings, run)
     checkpoint = newest(run) if resume else None
     if checkpoint is not None:
         done = read(checkpoint, verify=False)["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
-            print(
+            say(
                 f"genlab: {run} is finished ({done['examples']:,} examples seen);"
-                " raise budget.examples to train on",
-                file=sys.stderr,
+                " raise budget.examples to train on"
             )
             return
         from genlab.callbacks.ledger import mend
@@ -179,8 +178,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
         raise OutOfMemory(_what_fits(settings, str(error))) from error
     finally:
         for logger in trainer.loggers:
-            logger.finalize("success")
-        _finish_wandb()
+            logger.close()
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
@@ -265,9 +263,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
             callback.folder = run / "checkpoints"
-            callback.settings = redacted(
-                {k: settings[k] for k in ("name", "seed", "data", "model")}
-            )
+            callback.settings = redact({k: settings[k] for k in ("name", "seed", "data", "model")})
         elif isinstance(callback, Ledger):
             callback.path = run / "metrics.jsonl"
         elif isinstance(callback, Guard):
@@ -285,35 +281,42 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
     """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
     if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
         return []
+    from genlab.runs.dashboard import SILENT, Harmless, prepare_wandb
+
     made = []
     for name, node in (settings["logger"] or {}).items():
         if not node:
             continue
-        node = dict(node)
+        node, more = dict(node), {}
         if node["_target_"].endswith(".WandbLogger"):
-            from genlab.runs.dashboard import prepare_wandb
-
-            node = prepare_wandb(node, run)
+            node, more = prepare_wandb(node, run), {"settings": SILENT}
             if node is None:
                 continue
         node["save_dir"] = str(run)
         for key in ("name", "version"):  # parts of a path under it
             if node.get(key) and not node["_target_"].endswith(".WandbLogger"):
                 folder_name(node[key])
-        logger = compose.build(node, trusted=settings["trust"], where=f"logger.{name}")
+
+        make = partial(_made, node, more, settings["trust"], f"logger.{name}")
         try:
-            logger.log_hyperparams(redacted({k: settings[k] for k in settings if k != "logger"}))
+            logger = make()
+        except UserError:
+            raise
         except Exception as error:
-            print(f"genlab: logger.{name} is left out: {error}", file=sys.stderr)
+            say(f"genlab: logger.{name} is left out: {root_cause(error)}")
             continue
+        online = node.get("mode") == "online"
+        offline = partial(make, mode="offline", offline=True) if online else None
+        logger = Harmless(logger, f"logger.{name}", instead=offline)
+        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
         made.append(logger)
     return made
 
 
-def _finish_wandb() -> None:
-    wandb = sys.modules.get("wandb")  # only if a logger has imported it
-    if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish()
+def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
+    """A logger of a config's node, and of arguments that no config may give."""
+    made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
+    return made(**more)
 
 
 def initialise(model: Any, path: str) -> None:

@@ -6,16 +6,19 @@ import sys
 from pathlib import Path
 
 from genlab.cli import answer
+from genlab.runs.terminal import outlive
 
 
-def main(run: str, resume: str) -> None:
+def main(run: str, resume: str, *trust: str) -> None:
     from genlab.runs.folder import read_settings
     from genlab.runs.launch import watch_parent
     from genlab.runs.train import fit
 
     watch_parent()
-    fit(read_settings(Path(run)), Path(run), resume=resume == "1")
+    settings = {**read_settings(Path(run)), "trust": list(trust)}  # never from a file
+    fit(settings, Path(run), resume=resume == "1")
 
 
 if __name__ == "__main__":
-    sys.exit(answer(lambda: main(*sys.argv[1:3])))
+    outlive()
+    sys.exit(answer(lambda: main(*sys.argv[1:])))

@@ -1,0 +1,241 @@
+"""Canary secrets in every place a secret can come from; no byte that a run writes may hold one."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+from faults.record import record
+
+from genlab.runs.errors import UserError
+from genlab.runs.redact import redact, restore
+from genlab.runs.terminal import say
+
+# where it comes from: the secret; the third holds what URLs, YAML and shells give a meaning to
+CANARY = {
+    "WANDB_API_KEY": "c0ffee01" * 5,
+    "AWS_SECRET_ACCESS_KEY": "canary02/Ab+cd/efgh0123456789",
+    "HF_TOKEN": "hf_canary03abcdefghijklmnop",
+    "MY_PASSWORD": "canary04 with space #1",
+    "argument": "canary05-argument",
+    "token": "canary06-token",
+    "yaml": "canary07-yaml",
+    "url": "canary08-url",
+    "netrc": "canary09-netrc",
+    "git": "canary10-git",
+    "note": "canary11-note",
+}
+ENV = {k: v for k, v in CANARY.items() if k.isupper()}
+
+
+def contents(path: Path) -> list[bytes]:
+    """A file's bytes, and what is packed in them."""
+    data = path.read_bytes()
+    found = [data]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as z:
+            found += [z.read(n) for n in z.namelist()]
+    if data[:2] == b"\x1f\x8b":
+        found.append(gzip.decompress(data))
+    if data[:16] == b"SQLite format 3\0":
+        with sqlite3.connect(path) as db:
+            found.append("\n".join(db.iterdump()).encode())
+    for start in re.finditer(rb"IDAT", data):  # a PNG's pixels
+        try:
+            found.append(zlib.decompressobj().decompress(data[start.end() :]))
+        except zlib.error:
+            continue
+    return found
+
+
+def leaks(folder: Path, *texts: str) -> list[str]:
+    """Which canary is where: as it stands, and as a URL holds it."""
+    found = []
+    places = [(str(p.relative_to(folder)), contents(p)) for p in folder.rglob("*") if p.is_file()]
+    places += [(f"names: {p.name}", [p.name.encode()]) for p in folder.rglob("*")]
+    places += [(f"output {i}", [t.encode()]) for i, t in enumerate(texts)]
+    for where, pieces in places:
+        for name, secret in CANARY.items():
+            forms = {secret.encode(), quote(secret, safe="").encode()}
+            forms |= {f[:12] for f in forms}  # a part of it is a leak too
+            if any(form in piece for form in forms for piece in pieces):
+                found.append(f"{name} in {where}")
+    return found
+
+
+def test_the_search_finds_a_leak(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.ckpt", "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("data.pkl", f"x{CANARY['url']}")
+    with sqlite3.connect(tmp_path / "b.db") as db:
+        db.execute("create table t (x)")
+        db.execute("insert into t values (?)", [CANARY["token"]])
+    (tmp_path / "c.gz").write_bytes(gzip.compress(quote(CANARY["MY_PASSWORD"]).encode()))
+    assert sorted(leaks(tmp_path, CANARY["yaml"])) == [
+        "MY_PASSWORD in c.gz", "token in b.db", "url in a.ckpt", "yaml in output 0",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def _canaries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NETRC", str(netrc(tmp_path)))
+
+
+def netrc(folder: Path) -> Path:
+    path = folder / "netrc"
+    path.write_text(f"machine api.wandb.ai login user password {CANARY['netrc']}\n")
+    path.chmod(0o600)
+    return path
+
+
+TOLD = [
+    "{secret}",
+    "could not open https://me:{secret}@host/x?a=b",
+    "401 for url: https://host/x?api_key={secret}&b=1",
+    "{{'password': '{secret}', 'user': 'me'}}",
+    '{{"token": "{secret}"}}',
+    "+logger.wandb.api_key={secret}",
+    "x={{token={secret}}}",
+    "Authorization: Bearer {secret}",
+]
+
+
+@pytest.mark.parametrize("form", TOLD)
+@pytest.mark.usefixtures("_canaries")
+def test_no_form_of_a_secret_is_left(form: str, capsys) -> None:
+    for name, secret in CANARY.items():
+        secret = secret.replace(" ", "").replace("#", "") if name not in ENV else secret
+        if form == "{secret}" and name not in ENV and name != "netrc":
+            redact({"password": secret})  # met before
+        assert secret[:12] not in redact(form.format(secret=secret)), name
+        say(form.format(secret=secret))
+    assert "canary" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_canaries")
+def test_what_is_no_secret_stays() -> None:
+    plain = {
+        "tokenizer": "byte-pair", "num_tokens": 512, "max_tokens": "1_000", "token_dropout": 0.1,
+        "monkey": "business", "keyboard": "qwerty-layout", "url": "https://host/a@b?c=d",
+        "error": "data.rot: there is no key 'rot' in data; nearest: root",
+        "tokens": "model needs tokens: data=digits_pixels", "key": "", "secret": None,
+        "overrides": ["net.width=64", "data.max_tokens=7", "model.tokenizer=bpe"],
+    }  # fmt: skip
+    plain.pop("tokens")  # a list of words under a name that is taken for a secret's
+    assert redact(plain) == plain
+    message = "model Diffusion needs images, not tokens: data=digits"
+    assert redact(message) == message
+
+
+@pytest.mark.usefixtures("_canaries")
+def test_what_came_from_the_environment_is_put_back(monkeypatch) -> None:
+    node = {
+        "root": f"https://me:{CANARY['MY_PASSWORD']}@host", "api_key": CANARY["WANDB_API_KEY"],
+        "list": [CANARY["HF_TOKEN"], 1],
+    }  # fmt: skip
+    kept = yaml.safe_load(yaml.safe_dump(redact(node)))
+    assert "canary" not in str(kept) and restore(kept) == node
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(UserError, match=r"data\.list\.0: its value came from \$HF_TOKEN"):
+        restore(kept, "data")
+
+
+def test_a_secret_that_is_lost_is_named_not_used() -> None:
+    node = redact({"_target_": "genlab.data.images.Digits", "password": "canary99-lost"})
+    with pytest.raises(UserError, match=r"data\.password: a run's folder keeps no secret"):
+        restore(node, "data")
+
+
+BOOM = """
+import os
+from pytorch_lightning import Callback
+class Boom(Callback):
+    def __init__(self, at, where=""):
+        self.at = at
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if batch_idx == self.at:
+            raise RuntimeError("lost " + " ".join(os.environ[n] for n in {names!r}) + {rest!r})
+"""
+
+
+@pytest.mark.faults
+def test_canaries_in_every_place_are_nowhere_in_what_is_written(tmp_path: Path) -> None:
+    out, conf, package = tmp_path / "outputs", tmp_path / "conf", tmp_path / "boom_package"
+    (conf / "experiment").mkdir(parents=True)
+    package.mkdir()
+    rest = f" token={CANARY['token']} {CANARY['netrc']} https://me:{CANARY['url']}@host/"
+    (package / "__init__.py").write_text(BOOM.format(names=list(ENV), rest=rest))
+    (conf / "experiment" / "secret.yaml").write_text(
+        "# @package _global_\nname: canaries\nservice:\n"
+        f"  password: {CANARY['yaml']}\n  url: https://me:{CANARY['url']}@127.0.0.1/x\n"
+        "  mine: ${oc.env:MY_PASSWORD}\n  aws: ${oc.env:AWS_SECRET_ACCESS_KEY}\n"
+    )
+    work = tmp_path / "work"  # a git repository whose remote holds a password
+    work.mkdir()
+    subprocess.run(["git", "init", "-q", work], check=True)
+    remote = f"https://me:{CANARY['git']}@github.com/a/b.git"
+    subprocess.run(["git", "-C", work, "remote", "add", "origin", remote], check=True)
+    home = tmp_path / "home"
+    home.mkdir()
+    netrc(tmp_path).rename(home / ".netrc")
+    env = {
+        **os.environ, **ENV, "HOME": str(home), "GENLAB_OUTPUTS": str(out), "WANDB_MODE": "offline",
+        "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{tmp_path}", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    small = [
+        "data=digits", "model=vae", "net=mlp_vae", "trainer=cpu", "trainer.threads=1",
+        "data.batch_size=16", "budget.examples=128", "look_every=64", "save_every=64",
+        "callbacks.look.num=4", "callbacks.ledger.log_every=1", "evaluate=false",
+    ]  # fmt: skip
+    secret = [
+        f"+data_token={CANARY['token']}", f"+more.api_key={CANARY['argument']}",
+        f"+logger.wandb.notes='api_key={CANARY['note']}'",
+    ]  # fmt: skip
+    given = [f"--config-dir={conf}", "experiment=secret", *small, *secret]
+    crash = ["trust=[boom_package]", "+callbacks.boom._target_=boom_package.Boom"]
+    texts, codes = [], []
+
+    def genlab(*arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "genlab.cli", *arguments],
+            cwd=work, env=env, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        texts.extend([done.stdout, done.stderr])
+        codes.append(done.returncode)
+
+    genlab("train", *given)
+    assert codes == [0], texts
+    run = next(p.parent for p in (out / "canaries").rglob("metrics.jsonl"))
+    assert list(run.rglob("*.wandb")), texts[1]
+    genlab("train", f"resume={run}", "budget.examples=192")
+    genlab("train", *given, *crash, "+callbacks.boom.at=3")
+    genlab("train", *given, *crash, "+callbacks.boom.at=3", "debug=smoke")
+    genlab("train", *given, f"+data.token_{CANARY['token']}=1", "dta.x=1")
+    genlab("train", *given, f"data.api_key={CANARY['argument']}")
+    genlab("train", "-m", *given, "seed=1,2")
+    genlab("evaluate", f"run={run}")
+    genlab("sample", f"run={run}", "num=4")
+    genlab("report", str(run))
+    genlab("export", f"run={run}", f"to={out / 'export'}")
+    found = leaks(out, *texts)
+    for name in ("AWS_SECRET_ACCESS_KEY", "MY_PASSWORD"):
+        assert f"[redacted:${name}]" in (run / "config.yaml").read_text()
+    commands = len(codes)
+    record(
+        "secrets: canaries in what is written",
+        len(CANARY) * commands,
+        len(CANARY) * commands - len(found),
+    )
+    assert not found, (found, texts)
+    assert codes == [0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 0], (codes, texts)
