@@ -6,9 +6,13 @@ answer in well under a second.
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any, TextIO
 
 HELP = """\
 genlab: train, compare and reproduce generative models
@@ -89,6 +93,7 @@ def train(rest: list[str]) -> None:
     from genlab.runs import train as runs
     from genlab.runs.compose import conf_dir
 
+    stand_by()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
@@ -96,6 +101,48 @@ def train(rest: list[str]) -> None:
 
     if code := max([*runs.codes, *sweep.codes], default=0):
         raise SystemExit(code)
+
+
+def stand_by() -> None:
+    """A run outlives its terminal and its pipe; a signal while it starts ends it, with its code.
+
+    (Once it trains, callbacks.signals saves first.)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.stdout, sys.stderr = _Unbroken(sys.stdout), _Unbroken(sys.stderr)
+
+
+class _Unbroken:
+    """A text stream that swallows what is written once its reader has gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        return self._try(self.stream.write, text) or len(text)
+
+    def flush(self) -> None:
+        self._try(self.stream.flush)
+
+    def _try(self, call: Callable, *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            # what is still buffered goes there too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
@@ -131,6 +178,9 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if errors.is_users(cause):
         errors.complain(cause)
         return errors.USER
+    if line := errors.of_the_disk(cause):
+        errors.complain(Exception(line))
+        return errors.USER if isinstance(cause, PermissionError) else errors.FAULT
     if type(cause).__name__ == "NotFinite":
         errors.complain(cause)
         return errors.NOT_FINITE

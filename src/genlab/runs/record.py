@@ -17,10 +17,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from genlab.callbacks.rows import body
 from genlab.runs.shown import number
 
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
-NOT_VALUES = ("kind", "examples", "batches", "seconds")
+NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
 
@@ -143,7 +144,7 @@ def _read_ledger(record: Record) -> None:
         record.problems.append(f"metrics.jsonl: {error.strerror}")
         return
     for line in filter(bytes.strip, lines):
-        row = _json(line)
+        row = _json(body(line))
         if not isinstance(row, dict):
             torn += 1
             continue

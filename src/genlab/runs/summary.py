@@ -11,7 +11,7 @@ def print_summary(run: Path, report: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from genlab.callbacks.ledger import read_rows
+    from genlab.callbacks.rows import read_rows
 
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     rows = read_rows(run / "metrics.jsonl")

@@ -21,9 +21,12 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.runs import compose
 from genlab.runs.errors import UserError
 from genlab.runs.folder import (
+    check_room,
     claim,
     find_run,
     read_settings,
+    seal,
+    tidy,
     write_json,
     write_yaml,
 )
@@ -42,8 +45,8 @@ def job(cfg: DictConfig) -> int:
 
     hydra = HydraConfig.get()
     code = answer(lambda: main(cfg), list(hydra.overrides.task))
-    if code == 130:
-        raise KeyboardInterrupt
+    if code > 128:  # a signal ends a sweep, not only the cell it came in
+        raise SystemExit(code)
     codes.append(code)
     return code
 
@@ -70,8 +73,10 @@ def main(cfg: DictConfig) -> None:
             _remove_empty(run)
         raise
     with claim(run):
+        tidy(run)
         if not resume:
             write_yaml(run / "config.yaml", redacted(settings))
+            seal(run / "config.yaml")
             write_yaml(run / "overrides.yaml", [o for o in overrides])
         try:
             launch(settings, run, resume=bool(resume))
@@ -134,14 +139,13 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     print(f"genlab: {settings['name']} in {run}", file=sys.stderr, flush=True)
     import pytorch_lightning as pl
 
-    from genlab.runs.checkpoint import newest, read
-
     quiet()
     pl.seed_everything(settings["seed"], verbose=False)
     data, model, trainer = assemble(settings, run)
-    checkpoint = newest(run) if resume else None
+    checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
+    check_room(run, 3 * checkpoint_size(settings, model))
     if checkpoint is not None:
-        done = read(checkpoint, verify=False)["clock"]
+        done = held["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
             print(
                 f"genlab: {run} is finished ({done['examples']:,} examples seen);"
@@ -149,13 +153,11 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
                 file=sys.stderr,
             )
             return
-        from genlab.callbacks.ledger import mend
-
-        if trainer.is_global_zero:
-            mend(run / "metrics.jsonl", done["batches"])
     elif settings["init_from"]:
         initialise(model, settings["init_from"])
-    if trainer.is_global_zero and not resume:
+    if resume and trainer.is_global_zero:
+        go_on(run, held, notices)
+    if trainer.is_global_zero and not (checkpoint and (run / "provenance.json").is_file()):
         record_provenance(settings, run, data, model)
     try:
         if checkpoint is None and trainer.val_check_interval:
@@ -169,6 +171,37 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest valid checkpoint of a run, its contents, and what is to be told of the others.
+
+    None where nothing was saved yet: such a run begins again in its folder, and says so.
+    """
+    from genlab.runs.checkpoint import checkpoint_files, newest_and_notices, read
+
+    if not checkpoint_files(run):
+        return None, {}, [f"{run} has no checkpoint yet: it begins from the start"]
+    path, notices = newest_and_notices(run)
+    return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
+
+
+def go_on(run: Path, held: dict[str, Any], notices: list[str]) -> None:
+    """Make the ledger end where the checkpoint `held` does, and tell what was found damaged."""
+    from genlab.callbacks.rows import append, mend
+
+    done = held.get("clock", {"batches": -1, "examples": 0})
+    ledger = run / "metrics.jsonl"
+    notices = notices + mend(ledger, done["batches"], held.get("ledger", {}).get("rows"))
+    for notice in notices:
+        print(f"genlab: {notice}", file=sys.stderr)
+        append(ledger, {"kind": "notice", **done, "notice": notice})
+
+
+def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
+    """Bytes of one checkpoint: weights, their average where there is one, two moments of Adam's."""
+    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    return weights * (4 if settings["callbacks"].get("ema") else 3)
 
 
 @contextlib.contextmanager
