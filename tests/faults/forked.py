@@ -6,7 +6,9 @@ The parent never computes, so it has no threads that a fork would lose (OMP_NUM_
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 import time
@@ -14,18 +16,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import pytorch_lightning  # noqa: F401  imported here so that the children have it
-import sklearn.datasets  # noqa: F401
+import sklearn.datasets  # noqa: F401  imported here so that the children have it
+from hydra.core.plugins import Plugins
 
-import genlab.runs.export
-import genlab.runs.report
-import genlab.runs.train  # noqa: F401
+import genlab
 from genlab import cli
 from genlab.callbacks.checkpoint import Checkpoint
 
+for module in pkgutil.walk_packages(genlab.__path__, "genlab."):
+    importlib.import_module(module.name)
+Plugins.instance()  # Hydra looks for its plug-ins once
+
 CHAIN = [
     "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "data.batch_size=16",
-    "budget.examples=1600", "look_every=400", "save_every=80", "callbacks.look.num=4",
+    "budget.examples=960", "look_every=240", "save_every=80", "callbacks.look.num=4",
     "callbacks.ledger.log_every=1", "optim.warmup=64",
 ]  # fmt: skip
 
