@@ -101,7 +101,7 @@ def check_room(run: Path, needed: int) -> None:
     """Refuse to start where the disk has not `needed` bytes free."""
     if (free := shutil.disk_usage(run).free) < needed:
         raise UserError(
-            f"{run}: {free / 2**20:,.0f} MiB free, {needed / 2**20:,.0f} MiB needed for three"
+            f"{run}: {free / 2**20:,.0f} MiB free, {needed / 2**20:,.0f} MiB needed for"
             " checkpoints; free some space or set GENLAB_OUTPUTS to another disk"
         )
 

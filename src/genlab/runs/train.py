@@ -143,7 +143,9 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     pl.seed_everything(settings["seed"], verbose=False)
     data, model, trainer = assemble(settings, run)
     checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
-    check_room(run, 3 * checkpoint_size(settings, model))
+    # two are kept while a third is written; those there make room
+    there = len(list((run / "checkpoints").glob("*.ckpt")))
+    check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
     if checkpoint is not None:
         done = held["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
