@@ -14,6 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,20 +59,28 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through; torch writes a checkpoint in one sequential pass."""
+    """A file that hashes what passes through, each large piece in a second thread while it is
+    written; torch writes a checkpoint in one sequential pass."""
 
-    def __init__(self, file) -> None:
-        self.file, self.hash, self.size, self.error = file, hashlib.sha256(), 0, None
+    def __init__(self, file, pool: Executor) -> None:
+        self.pool, self.file, self.hash = pool, file, hashlib.sha256()
+        self.size, self.error = 0, None
 
     def write(self, data) -> int:
         view = memoryview(data).cast("B")
-        self.hash.update(view)
         self.size += len(view)
+        small = len(view) < 2**16  # bytes: not worth a thread
+        hashed = None if small else self.pool.submit(self.hash.update, view)
         try:
+            if small:
+                self.hash.update(view)
             return self.file.write(view)
         except OSError as error:  # torch would hide it behind its own
             self.error = error
             raise
+        finally:
+            if hashed is not None:
+                hashed.result()  # the memory is torch's, and good until we return
 
     def flush(self) -> None:
         self.file.flush()
@@ -96,8 +105,8 @@ def save(checkpoint: dict, path: Path) -> None:
         _sync_folder(path.parent.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as f, _without_crc32():
-            hashing = _Hashing(f)
+        with temporary.open("wb") as f, ThreadPoolExecutor(1) as pool, _without_crc32():
+            hashing = _Hashing(f, pool)
             try:
                 torch.save(checkpoint, hashing)
             except Exception as error:
