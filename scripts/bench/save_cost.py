@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python scripts/bench/save_cost.py [ROUNDS]
 
-genlab's save writes, hashes (sha256), syncs file and folder, and renames. It pays for the hash by
-leaving out the archive's CRC32. Reading the file back is what `resume` does before it uses a file;
-straight after a save it would see the page cache, not the disk, so it is not part of the save.
+genlab's save writes, hashes (sha256, in a second thread that goes on during the fsync), syncs file
+and folder, and renames; it leaves out the archive's CRC32. Reading the file back is what `resume`
+does before it uses a file; straight after a save it would see the page cache, not the disk, so it
+is not part of the save. The bar is 1.10 x; on two cores it was 1.22 to 1.25 x.
 """
 
 from __future__ import annotations

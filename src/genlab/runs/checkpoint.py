@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -59,28 +60,45 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through, each large piece in a second thread while it is
-    written; torch writes a checkpoint in one sequential pass."""
+    """A file that hashes what passes through, in a second thread that goes on during the fsync.
+
+    In large blocks, for each costs the thread a wait for Python's lock.
+    """
+
+    BLOCK, WAITING = 2**23, 8  # bytes; how many blocks may wait
 
     def __init__(self, file, pool: Executor) -> None:
-        self.pool, self.file, self.hash = pool, file, hashlib.sha256()
+        self.file, self.pool, self.hash = file, pool, hashlib.sha256()
         self.size, self.error = 0, None
+        self._block, self._jobs = bytearray(), deque()
 
     def write(self, data) -> int:
         view = memoryview(data).cast("B")
         self.size += len(view)
-        small = len(view) < 2**16  # bytes: not worth a thread
-        hashed = None if small else self.pool.submit(self.hash.update, view)
+        for first in range(0, len(view), self.BLOCK):
+            self._block += view[first : first + self.BLOCK]  # a copy: torch reuses its memory
+            if len(self._block) >= self.BLOCK:
+                self._hand_over()
         try:
-            if small:
-                self.hash.update(view)
             return self.file.write(view)
         except OSError as error:  # torch would hide it behind its own
             self.error = error
             raise
-        finally:
-            if hashed is not None:
-                hashed.result()  # the memory is torch's, and good until we return
+
+    def _hand_over(self) -> None:
+        self._jobs.append(self.pool.submit(self.hash.update, self._block))
+        self._block = bytearray()
+        if len(self._jobs) > self.WAITING:
+            self._jobs.popleft().result()
+
+    def end(self) -> None:
+        """All has been written: the rest goes to the thread."""
+        self._hand_over()
+
+    def digest(self) -> str:
+        while self._jobs:
+            self._jobs.popleft().result()
+        return self.hash.hexdigest()
 
     def flush(self) -> None:
         self.file.flush()
@@ -111,11 +129,13 @@ def save(checkpoint: dict, path: Path) -> None:
                 torch.save(checkpoint, hashing)
             except Exception as error:
                 raise hashing.error or error from None
+            hashing.end()
             f.flush()
             os.fsync(f.fileno())
+            digest = hashing.digest()
             if (size := os.fstat(f.fileno()).st_size) != hashing.size:
                 raise OSError(f"{size} of {hashing.size} bytes are in the file")
-        line, before = f"{hashing.hash.hexdigest()}  {path.name}\n", ""
+        line, before = f"{digest}  {path.name}\n", ""
         if path.exists() and not damage(path):  # until it is replaced, both are as promised
             before = manifest(path).read_text()
         # first the hash: a file without one is not valid
