@@ -27,8 +27,10 @@ test: setup lint      ## the fast tests
 test-slow: setup      ## what takes minutes: whole experiments against their bars
 	$(BIN)/python -m pytest -q -m slow
 
-faults: setup         ## kills, damage, full disks; writes docs/reliability.md
-	$(BIN)/python -m pytest -q -m "faults" tests/faults
+faults: setup         ## kills, damage, full disks: about half an hour; writes docs/reliability.md
+	rm -f .faults.jsonl
+	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -p no:cacheprovider tests; \
+		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py
@@ -36,6 +38,7 @@ experiments: setup    ## every experiment at full length; prints the README's ta
 bench: setup          ## the loop's cost and start-up, side by side
 	$(BIN)/python scripts/bench/loop_overhead.py
 	$(BIN)/python scripts/bench/startup.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench/save_cost.py
 
 lint: setup
 	$(BIN)/ruff check src tests scripts

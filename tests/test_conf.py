@@ -134,4 +134,4 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
     text = "# @package _global_\n# a stranger's\ntrust: [os]\nmodel: {_target_: os.system}\n"
     (tmp_path / "experiment" / "evil.yaml").write_text(text)
     done = genlab("train", "--config-dir", str(tmp_path), "experiment=evil")
-    assert done.returncode == 2 and "only the command line" in done.stderr, done.stderr
+    assert done.returncode == 2 and "command line only" in done.stderr, done.stderr

@@ -55,7 +55,7 @@ def parts(run: Path) -> dict[str, str]:
     rows = [
         {k: v for k, v in r.items() if k != "seconds" and not k.startswith("speed")}
         for r in read_rows(run / "metrics.jsonl")
-        if r["kind"] != "end"
+        if r["kind"] not in ("end", "notice")
     ]
     found["ledger"] = digest(rows)
     found["samples"] = digest([p.read_bytes() for p in sorted((run / "samples").iterdir())])

@@ -7,7 +7,9 @@ answer in well under a second.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 HELP = """\
@@ -94,6 +96,7 @@ def train(rest: list[str]) -> None:
     from genlab.runs.strangers import check_command_line
 
     check_command_line(rest)
+    stand_by()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
@@ -101,6 +104,21 @@ def train(rest: list[str]) -> None:
 
     if code := max([*runs.codes, *sweep.codes], default=0):
         raise SystemExit(code)
+
+
+def stand_by() -> None:
+    """A signal while a run starts ends it, with its code (a terminal that goes ends nothing).
+
+    (Once it trains, callbacks.signals saves first.)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, leave)
 
 
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
@@ -136,6 +154,9 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if errors.is_users(cause):
         errors.complain(cause)
         return errors.USER
+    if line := errors.of_the_disk(cause):
+        errors.complain(Exception(line))
+        return errors.USER if isinstance(cause, PermissionError) else errors.FAULT
     if code := getattr(cause, "exit_code", 0):  # a known fault, told in one line
         errors.complain(cause)
         return code

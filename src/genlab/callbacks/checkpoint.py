@@ -1,4 +1,8 @@
-"""Checkpoints by examples seen: at even distances and at the end, the newest few kept."""
+"""Checkpoints by examples seen: at even distances and at the end, the newest few kept.
+
+Where a look comes right after a batch, the checkpoint is written after the look: one written before
+would say that the look was done, and a run killed in between would never look.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,11 @@ from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from genlab.models.base import GenerativeModel
 
 
+def look_follows(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether held-out batches come right after this batch, before the next."""
+    return trainer.enable_validation and (batch_idx + 1) % trainer.val_check_batch == 0
+
+
 class Checkpoint(LightningCheckpoint):
     """Saves checkpoints/examples=N.ckpt; `settings` and `data_state` make each enough by itself."""
 
@@ -24,6 +33,7 @@ class Checkpoint(LightningCheckpoint):
         self.folder = Path("checkpoints")  # set by the run
         self.settings: dict[str, Any] = {}
         self.last_saved = -1
+        self._wanted = False  # a save that waits for the look
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self.last_saved = pl_module.clock.examples
@@ -35,6 +45,13 @@ class Checkpoint(LightningCheckpoint):
             return
         now = pl_module.clock.examples
         if now // self.save_every > self.last_saved // self.save_every:
+            self._wanted = look_follows(trainer, batch_idx)
+            if not self._wanted:
+                self.save(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        if self._wanted:
+            self._wanted = False
             self.save(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:

@@ -8,42 +8,18 @@ examples.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.guard import Guard
+from genlab.callbacks.rows import line_of, mend, read_rows
 from genlab.models.base import GenerativeModel
 
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The ledger's whole rows; a torn last line is left out."""
-    rows = []
-    if path.is_file():
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-    return rows
-
-
-def mend(path: Path, batches: int) -> None:
-    """Before a resume: cut a torn last line, and the rows after the checkpoint at `batches`.
-
-    Those batches are trained again, bit for bit, and write their rows again: every row stands once.
-    """
-    if not path.is_file():
-        return
-    kept = [r for r in read_rows(path) if r.get("batches", 0) <= batches and r["kind"] != "end"]
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(r) + "\n" for r in kept))
-    temporary.replace(path)
+__all__ = ["Ledger", "mend", "read_rows"]
 
 
 class Ledger(Callback):
@@ -57,6 +33,8 @@ class Ledger(Callback):
         self.path = Path("metrics.jsonl")  # set by the run
         self.latest: dict[str, float] = {}
         self._file = None
+        self._sums: list = []  # of a resumed run's row that was being gathered
+        self._rows = 0  # train and look rows since the run's first batch
         self._began: float | None = None
         self._seconds_before = 0.0  # of the sessions before a resume
 
@@ -69,6 +47,9 @@ class Ledger(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self._mark, self._mark_examples = time.perf_counter(), pl_module.clock.examples
+        for names, total, num in self._sums:
+            pl_module.terms[tuple(names)] = (total.to(pl_module.device), num)
+        self._sums = []
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int
@@ -106,9 +87,9 @@ class Ledger(Callback):
             **values,
         }
         if self._file is None:
-            self._file = self.path.open("a", encoding="utf-8")
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+            self._file = self.path.open("ab", buffering=0)
+        self._file.write(line_of(row))
+        self._rows += kind in ("train", "look")
         for logger in trainer.loggers:
             logger.log_metrics({"examples": clock.examples, **values}, step=clock.batches)
 
@@ -117,6 +98,24 @@ class Ledger(Callback):
             self.write(trainer, pl_module, "train", {f"train/{k}": v for k, v in terms.items()})
         self.write(trainer, pl_module, "end", {})
         self.close()
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
+    ) -> None:
+        """How many rows there are, and the sums of the row that is being gathered."""
+        sums = [[list(names), *held] for names, held in pl_module.terms.items()]
+        checkpoint["ledger"] = {
+            "rows": self._rows,
+            "terms": [[n, total.cpu(), num] for n, total, num in sums],
+        }
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
+    ) -> None:
+        held = checkpoint.get("ledger", {"rows": 0, "terms": []})
+        self._rows = held["rows"]
+        if trainer.world_size == 1:  # the checkpoint holds the first rank's sums only
+            self._sums = held["terms"]
 
     def on_exception(self, trainer: Trainer, pl_module: GenerativeModel, exception) -> None:
         self.close()
@@ -131,7 +130,5 @@ def _mean_over_ranks(
     trainer: Trainer, model: GenerativeModel, values: dict[str, float]
 ) -> dict[str, float]:
     """Each rank saw its share of the batch: the loss of the whole is the mean of the shares'."""
-    import torch
-
     together = torch.tensor(list(values.values()), device=model.device, dtype=torch.float64)
     return dict(zip(values, trainer.strategy.reduce(together, reduce_op="mean").tolist()))

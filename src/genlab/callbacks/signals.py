@@ -13,7 +13,7 @@ import threading
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from genlab.callbacks.checkpoint import Checkpoint
+from genlab.callbacks.checkpoint import Checkpoint, look_follows
 from genlab.models.base import GenerativeModel
 
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -24,6 +24,7 @@ class Signals(Callback):
 
     def __init__(self) -> None:
         self.received = 0
+        self._wanted = 0  # what this batch's end is to leave with
         self._before: dict[signal.Signals, object] = {}
 
     def _note(self, number: int, frame: object) -> None:
@@ -44,16 +45,27 @@ class Signals(Callback):
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        received = self.received
-        if trainer.world_size > 1:  # all ranks stop at the same batch
-            flag = torch.tensor([received], device=pl_module.device)
-            received = int(trainer.strategy.reduce(flag, reduce_op="max"))
-        if received:
-            for callback in trainer.callbacks:
-                if isinstance(callback, Checkpoint):
-                    callback.save(trainer, pl_module)
-            self.restore()
-            raise SystemExit(128 + received)
+        self._wanted = self._agreed(trainer, pl_module)
+        if self._wanted and not look_follows(trainer, batch_idx):
+            self._leave(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        if self._wanted:
+            self._leave(trainer, pl_module)
+
+    def _agreed(self, trainer: Trainer, model: GenerativeModel) -> int:
+        """The signal that any rank received: all stop at the same batch."""
+        if trainer.world_size == 1:
+            return self.received
+        flag = torch.tensor([self.received], device=model.device)
+        return int(trainer.strategy.reduce(flag, reduce_op="max"))
+
+    def _leave(self, trainer: Trainer, model: GenerativeModel) -> None:
+        for callback in trainer.callbacks:
+            if isinstance(callback, Checkpoint) and callback.last_saved != model.clock.examples:
+                callback.save(trainer, model)
+        self.restore()
+        raise SystemExit(128 + self._wanted)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self.restore()

@@ -12,7 +12,9 @@ import copy
 import hashlib
 import itertools
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,7 +34,7 @@ from genlab.rng import seed_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-PATIENCE = 100  # seconds that a worker may take for a batch
+PATIENCE, POLL = 100, 2  # seconds that a worker may take for a batch, and between two looks at it
 PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
 VAL_NAMES = ("val", "valid", "validation", "test")
 
@@ -320,16 +322,21 @@ class DecodedBatches:
             batch_size=None,  # what a worker gives is a batch already
             num_workers=workers,
             prefetch_factor=2,
-            timeout=PATIENCE,
+            timeout=POLL,
             pin_memory=torch.cuda.is_available(),
         )
-        batches = iter(loader)
+        with _no_surprise():
+            batches = iter(loader)
         for k in itertools.count():
-            try:
-                batch = next(batches)
-            except RuntimeError as error:
-                dead = [i for i, w in enumerate(batches._workers) if not w.is_alive()]
-                raise self._fault(at, dead, k % workers, str(error)) from error
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    batch = next(batches)
+                    break
+                except RuntimeError as error:  # nothing came, or the worker is dead
+                    dead = [i for i, w in enumerate(batches._workers) if not w.is_alive()]
+                    if dead or time.monotonic() > deadline:
+                        raise self._fault(at, dead, k % workers, str(error)) from error
             if isinstance(batch, str):  # a worker's own exception would come as a page of text
                 raise ValueError(batch)
             yield batch
@@ -343,6 +350,19 @@ class DecodedBatches:
             f"data.num_workers: worker {worker} {what} {on} ({reason.splitlines()[0][:160]});"
             " look at that file, at free memory (/dev/shm too), or set data.num_workers=0"
         )
+
+
+@contextlib.contextmanager
+def _no_surprise() -> Iterator[None]:
+    """Within, torch may start workers, but not have their death raised in whatever runs then."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 class _Decoding(IterableDataset):

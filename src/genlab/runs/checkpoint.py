@@ -1,17 +1,21 @@
 """Checkpoints: written whole or not at all, checked before they are read, and enough by themselves.
 
 A checkpoint holds tensors and plain data: weights (averaged ones under `state_dict`), optimisers,
-clock, the resolved settings and what the data module needs to decode. Beside each lies NAME.sha256.
+clock, the resolved settings and what the data module needs to decode. Beside each lies NAME.sha256:
+the hash of the bytes that were meant, so that whatever happens to them afterwards is found.
 `read` is the one call of `torch.load` in genlab; it takes local files only and runs no code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,40 +67,115 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through; torch writes a checkpoint in one sequential pass."""
+    """A file that hashes what passes through, in a second thread that goes on during the fsync.
 
-    def __init__(self, file) -> None:
-        self.file, self.hash = file, hashlib.sha256()
+    In large blocks, for each costs the thread a wait for Python's lock.
+    """
+
+    BLOCK, WAITING = 2**23, 8  # bytes; how many blocks may wait
+
+    def __init__(self, file, pool: Executor) -> None:
+        self.file, self.pool, self.hash = file, pool, hashlib.sha256()
+        self.size, self.error = 0, None
+        self._block, self._jobs = bytearray(), deque()
 
     def write(self, data) -> int:
-        self.hash.update(data)
-        return self.file.write(data)
+        view = memoryview(data).cast("B")
+        self.size += len(view)
+        for first in range(0, len(view), self.BLOCK):
+            self._block += view[first : first + self.BLOCK]  # a copy: torch reuses its memory
+            if len(self._block) >= self.BLOCK:
+                self._hand_over()
+        try:
+            return self.file.write(view)
+        except OSError as error:  # torch would hide it behind its own
+            self.error = error
+            raise
+
+    def _hand_over(self) -> None:
+        self._jobs.append(self.pool.submit(self.hash.update, self._block))
+        self._block = bytearray()
+        if len(self._jobs) > self.WAITING:
+            self._jobs.popleft().result()
+
+    def end(self) -> None:
+        """All has been written: the rest goes to the thread."""
+        self._hand_over()
+
+    def digest(self) -> str:
+        while self._jobs:
+            self._jobs.popleft().result()
+        return self.hash.hexdigest()
 
     def flush(self) -> None:
         self.file.flush()
 
 
+@contextlib.contextmanager
+def _without_crc32() -> Iterator[None]:
+    """Within: torch leaves out the archive's CRC32, half as dear as the sha256 that replaces it."""
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        yield
+    finally:
+        torch.serialization.set_crc32_options(before)
+
+
 def save(checkpoint: dict, path: Path) -> None:
     """Write a checkpoint and its hash durably; on any error the files of before are untouched."""
+    new_folder = not path.parent.is_dir()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if new_folder:
+        _sync_folder(path.parent.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as f:
-            hashing = _Hashing(f)
-            torch.save(checkpoint, hashing)
+        with temporary.open("wb") as f, ThreadPoolExecutor(1) as pool, _without_crc32():
+            hashing = _Hashing(f, pool)
+            try:
+                torch.save(checkpoint, hashing)
+            except Exception as error:
+                raise hashing.error or error from None
+            hashing.end()
             f.flush()
             os.fsync(f.fileno())
-        digest = hashing.hash.hexdigest()
-        hash_file = manifest(path).with_name(f".{manifest(path).name}.{os.getpid()}.tmp")
-        with hash_file.open("w") as f:
-            f.write(f"{digest}  {path.name}\n")
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(hash_file, manifest(path))  # first the hash: a file without one is not valid
-        os.replace(temporary, path)
+            digest = hashing.digest()
+            if (size := os.fstat(f.fileno()).st_size) != hashing.size:
+                raise OSError(f"{size} of {hashing.size} bytes are in the file")
+        line, before = f"{digest}  {path.name}\n", ""
+        if path.exists() and not damage(path):  # until it is replaced, both are as promised
+            before = manifest(path).read_text()
+        # first the hash: a file without one is not valid
+        _write_manifest(path, line + before)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if before:
+                _write_manifest(path, before)
+            elif not path.exists():
+                manifest(path).unlink()
+            raise
+        if before:
+            _write_manifest(path, line)
         _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"not saved: {error.strerror or error}", str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write_manifest(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{manifest(path).name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, manifest(path))
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
@@ -110,23 +189,37 @@ def damage(path: Path) -> str | None:
     if not path.is_file():
         return "is not there"
     try:
-        expected = manifest(path).read_text().split()[0]
-    except (OSError, IndexError, UnicodeDecodeError):
+        promised = manifest(path).read_bytes()
+    except OSError:
         return f"has no readable {manifest(path).name} beside it"
-    with path.open("rb") as f:
-        found = hashlib.file_digest(f, "sha256").hexdigest()
-    return (
-        None if found == expected else "is damaged: its sha256 is not the one it was written with"
-    )
+    # two lines only where a save of the same name was cut short: the file before and the one after
+    line = rb"[0-9a-f]{64}  " + re.escape(path.name.encode()) + rb"\n"
+    if not re.fullmatch(rb"(%b){1,2}" % line, promised):
+        return f"has a damaged {manifest(path).name} beside it"
+    try:
+        with path.open("rb") as f:
+            found = hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if found.encode() in (part[:64] for part in promised.splitlines()):
+        return None
+    return "is damaged: its sha256 is not the one it was written with"
+
+
+def checkpoint_files(run: Path) -> list[Path]:
+    """All checkpoints of a run, good or not, newest first: by their number, never by a clock."""
+    named = {
+        int(found[1]): path
+        for path in (run / "checkpoints").glob("examples=*.ckpt")
+        if (found := re.fullmatch(r"examples=(\d+)\.ckpt", path.name))
+    }
+    return [named[number] for number in sorted(named, reverse=True)]
 
 
 def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
     """The run's undamaged checkpoints, newest first, and what is wrong with the rest."""
-    files = sorted(
-        (run / "checkpoints").glob("examples=*.ckpt"), key=lambda p: p.name, reverse=True
-    )
     good, notices = [], []
-    for file in files:
+    for file in checkpoint_files(run):
         if problem := damage(file):
             notices.append(f"{file.name} {problem}")
         else:
@@ -136,13 +229,21 @@ def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
 
 def newest(run: Path) -> Path:
     """The newest valid checkpoint of a run; damaged ones are named and skipped."""
-    good, notices = valid_checkpoints(run)
+    path, notices = newest_and_notices(run)
     for notice in notices:
         warnings.warn(f"skipped: {notice}", stacklevel=2)
-    if not good:
-        why = "; ".join(notices) or "none was written yet"
-        raise UserError(f"{run} has no valid checkpoint ({why}); start it anew with `genlab train`")
-    return good[0]
+    return path
+
+
+def newest_and_notices(run: Path) -> tuple[Path, list[str]]:
+    """The newest valid checkpoint, and what is wrong with newer ones."""
+    notices = []
+    for file in checkpoint_files(run):
+        if not (problem := damage(file)):
+            return file, notices
+        notices.append(f"{file.name} {problem}")
+    why = "; ".join(notices) or "none was written yet"
+    raise UserError(f"{run} has no valid checkpoint ({why}); start it anew with `genlab train`")
 
 
 def read(path: Path, *, verify: bool = True) -> dict:

@@ -1,8 +1,8 @@
 """Weights & Biases and other loggers, made harmless: never waited for, never fatal.
 
-Read: `prepare_wandb` settles the mode (offline unless asked, and where the server does not answer);
-`Harmless` holds any logger in a thread of its own. The truth is the ledger, metrics.jsonl: whatever
-becomes of a dashboard, a run goes on, and loses at most the dashboard.
+Read: `loggers` makes those that a config names; `prepare_wandb` settles the mode (offline unless
+asked, and where the server does not answer); `Harmless` holds any logger in a thread of its own.
+The truth is the ledger, metrics.jsonl: whatever becomes of a dashboard, a run goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from urllib.parse import urlparse
 
 from pytorch_lightning.loggers import Logger
 
+from genlab.runs import compose
+from genlab.runs.errors import UserError, root_cause
 from genlab.runs.redact import redact
+from genlab.runs.strangers import folder_name
 from genlab.runs.terminal import say
 
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
@@ -39,6 +42,46 @@ SILENT = {
     "disable_git": True, "disable_code": True, "disable_job_creation": True,
     "x_save_requirements": False, "init_timeout": 5, "finish_timeout": CLOSING - 1,
 }  # fmt: skip
+
+
+def loggers(settings: dict[str, Any], run: Path) -> list:
+    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
+    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
+        return []
+    made = []
+    for name, node in (settings["logger"] or {}).items():
+        if not node:
+            continue
+        node, more = dict(node), {}
+        if node["_target_"].endswith(".WandbLogger"):
+            node, more = prepare_wandb(node, run), {"settings": SILENT}
+            if node is None:
+                continue
+        node["save_dir"] = str(run)
+        for key in ("name", "version"):  # parts of a path under it
+            if node.get(key) and not node["_target_"].endswith(".WandbLogger"):
+                folder_name(node[key])
+
+        make = partial(_made, node, more, settings["trust"], f"logger.{name}")
+        try:
+            logger = make()
+        except UserError:
+            raise
+        except Exception as error:
+            say(f"genlab: logger.{name} is left out: {root_cause(error)}")
+            continue
+        online = node.get("mode") == "online"
+        offline = partial(make, mode="offline", offline=True) if online else None
+        logger = Harmless(logger, f"logger.{name}", instead=offline)
+        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
+        made.append(logger)
+    return made
+
+
+def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
+    """A logger of a config's node, and of arguments that no config may give."""
+    made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
+    return made(**more)
 
 
 def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:

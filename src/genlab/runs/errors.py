@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,6 +48,22 @@ def root_cause(error: BaseException) -> BaseException:
     while type(error).__module__.startswith("hydra") and error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+DISK = {
+    errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)", errno.EIO: "look at the disk",
+    errno.EROFS: "set GENLAB_OUTPUTS to a folder that can be written",
+    errno.EACCES: "set GENLAB_OUTPUTS to a folder that can be written",
+}  # fmt: skip
+
+
+def of_the_disk(error: BaseException) -> str:
+    """One line on an error of the file system: what, where, remedy; empty if it is none."""
+    if not isinstance(error, OSError) or error.errno not in DISK:
+        return ""
+    where = error.filename or "a file of the run"
+    return f"{error.strerror}: {where}; {DISK[error.errno]}, then go on with resume=RUN"
 
 
 def complain(error: BaseException) -> None:

@@ -6,7 +6,6 @@ evaluation/samples.png and evaluation/neighbours.png, and a row in the ledger.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -88,10 +87,11 @@ def _name(node: dict[str, Any] | None) -> str:
 
 
 def _note(folder: Path, model: Any, result: dict[str, Any]) -> None:
+    from genlab.callbacks.rows import append
+
     row = {"kind": "evaluate", "examples": model.clock.examples, "batches": model.clock.batches}
     row |= {f"evaluate/{k}": v for k, v in result["metrics"].items()}
-    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as f:
-        f.write(json.dumps(row) + "\n")
+    append(folder / "metrics.jsonl", row)
 
 
 def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:

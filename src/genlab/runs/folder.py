@@ -1,6 +1,7 @@
 """A run's folder: what lies where, who may write in it, and how a folder is found by name.
 
 config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
+config.yaml.sha256                           its hash: a resume refuses settings that were changed
 metrics.jsonl                                the append-only ledger: the truth
 checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
 report.html wandb/                           to look at
@@ -8,8 +9,10 @@ report.html wandb/                           to look at
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +75,54 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
+def _hash_line(file: Path) -> bytes:
+    return f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n".encode()
+
+
+def seal(file: Path) -> None:
+    """Write a small file's hash beside it."""
+    write_text(file.with_name(file.name + ".sha256"), _hash_line(file).decode())
+
+
+def write_settings(run: Path, settings: dict[str, Any]) -> None:
+    """config.yaml and its hash; killed in between, it has none, which is no damage."""
+    path = run / "config.yaml"
+    path.with_name(path.name + ".sha256").unlink(missing_ok=True)
+    write_yaml(path, settings)
+    seal(path)
+
+
+def check_seal(file: Path) -> None:
+    """Refuse a file that is not as it was sealed; one without a seal (an older run's) passes."""
+    beside = file.with_name(file.name + ".sha256")
+    if beside.exists() and beside.read_bytes() != _hash_line(file):
+        raise UserError(
+            f"{file} was changed or damaged since the run began (see {beside.name}): put the"
+            f" original back, or delete {beside.name} to take the file as it is"
+        )
+
+
+def tidy(run: Path) -> None:
+    """Remove what a killed writer left half-written; only the folder's one writer may."""
+    for folder in (run, run / "checkpoints", run / "samples"):
+        for left in folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
+
+def check_room(run: Path, needed: int) -> None:
+    """Refuse to start where the disk has not `needed` bytes free."""
+    if (free := shutil.disk_usage(run).free) < needed:
+        raise UserError(
+            f"{run}: {free / 2**20:,.0f} MiB free, {needed / 2**20:,.0f} MiB needed for"
+            " checkpoints; free some space or set GENLAB_OUTPUTS to another disk"
+        )
+
+
 def read_settings(run: Path) -> dict[str, Any]:
     """A run's config.yaml; it may be a stranger's."""
     path = run / "config.yaml"
     settings = read_yaml(path)
+    check_seal(path)
     plain(settings, str(path))
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
         raise UserError(f"{path} holds no settings of a run")

@@ -17,10 +17,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from genlab.callbacks.rows import body
 from genlab.runs.shown import number
 
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
-NOT_VALUES = ("kind", "examples", "batches", "seconds")
+NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 LINE_BYTES, LEDGER_BYTES = 2**20, 2**30
 BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
@@ -160,7 +161,7 @@ def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, flo
             break
         if not line.strip():
             continue
-        row = _json(line)
+        row = _json(body(line))
         if not isinstance(row, dict):
             torn += 1
             continue

@@ -15,7 +15,7 @@ def print_summary(run: Path, report: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from genlab.callbacks.ledger import read_rows
+    from genlab.callbacks.rows import read_rows
 
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     rows = read_rows(run / "metrics.jsonl")

@@ -22,7 +22,7 @@ codes: list[int] = []
 
 def states(sweep: Path) -> dict[str, str]:
     """Each cell's folder and what became of it: finished, failed or never started."""
-    from genlab.callbacks.ledger import read_rows
+    from genlab.callbacks.rows import read_rows
 
     found = {}
     for cell in sorted((p for p in sweep.iterdir() if p.is_dir()), key=_number):

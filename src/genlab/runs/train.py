@@ -11,23 +11,25 @@ import os
 import shutil
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose
-from genlab.runs.errors import UserError, root_cause
+from genlab.runs.errors import UserError
 from genlab.runs.folder import (
+    check_room,
     claim,
     find_run,
     read_settings,
+    tidy,
     write_json,
+    write_settings,
     write_yaml,
 )
 from genlab.runs.redact import redact, restore
-from genlab.runs.strangers import folder_name, read_yaml
+from genlab.runs.strangers import read_yaml
 from genlab.runs.terminal import say
 
 CHANGEABLE = (
@@ -52,8 +54,8 @@ def job(cfg: DictConfig) -> int:
 
     hydra = HydraConfig.get()
     code = answer(lambda: main(cfg), list(hydra.overrides.task))
-    if code == 130:
-        raise KeyboardInterrupt
+    if code > 128:  # a signal ends a sweep, not only the cell it came in
+        raise SystemExit(code)
     codes.append(code)
     return code
 
@@ -84,10 +86,11 @@ def main(cfg: DictConfig) -> None:
         raise
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     with claim(run):
+        tidy(run)
         if not resume and hydra.mode.name == "RUN" and (run / "config.yaml").exists():
             raise UserError(f"{run} holds a run already: resume={run}, or another hydra.run.dir")
         if not resume or changes:  # what a run goes on with is what its folder says
-            write_yaml(run / "config.yaml", redact(settings))
+            write_settings(run, redact(settings))
             before = read_overrides(run) if resume else []
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
         try:
@@ -145,28 +148,27 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
 
-    from genlab.runs.checkpoint import newest, read
-
     quiet()
     settings = restore(settings)
     pl.seed_everything(settings["seed"], verbose=False)
     data, model, trainer = assemble(settings, run)
-    checkpoint = newest(run) if resume else None
+    checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
+    # two are kept while a third is written; those there make room
+    there = len(list((run / "checkpoints").glob("*.ckpt")))
+    check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
     if checkpoint is not None:
-        done = read(checkpoint, verify=False)["clock"]
+        done = held["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
             say(
                 f"genlab: {run} is finished ({done['examples']:,} examples seen);"
                 " raise budget.examples to train on"
             )
             return
-        from genlab.callbacks.ledger import mend
-
-        if trainer.is_global_zero:
-            mend(run / "metrics.jsonl", done["batches"])
     elif settings["init_from"]:
         initialise(model, settings["init_from"])
-    if trainer.is_global_zero and not resume:
+    if resume and trainer.is_global_zero:
+        go_on(run, held, notices)
+    if trainer.is_global_zero and not (checkpoint and (run / "provenance.json").is_file()):
         record_provenance(settings, run, data, model)
     try:
         if checkpoint is None and trainer.val_check_interval:
@@ -182,6 +184,37 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest valid checkpoint of a run, its contents, and what is to be told of the others.
+
+    None where nothing was saved yet: such a run begins again in its folder, and says so.
+    """
+    from genlab.runs.checkpoint import checkpoint_files, newest_and_notices, read
+
+    if not checkpoint_files(run):
+        return None, {}, [f"{run} has no checkpoint yet: it begins from the start"]
+    path, notices = newest_and_notices(run)
+    return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
+
+
+def go_on(run: Path, held: dict[str, Any], notices: list[str]) -> None:
+    """Make the ledger end where the checkpoint `held` does, and tell what was found damaged."""
+    from genlab.callbacks.rows import append, mend
+
+    done = held.get("clock", {"batches": -1, "examples": 0})
+    ledger = run / "metrics.jsonl"
+    notices = notices + mend(ledger, done["batches"], held.get("ledger", {}).get("rows"))
+    for notice in notices:
+        say(f"genlab: {notice}")
+        append(ledger, {"kind": "notice", **done, "notice": redact(notice)})
+
+
+def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
+    """Bytes of one checkpoint: weights, their average where there is one, two moments of Adam's."""
+    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    return weights * (4 if settings["callbacks"].get("ema") else 3)
 
 
 class OutOfMemory(RuntimeError):
@@ -212,6 +245,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     import torch
 
     from genlab.runs.checkpoint import AtomicCheckpointIO
+    from genlab.runs.dashboard import loggers
 
     trusted = settings["trust"]
     data = compose.build(settings["data"], trusted=trusted, where="data")
@@ -275,48 +309,6 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
         elif isinstance(callback, Progress):
             callback.total = settings["budget"]["examples"]
             callback.minutes = settings["budget"].get("minutes")
-
-
-def loggers(settings: dict[str, Any], run: Path) -> list:
-    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
-    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
-        return []
-    from genlab.runs.dashboard import SILENT, Harmless, prepare_wandb
-
-    made = []
-    for name, node in (settings["logger"] or {}).items():
-        if not node:
-            continue
-        node, more = dict(node), {}
-        if node["_target_"].endswith(".WandbLogger"):
-            node, more = prepare_wandb(node, run), {"settings": SILENT}
-            if node is None:
-                continue
-        node["save_dir"] = str(run)
-        for key in ("name", "version"):  # parts of a path under it
-            if node.get(key) and not node["_target_"].endswith(".WandbLogger"):
-                folder_name(node[key])
-
-        make = partial(_made, node, more, settings["trust"], f"logger.{name}")
-        try:
-            logger = make()
-        except UserError:
-            raise
-        except Exception as error:
-            say(f"genlab: logger.{name} is left out: {root_cause(error)}")
-            continue
-        online = node.get("mode") == "online"
-        offline = partial(make, mode="offline", offline=True) if online else None
-        logger = Harmless(logger, f"logger.{name}", instead=offline)
-        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
-        made.append(logger)
-    return made
-
-
-def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
-    """A logger of a config's node, and of arguments that no config may give."""
-    made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
-    return made(**more)
 
 
 def initialise(model: Any, path: str) -> None:

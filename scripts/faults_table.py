@@ -1,0 +1,60 @@
+"""Write docs/reliability.md from the figures of the faults tests: `make faults` runs it.
+
+python scripts/faults_table.py ROWS.jsonl [ROWS.jsonl ...]
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+HEAD = """\
+# Reliability: what was provoked, and what came of it
+
+Written by `make faults` on {date}: {system}, {cores} cores, Python {python}, torch {torch}{part}.
+A case is one kill, one flipped bit, one failed system call, one signal, one resumed run; it has
+passed where the run went on bit for bit, or the damage was named and an older checkpoint used.
+
+| fault | cases | passed | note |
+|---|---:|---:|---|
+"""
+TAIL = """
+Kills are of processes; a cut of the power was not tried, nor network file systems. Equal bits are
+promised on the same kind of machine, with the same versions and number of threads.
+"""
+
+
+def main(paths: list[str]) -> None:
+    rows: dict[str, dict] = {}
+    for path in paths:
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            rows[row["name"]] = row  # a test that was run again counts once
+    portion = float(os.environ.get("GENLAB_FAULTS_SHARE", "1"))
+    text = HEAD.format(
+        date=datetime.date.today().isoformat(),
+        system=f"{platform.system()} {platform.machine()}",
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        torch=torch.__version__.partition("+")[0],
+        part="" if portion == 1 else f"; {portion:.0%} of the random cases",
+    )
+    for row in rows.values():
+        note = row["note"].replace("|", "\\|")
+        text += f"| {row['name']} | {row['cases']} | {row['passed']} | {note} |\n"
+    cases, passed = (sum(r[k] for r in rows.values()) for k in ("cases", "passed"))
+    text += f"| **all** | **{cases}** | **{passed}** | |\n" + TAIL
+    target = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    print(f"{target}: {passed} of {cases} cases passed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,99 @@
+"""The rows of metrics.jsonl: written with a checksum, read without the damaged ones, mended.
+
+A row ends with its "crc": the CRC32 of the row without it, which finds every flipped bit.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+ENDING = b', "crc": "%08x"}'
+
+
+def line_of(row: dict[str, Any]) -> bytes:
+    """A row as it stands in the file, with its checksum and the line's end."""
+    text = json.dumps(row).encode()
+    return text[:-1] + ENDING % zlib.crc32(text) + b"\n"
+
+
+def body(line: bytes) -> bytes:
+    """A line without its checksum; empty if that is wrong. Lines of older runs have none."""
+    if not _ends_with_checksum(line):
+        return line
+    text = line[: -len(ENDING % 0)] + b"}"
+    return text if line == text[:-1] + ENDING % zlib.crc32(text) else b""
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """The row of one line; None if it is torn or damaged."""
+    try:
+        row = json.loads(body(line))
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "kind" in row else None
+
+
+def _ends_with_checksum(line: bytes) -> bool:
+    """Whether a line was written with a checksum, even where that itself is damaged."""
+    form = ENDING % 0
+    same = sum(a == b for a, b in zip(line[-len(form) :], form) if b != ord("0"))
+    return same >= 6  # of the 12 fixed characters; a row without has 2: its braces and a quote
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """The ledger's lines; the last one is torn where the file does not end with a line's end."""
+    return [x for x in path.read_bytes().split(b"\n") if x] if path.is_file() else []
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The ledger's whole rows; torn and damaged ones are left out (`damaged_rows` names them)."""
+    return [row for line in lines_of(path) if (row := parse(line)) is not None]
+
+
+def damaged_rows(path: Path) -> list[str]:
+    """What is wrong with a ledger, by line."""
+    found = [
+        f"{path.name} line {number} is torn or damaged"
+        for number, line in enumerate(lines_of(path), 1)
+        if parse(line) is None
+    ]
+    if not found and path.is_file() and not path.read_bytes().endswith(b"\n"):
+        found = [f"{path.name} is empty or lacks its last line's end"]
+    return found
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Add one row to a ledger that no run has open."""
+    with path.open("ab", buffering=0) as f:
+        f.write(line_of(row))
+
+
+def mend(path: Path, batches: int, rows: int | None = None) -> list[str]:
+    """Before a resume: cut the rows after the checkpoint at `batches`, and what is torn or damaged.
+
+    Those batches are trained again, bit for bit, and write their rows again: every row stands once.
+    Damaged lines go to metrics.damaged.jsonl; gives what to tell of them, and of rows that are
+    missing where `rows` (train and look) had been written when the checkpoint was.
+    """
+    lines = lines_of(path)
+    found = [parse(line) for line in lines]
+    notices = damaged_rows(path) if lines else []
+    if found and found[-1] is None and not path.read_bytes().endswith(b"\n"):
+        notices = notices[:-1]  # cut short by a kill; told only if its row is missed below
+    bad = [line for line, row in zip(lines, found) if row is None]
+    kept = [
+        r for r in found if r is not None and r.get("batches", 0) <= batches and r["kind"] != "end"
+    ]
+    have = sum(r["kind"] in ("train", "look") for r in kept)
+    if rows is not None and have < rows:
+        notices.append(f"{path.name} holds {have} of the {rows} rows up to the checkpoint")
+    if bad:
+        with path.with_name("metrics.damaged.jsonl").open("ab") as f:
+            f.write(b"".join(line + b"\n" for line in bad))
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(b"".join(line_of(r) for r in kept))
+    temporary.replace(path)
+    return notices
