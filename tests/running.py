@@ -43,6 +43,32 @@ def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any
     return run
 
 
+def genlab_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process: its exit code and what it prints, without a start of Python."""
+    import contextlib
+    import io
+    import signal
+    import sys
+
+    from hydra.core.global_hydra import GlobalHydra
+
+    from genlab import cli
+
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    GlobalHydra.instance().clear()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = cli.answer(lambda: cli.run(arguments[0], list(arguments[1:])), [*arguments[1:]])
+    finally:
+        sys.argv = argv
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        GlobalHydra.instance().clear()
+        train.codes.clear()
+    return subprocess.CompletedProcess(["genlab", *arguments], code, out.getvalue(), err.getvalue())
+
+
 def genlab(*arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
     """The command, as a process of its own."""
     import os

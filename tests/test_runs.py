@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import TINY, fit, genlab, settled
+from running import TINY, fit, genlab, genlab_here, settled
 
 import genlab as package
 from genlab.callbacks.ledger import read_rows
@@ -143,7 +143,10 @@ def test_accumulated_parts_see_the_same_batches(tmp_path: Path) -> None:
     assert losses(parts_) == pytest.approx(losses(whole), rel=1e-4)
 
 
-@pytest.mark.parametrize("family", ["diffusion", "vae", "gpt"])
+@pytest.mark.parametrize(
+    "family",
+    ["diffusion", *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt"))],
+)
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
     overrides = [o for o in FAMILIES[family] if "dropout" not in o]
     one = fit(overrides, tmp_path / "one")
@@ -184,15 +187,15 @@ def test_every_command_on_one_run(tmp_path: Path) -> None:
     assert json.loads((run / "provenance.json").read_text())["versions"]["torch"]
     found = json.loads((run / "evaluation.json").read_text())
     assert found["metrics"] and found["floor"]
-    done = genlab("sample", f"run={run}", "num=5", "cond=7", "sampler.num_steps=3")
+    done = genlab_here("sample", f"run={run}", "num=5", "cond=7", "sampler.num_steps=3")
     assert done.returncode == 0 and (run / "samples" / "seed0_first0_num5.png").is_file()
-    done = genlab("sample", f"run={run}", "num=2", "sampler=euler", "sampler.num_stps=3")
+    done = genlab_here("sample", f"run={run}", "num=2", "sampler=euler", "sampler.num_stps=3")
     assert done.returncode == 2 and "num_steps" in done.stderr
-    done = genlab("evaluate", str(run), "metric.num_samples=16", f"to={tmp_path / 'e'}")
+    done = genlab_here("evaluate", str(run), "metric.num_samples=16", f"to={tmp_path / 'e'}")
     assert done.returncode == 0 and "frechet" in done.stdout, done.stderr
-    done = genlab("report", str(run))
+    done = genlab_here("report", str(run))
     assert done.returncode == 0, done.stderr
-    done = genlab("export", f"run={run}", f"to={tmp_path / 'out'}")
+    done = genlab_here("export", f"run={run}", f"to={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
     a = package.load(tmp_path / "out").sample(2, torch.arange(2))
     assert torch.equal(a, package.load(run).sample(2, torch.arange(2)))

@@ -50,7 +50,12 @@ def whole(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.faults),
+        pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.faults),
+    ],
 )
 def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, whole) -> None:
     process = start(tmp_path)
@@ -66,6 +71,7 @@ def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, 
     assert parts(run) == whole
 
 
+@pytest.mark.faults
 def test_kill_9_loses_at_most_one_save(tmp_path, whole) -> None:
     process = start(tmp_path)
     run = when_training(tmp_path, 60)
@@ -77,8 +83,9 @@ def test_kill_9_loses_at_most_one_save(tmp_path, whole) -> None:
     assert parts(run) == whole
 
 
+@pytest.mark.faults
 def test_two_writers_in_one_folder_are_refused(tmp_path) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, "budget.examples=400_000")
     try:
         run = when_training(tmp_path, 25)
         done = genlab("train", f"resume={run}")
@@ -86,4 +93,5 @@ def test_two_writers_in_one_folder_are_refused(tmp_path) -> None:
     finally:
         process.kill()
         process.wait()
-    assert genlab("train", f"resume={run}").returncode == 0  # the dead one's lock is free
+    done = genlab("train", f"resume={run}", "budget.examples=10_000")
+    assert done.returncode == 0, done.stderr  # the dead one's lock is free

@@ -7,6 +7,7 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -65,6 +66,14 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
+    try:
+        _run(cfg, hydra)
+    finally:
+        if hydra.mode.name == "RUN":
+            _remove_empty(Path(hydra.runtime.output_dir))  # Hydra has made it beforehand
+
+
+def _run(cfg: DictConfig, hydra: Any) -> None:
     overrides = list(hydra.overrides.task)
     said = {o.lstrip("+").partition("=")[0] for o in overrides}
     if cfg.trust and "trust" not in said:
@@ -78,12 +87,7 @@ def main(cfg: DictConfig) -> None:
     else:
         settings = compose.settle(cfg, dict(hydra.runtime.choices))
         run = Path(hydra.runtime.output_dir)
-    try:
-        compose.check(settings)
-    except Exception:
-        if not resume and hydra.mode.name == "RUN":
-            _remove_empty(run)
-        raise
+    compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     with claim(run):
         tidy(run)
@@ -99,17 +103,14 @@ def main(cfg: DictConfig) -> None:
             # refused before the first row (data that is not there, a shape that is not so)
             if not resume and hydra.mode.name == "RUN" and not (run / "metrics.jsonl").exists():
                 shutil.rmtree(run, ignore_errors=True)
-                _remove_empty(run.parent)
             raise
 
 
 def _remove_empty(run: Path) -> None:
     """Nothing half-written: a run that was refused leaves no folder."""
     for folder in (run, run.parent):
-        try:
+        with contextlib.suppress(OSError):
             folder.rmdir()
-        except OSError:
-            return
 
 
 def resumed_settings(run: Path, overrides: list[str]) -> dict[str, Any]:
