@@ -43,6 +43,7 @@ class Checkpoint(LightningCheckpoint):
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
+        trainer.strategy.checkpoint_io.look()
         now = pl_module.clock.examples
         if now // self.save_every > self.last_saved // self.save_every:
             self._wanted = look_follows(trainer, batch_idx)
@@ -57,18 +58,24 @@ class Checkpoint(LightningCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if pl_module.clock.examples != self.last_saved:
             self.save(trainer, pl_module)
+        self.finish(trainer)
 
-    def save(self, trainer: Trainer, model: GenerativeModel) -> Path:
-        """Write a checkpoint now; refuses to write a number that is not finite."""
-        for name, p in model.named_parameters():
-            if not torch.isfinite(p.detach()).all():
-                raise FloatingPointError(f"{name} is not finite: no checkpoint was written")
-        self.last_saved = model.clock.examples
-        path = self.folder / f"examples={model.clock.examples:012d}.ckpt"
-        trainer.save_checkpoint(path)
+    def finish(self, trainer: Trainer) -> None:
+        """Until what was saved is on disk; then only the newest `keep` are left."""
+        trainer.strategy.checkpoint_io.wait()
         if trainer.is_global_zero:
             for old in self.saved()[: -self.keep]:
                 trainer.strategy.remove_checkpoint(old)
+
+    def save(self, trainer: Trainer, model: GenerativeModel) -> Path:
+        """Save what is now, in the background; refuses to write a number that is not finite."""
+        for name, p in model.named_parameters():
+            if not torch.isfinite(p.detach()).all():
+                raise FloatingPointError(f"{name} is not finite: no checkpoint was written")
+        self.finish(trainer)  # so that no more than `keep` and this one are ever on the disk
+        self.last_saved = model.clock.examples
+        path = self.folder / f"examples={model.clock.examples:012d}.ckpt"
+        trainer.save_checkpoint(path)
         return path
 
     def saved(self) -> list[Path]:

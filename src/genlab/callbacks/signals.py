@@ -62,8 +62,10 @@ class Signals(Callback):
 
     def _leave(self, trainer: Trainer, model: GenerativeModel) -> None:
         for callback in trainer.callbacks:
-            if isinstance(callback, Checkpoint) and callback.last_saved != model.clock.examples:
-                callback.save(trainer, model)
+            if isinstance(callback, Checkpoint):
+                if callback.last_saved != model.clock.examples:
+                    callback.save(trainer, model)
+                callback.finish(trainer)
         self.restore()
         raise SystemExit(128 + self._wanted)
 
