@@ -6,6 +6,7 @@ The parent never computes, so it has no threads that a fork would lose (OMP_NUM_
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import pkgutil
@@ -17,14 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sklearn.datasets  # noqa: F401  imported here so that the children have it
+import torch
 from hydra.core.plugins import Plugins
 
 import genlab
 from genlab import cli
-from genlab.callbacks.checkpoint import Checkpoint
+from genlab.runs import checkpoint
 
 for module in pkgutil.walk_packages(genlab.__path__, "genlab."):
     importlib.import_module(module.name)
+torch.set_num_threads(1)  # a child has none of the threads that its parent made
 Plugins.instance()  # Hydra looks for its plug-ins once
 
 CHAIN = [
@@ -51,6 +54,7 @@ def fork(work: Callable[[], int], log: Path) -> int:
         os.dup2(handle, 2)
         sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        faulthandler.dump_traceback_later(60)  # a child that hangs says where
         code = work()
     except BaseException:
         traceback.print_exc()
@@ -59,19 +63,18 @@ def fork(work: Callable[[], int], log: Path) -> int:
 
 
 def command(*arguments: str, log: Path, saved: Path | None = None) -> int:
-    """A child that runs `genlab ARGUMENTS`; every save that has returned is noted in `saved`."""
+    """A child that runs `genlab ARGUMENTS`; every save that is on the disk is noted in `saved`."""
 
     def work() -> int:
         if saved is not None:
-            original = Checkpoint.save
+            original = checkpoint.save
 
-            def save(self, trainer, model):
-                path = original(self, trainer, model)
+            def save(held: dict, path: Path) -> None:
+                original(held, path)
                 with saved.open("a") as f:
-                    f.write(f"{model.clock.examples}\n")
-                return path
+                    f.write(f"{held['clock']['examples']}\n")
 
-            Checkpoint.save = save
+            checkpoint.save = save
         try:
             cli.main(list(arguments))
         except SystemExit as end:

@@ -256,7 +256,8 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     manual = settings["model"]["_target_"].endswith(".GAN")
     model = compose.build(settings["model"], trusted=trusted, where="model")
     model.seed = settings["seed"]
-    batch = settings["data"]["batch_size"]
+    batch, looks = settings["data"]["batch_size"], settings["look_every"]
+    looks = min(looks, settings["budget"]["examples"]) if looks else None  # at least one
     callbacks = [
         compose.build(c, trusted=trusted, where=f"callbacks.{k}")
         for k, c in settings["callbacks"].items()
@@ -273,9 +274,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         **options,
         max_steps=-(-settings["budget"]["examples"] // batch),
         max_minutes=settings["budget"].get("minutes"),
-        look_every_steps=max(1, settings["look_every"] // batch)
-        if settings["look_every"]
-        else None,
+        look_every_steps=max(1, looks // batch) if looks else None,
         callbacks=callbacks,
         loggers=loggers(settings, run),
         plugins=[AtomicCheckpointIO()],
