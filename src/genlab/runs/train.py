@@ -245,7 +245,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     """Data, model and trainer, ready to fit."""
     import torch
 
-    from genlab.runs.checkpoint import AtomicCheckpointIO
+    from genlab.runs.background import AtomicCheckpointIO
     from genlab.runs.dashboard import loggers
 
     trusted = settings["trust"]
