@@ -1,7 +1,7 @@
 """Stops a run whose numbers are no longer finite before they reach the weights, or skips the batch.
 
 On the CPU loss and gradients are looked at before every update. Elsewhere reading a number would
-wait for the device, so the gradients' norm stays there: the optimiser itself leaves out the update
+wait for the device, so what is found stays there: the optimiser itself leaves out the update
 (the flag that mixed precision's scaler uses), and the run stops when the ledger next reads.
 """
 
@@ -65,12 +65,12 @@ class Guard(Callback):
         def before_update(optimizer: Optimizer) -> None:
             if getattr(trainer.precision_plugin, "scaler", None) is not None:
                 return  # it looks for itself, and expects some
-            norm = gradient_norm(optimizer)
-            if norm is None:
+            bad = found_not_finite(optimizer)
+            if bad is None:
                 return
-            if norm.device.type != "cpu" and getattr(optimizer, "_step_supports_amp_scaling", 0):
-                self.mark(optimizer, norm, model.batch_now)
-            elif not math.isfinite(norm.item()):
+            if bad.device.type != "cpu" and getattr(optimizer, "_step_supports_amp_scaling", 0):
+                self.mark(optimizer, bad, model.batch_now)
+            elif bad.item():
                 if not self.skips:
                     self.stop(trainer, model, "the gradient")
                 optimizer.zero_grad(set_to_none=True)  # without gradients nothing is updated
@@ -78,12 +78,11 @@ class Guard(Callback):
 
         return before_update
 
-    def mark(self, optimizer: Optimizer, norm: torch.Tensor, batch: int) -> None:
-        """Without waiting for the device: leave out the update if the norm is not finite."""
-        bad = ~torch.isfinite(norm)
-        optimizer.found_inf = bad.float()
+    def mark(self, optimizer: Optimizer, found: torch.Tensor, batch: int) -> None:
+        """Without waiting for the device: where `found` is 1, the update is left out."""
+        optimizer.found_inf, bad = found, found > 0
         if self._marks is None:
-            self._marks = torch.tensor([0, -1], device=norm.device)
+            self._marks = torch.tensor([0, -1], device=found.device)
         count, first = self._marks
         self._marks = torch.stack([count + bad, torch.where(bad & (first < 0), batch, first)])
 
@@ -127,7 +126,19 @@ class Guard(Callback):
             f.write(json.dumps(row) + "\n")
 
 
-def gradient_norm(optimizer: Optimizer) -> torch.Tensor | None:
-    """The 2-norm of all gradients, as one number on their device; None where there are none."""
-    grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-    return torch.stack(torch._foreach_norm(grads)).norm() if grads else None
+def found_not_finite(optimizer: Optimizer) -> torch.Tensor | None:
+    """1 if any gradient holds NaN or infinity, else 0, on their device; None without gradients.
+
+    The kernel of torch.amp's scaler, with a scale of 1: one pass, half as dear as a norm.
+    """
+    grads: dict[tuple, list[torch.Tensor]] = {}
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                grads.setdefault((p.grad.device, p.grad.dtype), []).append(p.grad)
+    found = None
+    for (device, _), same in grads.items():
+        if found is None:
+            found, one = torch.zeros((), device=device), torch.ones((), device=device)
+        torch._amp_foreach_non_finite_check_and_unscale_(same, found, one)
+    return found
