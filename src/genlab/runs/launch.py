@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-GRACE = 20.0  # seconds between asking the other processes to end and ending them
+GRACE = 20.0  # seconds for all processes to save and end by themselves after a signal
+ENDING = 8.0  # seconds between asking what is left of a broken run to end and ending it
 
 
 def processes_here(trainer: dict[str, Any]) -> int:
@@ -142,7 +143,7 @@ def _end(children: list[subprocess.Popen]) -> None:
     for child in children:
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + ENDING
     for child in children:
         try:
             child.wait(max(0.1, deadline - time.monotonic()))
