@@ -9,7 +9,7 @@ import pytest
 from conftest import CONF
 from running import fit, genlab, genlab_here, settled
 
-from genlab.callbacks.ledger import read_rows
+from genlab.callbacks.rows import read_rows
 from genlab.runs.checkpoint import newest, valid_checkpoints
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))

@@ -11,7 +11,7 @@ import torch
 from running import TINY, fit, genlab, genlab_here, settled
 
 import genlab as package
-from genlab.callbacks.ledger import read_rows
+from genlab.callbacks.rows import read_rows
 from genlab.runs import train
 from genlab.runs.checkpoint import load_model, newest, read
 

@@ -11,7 +11,7 @@ from running import fit, genlab
 from test_runs import FAMILIES
 
 from genlab.callbacks.guard import Guard, NotFinite, found_not_finite
-from genlab.callbacks.ledger import read_rows
+from genlab.callbacks.rows import read_rows
 from genlab.models.base import GenerativeModel
 from genlab.runs.checkpoint import newest, read, valid_checkpoints
 

@@ -14,8 +14,7 @@ from record import record, share
 from running import fit, genlab
 from test_runs import FAMILIES, parts
 
-from genlab.callbacks.ledger import read_rows
-from genlab.callbacks.rows import damaged_rows, line_of, mend
+from genlab.callbacks.rows import damaged_rows, line_of, mend, read_rows
 from genlab.runs.checkpoint import damage, manifest, newest, read
 from genlab.runs.errors import UserError
 from genlab.runs.folder import read_settings, seal

@@ -20,7 +20,7 @@ import pytest
 from faults.record import record
 from pytorch_lightning.loggers import Logger
 
-from genlab.callbacks.ledger import read_rows
+from genlab.callbacks.rows import read_rows
 from genlab.runs import dashboard
 from genlab.runs.dashboard import Harmless
 

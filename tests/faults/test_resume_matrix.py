@@ -160,7 +160,7 @@ def test_the_sums_of_a_row_survive_a_stop(tmp_path: Path) -> None:
     from running import fit
     from test_runs import stopped_at
 
-    from genlab.callbacks.ledger import read_rows
+    from genlab.callbacks.rows import read_rows
 
     overrides = [*FAMILIES["vae"], "callbacks.ledger.log_every=5"]
     fit(overrides, tmp_path / "whole")

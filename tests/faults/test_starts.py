@@ -16,7 +16,7 @@ import pytest
 from faults.record import record
 from running import TINY
 
-from genlab.callbacks.ledger import read_rows
+from genlab.callbacks.rows import read_rows
 from genlab.runs.errors import UserError, complain
 from genlab.runs.folder import claim, find_run
 from genlab.runs.report import report

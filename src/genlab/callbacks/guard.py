@@ -129,7 +129,7 @@ class Guard(Callback):
 def found_not_finite(optimizer: Optimizer) -> torch.Tensor | None:
     """1 if any gradient holds NaN or infinity, else 0, on their device; None without gradients.
 
-    The kernel of torch.amp's scaler, with a scale of 1: one pass, half as dear as a norm.
+    The kernel of torch.amp's scaler, with a scale of 1, which leaves the gradients as they are.
     """
     grads: dict[tuple, list[torch.Tensor]] = {}
     for group in optimizer.param_groups:

@@ -16,10 +16,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.guard import Guard
-from genlab.callbacks.rows import line_of, mend, read_rows
+from genlab.callbacks.rows import line_of, read_rows
 from genlab.models.base import GenerativeModel
-
-__all__ = ["Ledger", "mend", "read_rows"]
 
 
 class Ledger(Callback):

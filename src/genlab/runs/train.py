@@ -235,10 +235,11 @@ def _what_fits(settings: dict[str, Any], reason: str) -> str:
     batch = settings["data"]["batch_size"]
     parts = 2 * settings["trainer"]["accumulate"]
     first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
-    return (
-        f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
-        f"{max(1, batch // 2)}, or the same batch in parts by trainer.accumulate={parts}"
-    )
+    line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
+    line += str(max(1, batch // 2))
+    if settings["model"]["_target_"].endswith(".GAN"):  # whose step takes the whole batch
+        return line
+    return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
 
 
 def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
