@@ -62,6 +62,38 @@ def parts(run: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bf16_with_clipped_gradients(family: str, tmp_path: Path) -> None:
+    """What a GPU does by default, on the CPU: near float32's loss, and weights kept in float32."""
+    more = ["budget.examples=128", "trainer.clip=1.0", "callbacks.ledger.log_every=4"]
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        run = fit(
+            [*FAMILIES[family], *more, f"trainer.precision={precision}"], tmp_path / precision
+        )
+        rows = read_rows(run / "metrics.jsonl")
+        losses[precision] = [r["train/loss"] for r in rows if "train/loss" in r]
+        held = read(newest(run))["state_dict"]
+        assert {v.dtype for v in held.values() if v.is_floating_point()} == {torch.float32}
+    assert losses["bf16-mixed"] != losses["32-true"]
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.03)
+
+
+def test_clip_bounds_the_gradients_norm(tmp_path: Path) -> None:
+    """With eps = 1, Adam's update of a tiny gradient is about lr times it: nothing moves."""
+    more = ["budget.examples=64", "+optim.optimizer.eps=1.0", "callbacks.ema=null"]
+    held = {}
+    for clip in ("1e-9", "null"):
+        run = fit([*FAMILIES["diffusion"], *more, f"trainer.clip={clip}"], tmp_path / clip)
+        held[clip] = read(newest(run))["state_dict"]
+    start = fit([*FAMILIES["diffusion"], *more, "optim.optimizer.lr=0"], tmp_path / "start")
+    start = read(newest(start))["state_dict"]
+    moved = {
+        c: max((v - start[k]).abs().max().item() for k, v in h.items()) for c, h in held.items()
+    }
+    assert moved["1e-9"] < 1e-8 < 1e-6 < moved["null"]
+
+
 class Stop(Exception):
     """Stands for whatever ends a run in the middle."""
 

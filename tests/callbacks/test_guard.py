@@ -10,7 +10,7 @@ import torch
 from running import fit, genlab
 from test_runs import FAMILIES
 
-from genlab.callbacks.guard import Guard, NotFinite, found_not_finite
+from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, params_of
 from genlab.callbacks.rows import read_rows
 from genlab.models.base import GenerativeModel
 from genlab.runs.checkpoint import newest, read, valid_checkpoints
@@ -103,7 +103,7 @@ def test_without_waiting_for_the_device_the_optimiser_leaves_out_the_update() ->
     before = [p.clone() for p in net.parameters()]
     for batch, factor in enumerate([float("nan"), float("inf"), 1.0]):
         net(torch.ones(1, 3)).sum().mul(factor).backward()
-        guard.mark(optimizer, found_not_finite(optimizer), batch)
+        guard.mark(optimizer, found_not_finite(params_of(optimizer)), batch)
         optimizer.step()
         same = all(torch.equal(a, b) for a, b in zip(before, net.parameters()))
         assert same == (factor != 1.0)
@@ -133,3 +133,31 @@ def test_a_wild_rate_ends_with_code_20(tmp_path: Path) -> None:
     assert done.returncode == 20, done.stderr
     assert "Traceback" not in done.stderr
     assert "is not finite" in done.stderr.splitlines()[-1]
+
+
+def large_and_small() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    net = torch.nn.Linear(1, Sums.large)
+    return net, torch.optim.Adam(net.parameters(), fused=True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("where", ["weight", "bias"])
+def test_one_number_of_a_large_gradient_is_found_as_it_is_written(where: str, value) -> None:
+    net, optimizer = large_and_small()
+    sums = Sums(optimizer)
+    x = torch.ones(1, 1)
+    net(x).sum().backward()
+    assert not sums.doubtful()
+    optimizer.zero_grad()
+    getattr(net, where).register_hook(
+        lambda g: g.index_put((torch.tensor(7),), torch.tensor(value))
+    )
+    net(x).sum().backward()
+    assert sums.doubtful() and found_not_finite(params_of(optimizer)) == 1
+
+
+def test_a_sum_that_overflows_is_looked_at_again() -> None:
+    net, optimizer = large_and_small()
+    sums = Sums(optimizer)
+    net(torch.full((1, 1), 1e37)).sum().backward()
+    assert sums.doubtful() and found_not_finite(params_of(optimizer)) == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +39,7 @@ class Guard(Callback):
         self.skips, self.most = not_finite == "skip", most
         self.path = Path("not_finite.jsonl")  # set by the run
         self.skipped: int = 0
+        self._sums: dict[int, Sums] = {}  # by optimiser, where one process trains on a CPU
         # on the device: updates left out, and the first batch of them (-1: none)
         self._marks: torch.Tensor | None = None
 
@@ -61,11 +62,18 @@ class Guard(Callback):
     ) -> None:
         pl_module.before_update(optimizer)
 
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        if pl_module.device.type == "cpu" and trainer.world_size == 1:
+            self._sums = {id(o): Sums(o) for o in trainer.optimizers}
+
     def _look_at(self, trainer: Trainer, model: GenerativeModel) -> Callable[[Optimizer], None]:
         def before_update(optimizer: Optimizer) -> None:
             if getattr(trainer.precision_plugin, "scaler", None) is not None:
                 return  # it looks for itself, and expects some
-            bad = found_not_finite(optimizer)
+            sums = self._sums.get(id(optimizer))
+            if sums is not None and not sums.doubtful():
+                return
+            bad = found_not_finite(params_of(optimizer))
             if bad is None:
                 return
             if bad.device.type != "cpu" and getattr(optimizer, "_step_supports_amp_scaling", 0):
@@ -126,16 +134,48 @@ class Guard(Callback):
             f.write(json.dumps(row) + "\n")
 
 
-def found_not_finite(optimizer: Optimizer) -> torch.Tensor | None:
+class Sums:
+    """Sums of an optimiser's gradients on a CPU: NaN and infinity survive a sum.
+
+    A large gradient is summed when the backward pass has just written it and it still lies in the
+    cache: half the time of a pass over all of them afterwards.
+    """
+
+    large = 1 << 16  # elements
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        params = params_of(optimizer)
+        self.small = [p for p in params if p.numel() < self.large]
+        self.sums: list[torch.Tensor] = []
+        for p in params:
+            if p.numel() >= self.large:
+                p.register_post_accumulate_grad_hook(self._add)
+
+    def _add(self, p: torch.Tensor) -> None:
+        self.sums.append(p.grad.sum(dtype=torch.float32))
+
+    def doubtful(self) -> bool:
+        """Whether a gradient since the last call was not finite, or its sum overflowed."""
+        sums, self.sums = self.sums, []
+        if sums and not math.isfinite(torch.stack(sums).sum().item()):
+            return True
+        found = found_not_finite(self.small)
+        return found is not None and bool(found.item())
+
+
+def params_of(optimizer: Optimizer) -> list[torch.nn.Parameter]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def found_not_finite(params: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:
     """1 if any gradient holds NaN or infinity, else 0, on their device; None without gradients.
 
     The kernel of torch.amp's scaler, with a scale of 1, which leaves the gradients as they are.
     """
     grads: dict[tuple, list[torch.Tensor]] = {}
-    for group in optimizer.param_groups:
-        for p in group["params"]:
-            if p.grad is not None:
-                grads.setdefault((p.grad.device, p.grad.dtype), []).append(p.grad)
+    for p in params:
+        if p.grad is not None:
+            grads.setdefault((p.grad.device, p.grad.dtype), []).append(p.grad)
     found = None
     for (device, _), same in grads.items():
         if found is None:

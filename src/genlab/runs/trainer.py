@@ -7,11 +7,14 @@ a batch out among ranks itself).
 
 from __future__ import annotations
 
+import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.profilers import PassThroughProfiler
 
 
 def fast_bf16(accelerator: str) -> bool:
@@ -70,6 +73,9 @@ class Trainer(pl.Trainer):
             strategy = _strategy(strategy, timeout_minutes)
         for callback in callbacks or []:
             _only_own_hooks(callback)
+        if not torch.cuda.is_available():
+            # Lightning's import sets it; torch would look for NVIDIA's library in every step
+            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         self.compiles = compile
         super().__init__(
             accelerator=accelerator,
@@ -95,7 +101,17 @@ class Trainer(pl.Trainer):
             callbacks=callbacks,
             logger=loggers or False,
             plugins=plugins,
+            profiler=Silent(),
         )
+
+
+class Silent(PassThroughProfiler):
+    """No profile; and no generator made and thrown away around each of a step's 33 parts."""
+
+    nothing = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager:
+        return self.nothing
 
 
 # what Lightning calls on every callback in every step
