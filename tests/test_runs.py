@@ -233,3 +233,16 @@ def test_every_command_on_one_run(tmp_path: Path) -> None:
     assert torch.equal(a, package.load(run).sample(2, torch.arange(2)))
     done = genlab("train", f"resume={run}", GENLAB_OUTPUTS=outputs)
     assert "is finished" in done.stderr and done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_compiled_networks_give_the_same_losses(family: str, tmp_path: Path) -> None:
+    """With looks, a baseline, and (GAN) a penalty of second derivatives in between."""
+    more = ["budget.examples=256", "callbacks.ledger.log_every=4", "look_every=128"]
+    losses = {}
+    for compile in ("true", "false"):
+        run = fit([*FAMILIES[family], *more, f"trainer.compile={compile}"], tmp_path / compile)
+        rows = read_rows(run / "metrics.jsonl")
+        losses[compile] = [r["train/loss"] for r in rows if "train/loss" in r]
+    assert losses["true"] == pytest.approx(losses["false"], rel=1e-3)

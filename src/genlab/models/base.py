@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -36,6 +36,7 @@ class GenerativeModel(LightningModule, ABC):
         self.seed = 0  # set by the run; seeds every training step and validation batch
         # set by the guard, called with each optimiser when its gradients are complete
         self.before_update: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None
+        self.compiled = False  # whether the run has compiled the networks
         # by the names of a batch's terms: sums of per-batch means since the last flush, and batches
         self.terms: dict[tuple[str, ...], tuple[Tensor, int]] = {}
 
@@ -76,7 +77,7 @@ class GenerativeModel(LightningModule, ABC):
         return terms["loss"].mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        with self.seeded("validation", batch_idx), self.share():
+        with self.eagerly(), self.seeded("validation", batch_idx), self.share():
             return self.loss(batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -172,13 +173,19 @@ class GenerativeModel(LightningModule, ABC):
         world = trainer.world_size if trainer is not None else 1
         return share_of(trainer.global_rank if world > 1 else 0, world)
 
+    def eagerly(self) -> AbstractContextManager:
+        """Within: nothing is compiled. trainer.compile is for the training step, whose shapes stay;
+        each other size, and each step without gradients, would be compiled anew."""
+        return torch.compiler.set_stance("force_eager") if self.compiled else nullcontext()
+
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Within: evaluation mode, no gradients, full precision; the mode before comes back."""
         was_training = self.training
         self.eval()
         try:
-            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-                yield
+            with self.eagerly(), torch.no_grad():
+                with torch.autocast(self.device.type, enabled=False):
+                    yield
         finally:
             self.train(was_training)

@@ -90,7 +90,8 @@ class GAN(GenerativeModel):
         terms = {"loss_discriminator": loss, "logit_real": real_logit, "logit_fake": fake_logit}
         every = self.objective.penalty_every
         if self.clock.batches % every == 0:
-            penalty = self.objective.penalty(lambda y: self.discriminator(y, cond), x, fake)
+            with self.eagerly():  # compiled networks have no second derivative
+                penalty = self.objective.penalty(lambda y: self.discriminator(y, cond), x, fake)
             terms |= penalty
             loss = sum((every * p for p in penalty.values()), loss)
         return {"total": loss} | {k: v.detach() for k, v in terms.items()}

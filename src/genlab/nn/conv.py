@@ -177,7 +177,11 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """z [B, latent_dim], class -> raw parameters of p(x | z), shaped as x: one location a value."""
+    """z [B, latent_dim], class -> raw parameters of p(x | z), shaped as x: one location a value.
+
+    The class stands beside z at the input too (CVAE, Sohn et al. 2015): what an image of a class
+    looks like on the whole need not be told by z.
+    """
 
     def __init__(
         self,
@@ -192,7 +196,8 @@ class ConvDecoder(nn.Module):
         dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
         emb_dim = None if num_classes is None else width
-        self.first = nn.Linear(latent_dim, dims[0] * self.height * self.width)
+        beside = emb_dim or 0
+        self.first = nn.Linear(latent_dim + beside, dims[0] * self.height * self.width)
         self.blocks = nn.ModuleList(ResBlock(d, d, emb_dim=emb_dim) for d in dims[:-1])
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(dims)
@@ -201,7 +206,8 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         emb = None if self.classes is None else self.classes(cond, len(z))
-        h = self.first(z).unflatten(1, (-1, self.height, self.width))
+        h = self.first(z if emb is None else torch.cat([z, emb], 1))
+        h = h.unflatten(1, (-1, self.height, self.width))
         for block, up in zip(self.blocks, self.ups, strict=True):
             h = up(block(h, emb))
         return self.last(F.silu(h))

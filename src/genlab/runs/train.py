@@ -281,6 +281,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         plugins=[AtomicCheckpointIO()],
     )
     if trainer.compiles:
+        model.compiled = True
         for child in model.children():
             child.compile()
     return data, model, trainer
