@@ -80,6 +80,8 @@ MISTAKES = {
     "init": (["init_from=nowhere.ckpt", "logger=none"], "nowhere.ckpt", "config.yaml"),
     "argument": (["+net.colour=red"], "net.colour", "UNet takes no"),
     "target": (["model._target_=os.system"], "os.system", "trust="),
+    "several": (["seed=1,2"], "seed=1,2", "-m"),
+    "folder": (["--config-dir", "nowhere"], "nowhere", "no such folder"),
 }
 
 
@@ -122,6 +124,29 @@ def test_list_and_help_answer_at_once() -> None:
         assert min(seconds) < 1.5, (arguments, seconds)  # the bar is 1 s on an idle machine
     assert "digits_diffusion" in genlab("list", "experiment").stdout
     assert done.returncode == 2
+
+
+def test_check_takes_own_files_and_refuses_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "mine.yaml").write_text("defaults: [mlp]\nwidth: 48\n")
+    done = genlab_here("check", "data=ring", "net=mine", "--config-dir", str(tmp_path))
+    assert done.returncode == 0 and "net=mine" in done.stdout and "44,786" in done.stdout, done
+    done = genlab_here("check", "-m", "seed=1,2")
+    assert done.returncode == 2 and "leave out -m" in done.stderr, done.stderr
+
+
+def test_a_run_folder_that_holds_a_linked_file_is_not_written_into(tmp_path: Path) -> None:
+    run = fit(["data=ring", "model=diffusion", "net=mlp", "net.width=16"], tmp_path / "run")
+    mine = tmp_path / "mine"
+    mine.write_text("dear")
+    for name in ("metrics.damaged.jsonl", ".writer", "samples/new.png"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(mine)
+        for words in (["train", f"resume={run}"], ["evaluate", f"run={run}"]):
+            done = genlab_here(*words)
+            assert done.returncode == 2 and f"{name} is a link" in done.stderr, done.stderr
+        (run / name).unlink()
+    assert mine.read_text() == "dear"
 
 
 def test_newest_needs_a_run(tmp_path: Path) -> None:

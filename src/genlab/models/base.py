@@ -184,8 +184,8 @@ class GenerativeModel(LightningModule, ABC):
         was_training = self.training
         self.eval()
         try:
-            with self.eagerly(), torch.no_grad():
-                with torch.autocast(self.device.type, enabled=False):
-                    yield
+            full = torch.autocast(self.device.type, enabled=False)
+            with self.eagerly(), torch.no_grad(), full:
+                yield
         finally:
             self.train(was_training)

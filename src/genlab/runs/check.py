@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 from genlab.runs import compose
+from genlab.runs.strangers import check_command_line
 
 
-def check_command(overrides: list[str]) -> None:
+def check_command(words: list[str]) -> None:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra._internal.utils import get_args
 
+    check_command_line(words)
+    asked = get_args(words)
+    if asked.multirun:
+        raise compose.UserError("genlab check composes one run: leave out -m, and give one value")
+    overrides = list(asked.overrides)
+    if asked.config_dir:
+        overrides.append(f"hydra.searchpath=[file://{Path(asked.config_dir).absolute()}]")
     with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
-        cfg = hydra_compose(
-            "train", [o for o in overrides if not o.startswith("-")], return_hydra_config=True
-        )
+        cfg = hydra_compose("train", overrides, return_hydra_config=True)
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import open_dict
 

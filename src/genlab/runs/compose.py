@@ -138,6 +138,12 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
             return f"{key}: there is no such group{nearest(word, groups())}"
         place = key.rpartition(".")[0] or "train.yaml"
         return f"{key}: there is no key {word!r} in {place}{nearest(word, known)}"
+    if match := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
+        key, value = match.groups()
+        return (
+            f"{key}={value}: several values are a sweep: add -m; one list is written"
+            f" {key}=[{value}]"
+        )
     if match := re.search(r"In '([^']+)': (.*)", text, re.S):
         return f"{match.group(1)}: {' '.join(match.group(2).split())}"
     return " ".join(text.split())

@@ -42,7 +42,21 @@ def find_run(path: str | Path) -> Path:
         raise UserError(
             f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>"
         )
+    refuse_links(folder)
     return folder
+
+
+def refuse_links(run: Path) -> None:
+    """A stranger's run folder may hold links where a file would be written: over one's own."""
+    for at, folders, files in os.walk(run):
+        if Path(at) == run and "wandb" in folders:  # has links of its own, and is not written again
+            folders.remove("wandb")
+        for name in files:
+            if os.path.islink(file := os.path.join(at, name)):
+                raise UserError(
+                    f"{file} is a link to {os.readlink(file)}: a run folder holds its own files;"
+                    " put a copy in its place, or remove it"
+                )
 
 
 def started(run: Path) -> tuple[float, str]:
@@ -60,7 +74,8 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as f:
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as f:  # follows no link that was put there
         f.write(text)
         f.flush()
         os.fsync(f.fileno())

@@ -154,6 +154,8 @@ def check_command_line(words: list[str]) -> None:
         if override.lstrip("+~").startswith("hydra.searchpath"):
             raise UserError(f"{override[:60]}: use --config-dir FOLDER, whose files are checked")
     if asked.config_dir:
+        if not Path(asked.config_dir).is_dir():
+            raise UserError(f"--config-dir {asked.config_dir}: there is no such folder")
         check_folder(Path(asked.config_dir))
 
 
