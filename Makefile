@@ -25,11 +25,11 @@ test: setup lint      ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
-	$(BIN)/python -m pytest -q -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
-faults: setup         ## kills, damage, full disks: about half an hour; writes docs/reliability.md
+faults: setup         ## kills, damage, full disks: about 25 minutes; writes docs/reliability.md
 	rm -f .faults.jsonl
-	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -p no:cacheprovider tests; \
+	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal -p no:cacheprovider tests; \
 		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
 
 experiments: setup    ## every experiment at full length; prints the README's table
