@@ -152,12 +152,12 @@ class Sums:
                 p.register_post_accumulate_grad_hook(self._add)
 
     def _add(self, p: torch.Tensor) -> None:
-        self.sums.append(p.grad.sum(dtype=torch.float32))
+        self.sums.append(p.grad.sum())
 
     def doubtful(self) -> bool:
         """Whether a gradient since the last call was not finite, or its sum overflowed."""
         sums, self.sums = self.sums, []
-        if sums and not math.isfinite(torch.stack(sums).sum().item()):
+        if not math.isfinite(sum(s.item() for s in sums)):
             return True
         found = found_not_finite(self.small)
         return found is not None and bool(found.item())
@@ -172,13 +172,11 @@ def found_not_finite(params: Iterable[torch.nn.Parameter]) -> torch.Tensor | Non
 
     The kernel of torch.amp's scaler, with a scale of 1, which leaves the gradients as they are.
     """
-    grads: dict[tuple, list[torch.Tensor]] = {}
-    for p in params:
-        if p.grad is not None:
-            grads.setdefault((p.grad.device, p.grad.dtype), []).append(p.grad)
-    found = None
-    for (device, _), same in grads.items():
-        if found is None:
-            found, one = torch.zeros((), device=device), torch.ones((), device=device)
+    grads = [p.grad for p in params if p.grad is not None]
+    if not grads:
+        return None
+    found, one = torch.zeros((), device=grads[0].device), torch.ones((), device=grads[0].device)
+    for dtype in {g.dtype for g in grads}:
+        same = [g for g in grads if g.dtype == dtype]
         torch._amp_foreach_non_finite_check_and_unscale_(same, found, one)
     return found
