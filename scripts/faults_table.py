@@ -24,17 +24,28 @@ passed where the run went on bit for bit, or the damage was named and an older c
 | fault | cases | passed | note |
 |---|---:|---:|---|
 """
+CONTROLS = """
+Controls: the same input where nothing guards, which shows that it bites.
+
+| control | cases | took effect | note |
+|---|---:|---:|---|
+"""
 TAIL = """
 Kills are of processes; a cut of the power was not tried, nor network file systems. Equal bits are
 promised on the same kind of machine, with the same versions and number of threads.
 """
 
 
+def line(row: dict) -> str:
+    note = row["note"].replace("|", "\\|")
+    return f"| {row['name']} | {row['cases']} | {row['passed']} | {note} |\n"
+
+
 def main(paths: list[str]) -> None:
     rows: dict[str, dict] = {}
     for path in paths:
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for text in Path(path).read_text(encoding="utf-8").splitlines():
+            row = json.loads(text)
             rows[row["name"]] = row  # a test that was run again counts once
     portion = float(os.environ.get("GENLAB_FAULTS_SHARE", "1"))
     text = HEAD.format(
@@ -45,11 +56,14 @@ def main(paths: list[str]) -> None:
         torch=torch.__version__.partition("+")[0],
         part="" if portion == 1 else f"; {portion:.0%} of the random cases",
     )
-    for row in rows.values():
-        note = row["note"].replace("|", "\\|")
-        text += f"| {row['name']} | {row['cases']} | {row['passed']} | {note} |\n"
-    cases, passed = (sum(r[k] for r in rows.values()) for k in ("cases", "passed"))
-    text += f"| **all** | **{cases}** | **{passed}** | |\n" + TAIL
+    found = sorted(rows.values(), key=lambda r: r["name"])
+    counted = [r for r in found if not r.get("control")]
+    text += "".join(map(line, counted))
+    cases, passed = (sum(r[k] for r in counted) for k in ("cases", "passed"))
+    text += f"| **all** | **{cases}** | **{passed}** | |\n"
+    if controls := [r for r in found if r.get("control")]:
+        text += CONTROLS + "".join(map(line, controls))
+    text += TAIL
     target = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")

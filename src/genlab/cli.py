@@ -55,7 +55,12 @@ def main(argv: list[str] | None = None) -> None:
             f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr
         )
         sys.exit(USER)
-    sys.exit(answer(lambda: run(command, rest), rest))
+    code = answer(lambda: run(command, rest), rest)
+    if code - 128 in signal.valid_signals():
+        from genlab.runs.terminal import say
+
+        say(f"genlab: ended by {signal.Signals(code - 128).name}")
+    sys.exit(code)
 
 
 def run(command: str, rest: list[str]) -> None:
@@ -96,7 +101,6 @@ def train(rest: list[str]) -> None:
     from genlab.runs.strangers import check_command_line
 
     check_command_line(rest)
-    stand_by()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
@@ -106,15 +110,20 @@ def train(rest: list[str]) -> None:
         raise SystemExit(code)
 
 
-def stand_by() -> None:
-    """A signal while a run starts ends it, with its code (a terminal that goes ends nothing).
+received: list[int] = []  # the signals that ended this command
 
-    (Once it trains, callbacks.signals saves first.)
+
+def stand_by() -> None:
+    """A signal ends the command, with its code (once a run trains, callbacks.signals saves first).
+
+    The number is kept: raised at any instant, the exception may be replaced by another one, of a
+    library that was left half-way through a change.
     """
     if threading.current_thread() is not threading.main_thread():
         return
 
     def leave(number: int, frame: object) -> None:
+        received.append(number)
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -123,16 +132,15 @@ def stand_by() -> None:
 
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
     """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback."""
-
+    stand_by()
     try:
         work()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
-        print("genlab: interrupted", file=sys.stderr)
+    except KeyboardInterrupt:  # asked twice: at once
         return 130
     except Exception as error:
-        return _explain(error, overrides or [])
+        return 128 + received[0] if received else _explain(error, overrides or [])
     return 0
 
 

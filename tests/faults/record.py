@@ -6,10 +6,14 @@ import json
 import os
 
 
-def record(name: str, cases: int, passed: int, note: str = "") -> None:
-    """Append one figure to the file that $GENLAB_FAULTS names, where it names one."""
+def record(name: str, cases: int, passed: int, note: str = "", *, control: bool = False) -> None:
+    """Append one figure to the file that $GENLAB_FAULTS names, where it names one.
+
+    A control shows that a test bites: `passed` of its cases took effect where nothing guards.
+    """
     if path := os.environ.get("GENLAB_FAULTS"):
         row = {"name": name, "cases": cases, "passed": passed, "note": note}
+        row |= {"control": True} if control else {}
         with open(path, "a", encoding="utf-8") as f:
             f.write(json.dumps(row) + "\n")
 

@@ -198,7 +198,7 @@ def train(
     folder: Path, *more: str, blocked: str = "", during: Any = None, **env: str
 ) -> tuple[dict[str, float], list[dict], str, int]:
     """A run with wandb online: what it spent, its ledger, its stderr, its exit code."""
-    out = folder / "outputs"
+    out = Path(env.get("GENLAB_OUTPUTS", folder / "outputs"))
     env = {
         **os.environ, "GENLAB_OUTPUTS": str(out), "WANDB_MODE": "online", "OMP_NUM_THREADS": "1",
         "WANDB_API_KEY": "0123456789" * 4, "HOME": str(folder), **env,
@@ -292,22 +292,21 @@ def test_no_room_for_wandb(tmp_path: Path) -> None:
     """Its folder lies on a file system that is full."""
     if os.geteuid():
         pytest.skip("mounting needs root")
-    full = tmp_path / "full"
-    full.mkdir()
+    run = tmp_path / "run"
+    full = run / "wandb"
+    full.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        (full / "wandb").mkdir()
         with pytest.raises(OSError), (full / "filler").open("wb", buffering=0) as f:
             while True:
                 f.write(b"0" * 1024)
-        found = train(
-            tmp_path, "logger.wandb.mode=offline", f"+logger.wandb.settings.root_dir={full}",
-            WANDB_MODE="offline", WANDB_DIR=str(full),
-        )  # fmt: skip
+        mode = "offline"
+        given = (f"logger.wandb.mode={mode}", f"hydra.run.dir={run}")
+        found = train(tmp_path, *given, WANDB_MODE=mode, GENLAB_OUTPUTS=str(tmp_path))
     finally:
         subprocess.run(["umount", full], check=True)
     check("wandb's folder is on a full disk", *found)

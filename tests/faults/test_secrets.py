@@ -43,8 +43,8 @@ def contents(path: Path) -> list[bytes]:
     data = path.read_bytes()
     found = [data]
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as z:
-            found += [z.read(n) for n in z.namelist()]
+        with zipfile.ZipFile(path) as z:  # (what is only stored stands in the file's own bytes)
+            found += [z.read(i) for i in z.infolist() if i.compress_type != zipfile.ZIP_STORED]
     if data[:2] == b"\x1f\x8b":
         found.append(gzip.decompress(data))
     if data[:16] == b"SQLite format 3\0":
@@ -179,7 +179,6 @@ def test_canaries_in_every_place_are_nowhere_in_what_is_written(tmp_path: Path) 
     (conf / "experiment" / "secret.yaml").write_text(
         "# @package _global_\nname: canaries\nservice:\n"
         f"  password: {CANARY['yaml']}\n  url: https://me:{CANARY['url']}@127.0.0.1/x\n"
-        "  mine: ${oc.env:MY_PASSWORD}\n  aws: ${oc.env:AWS_SECRET_ACCESS_KEY}\n"
     )
     work = tmp_path / "work"  # a git repository whose remote holds a password
     work.mkdir()
@@ -201,6 +200,7 @@ def test_canaries_in_every_place_are_nowhere_in_what_is_written(tmp_path: Path) 
     secret = [
         f"+data_token={CANARY['token']}", f"+more.api_key={CANARY['argument']}",
         f"+logger.wandb.notes='api_key={CANARY['note']}'",
+        "+service.mine=${oc.env:MY_PASSWORD}", "+service.aws=${oc.env:AWS_SECRET_ACCESS_KEY}",
     ]  # fmt: skip
     given = [f"--config-dir={conf}", "experiment=secret", *small, *secret]
     crash = ["trust=[boom_package]", "+callbacks.boom._target_=boom_package.Boom"]
@@ -238,4 +238,4 @@ def test_canaries_in_every_place_are_nowhere_in_what_is_written(tmp_path: Path) 
         len(CANARY) * commands - len(found),
     )
     assert not found, (found, texts)
-    assert codes == [0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 0], (codes, texts)
+    assert codes == [0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 0], (codes, "\n".join(texts))

@@ -7,6 +7,7 @@ it for checkpoints that hold more than weights.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,7 +18,10 @@ from typing import Any
 import pytest
 from corpus import CONFIGS
 from strange_files import FILES
-from test_configs import gate_folder, put
+from test_configs import GATES, put
+from test_strange_files import meet
+
+from genlab.runs.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "faults"))
 from record import record
@@ -97,8 +101,8 @@ def test_plain_hydra_is_bitten_by_the_configs(tmp_path_factory) -> None:
         }[config.kind]
         if took_effect(folder, marker, work):
             bitten.append(config.name)
-    note = f"Hydra {hydra.__version__}: {len(bitten)} of {len(tried)} took effect; genlab: 0"
-    record("hostile configs against plain Hydra (they bite)", len(tried), len(bitten), note)
+    note = f"Hydra {hydra.__version__}: {len(bitten)} of {len(tried)} took effect"
+    record("hostile configs, plain Hydra", len(tried), len(bitten), note, control=True)
     print(note, *bitten, sep="\n")
     assert len(bitten) >= 40, bitten
 
@@ -130,24 +134,31 @@ def test_plain_loaders_are_bitten_by_the_files(tmp_path_factory) -> None:
             path = file.make(folder, str(folder / "marker"))
             bitten += took_effect(folder, folder / "marker", lambda p=path, f=loader: f(p))
         counts[name] = bitten
-    note = f"of {len(tried)} pickles took effect: {counts}; genlab: 0"
-    record(
-        "hostile pickles against plain loaders (they bite)", len(tried), max(counts.values()), note
-    )
+    note = f"of {len(tried)} pickles took effect: {counts}"
+    record("hostile pickles, plain loaders", len(tried), max(counts.values()), note, control=True)
     print(note)
     assert counts["weights_only=False"] >= 20, counts
 
 
-def test_genlab_is_not(tmp_path_factory) -> None:
-    """The sum for the table: every config that bites there, here; none takes effect."""
-    from genlab.runs.errors import UserError
-
-    refused = 0
-    folders = [c for c in CONFIGS if c.kind == "folder"]
-    for config in folders:
-        folder = tmp_path_factory.mktemp("g")
-        with pytest.raises(UserError):
-            gate_folder(config.make(folder, str(folder / "marker")), folder)
-        refused += not (folder / "marker").exists()
-    record("hostile folders of configs refused by genlab", len(folders), refused)
-    assert refused == len(folders)
+def test_genlab_is_not(tmp_path_factory, monkeypatch) -> None:
+    """The sum for the table: the whole corpus, as test_configs and test_strange_files meet it."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    refusals = (UserError, ValueError, FileNotFoundError)
+    cases = {
+        "hostile configs refused": [
+            (c, lambda folder, p, c=c: GATES[c.kind](p, folder)) for c in CONFIGS
+        ],
+        "hostile files refused": [(f, lambda folder, p, f=f: meet(f, p)) for f in FILES],
+    }
+    for name, corpus in cases.items():
+        refused = 0
+        for case, work in corpus:
+            folder = tmp_path_factory.mktemp("g")
+            monkeypatch.setenv("GENLAB_CACHE", str(folder / "cache"))
+            payload = case.make(folder, str(folder / "marker"))
+            with contextlib.suppress(*refusals):
+                work(folder, payload)
+                continue
+            refused += not any(folder.glob("marker*"))
+        record(name, len(corpus), refused)
+        assert refused == len(corpus)

@@ -25,7 +25,7 @@ from pytorch_lightning.loggers import Logger
 
 from genlab.runs import compose
 from genlab.runs.errors import UserError, root_cause
-from genlab.runs.redact import redact
+from genlab.runs.redact import redact, restore
 from genlab.runs.strangers import folder_name
 from genlab.runs.terminal import say
 
@@ -52,14 +52,18 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
     for name, node in (settings["logger"] or {}).items():
         if not node:
             continue
-        node, more = dict(node), {}
-        if node["_target_"].endswith(".WandbLogger"):
+        more, wandb = {}, node["_target_"].endswith(".WandbLogger")
+        node = {
+            k: v if wandb and k in TOLD else restore(v, f"logger.{name}.{k}")
+            for k, v in node.items()
+        }
+        if wandb:
             node, more = prepare_wandb(node, run), {"settings": SILENT}
             if node is None:
                 continue
         node["save_dir"] = str(run)
         for key in ("name", "version"):  # parts of a path under it
-            if node.get(key) and not node["_target_"].endswith(".WandbLogger"):
+            if node.get(key) and not wandb:
                 folder_name(node[key])
 
         make = partial(_made, node, more, settings["trust"], f"logger.{name}")
@@ -81,7 +85,10 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
 def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
     """A logger of a config's node, and of arguments that no config may give."""
     made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
-    return made(**more)
+    logger = made(**more)
+    # Lightning hands on a setting that wandb warns of, at every start
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+    return logger
 
 
 def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
@@ -102,6 +109,7 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     # its reports of errors and of use hold what ours leave out, and are waited for at exit
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")  # what it says before its settings are read
+    logging.raiseExceptions = False  # a log of its own that cannot be written is no error of ours
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of wandb's thread: notices are ours
     return {
         **node,

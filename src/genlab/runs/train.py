@@ -44,6 +44,8 @@ CHANGEABLE = (
 )
 
 
+# what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
+BUILT = ("data", "model", "trainer", "callbacks", "init_from")
 codes: list[int] = []  # exit codes of the jobs that ran in this process
 
 
@@ -150,7 +152,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     import pytorch_lightning as pl
 
     quiet()
-    settings = restore(settings)
+    settings = settings | {k: restore(settings[k], k) for k in BUILT}
     pl.seed_everything(settings["seed"], verbose=False)
     data, model, trainer = assemble(settings, run)
     checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
