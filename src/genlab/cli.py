@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 
 HELP = """\
@@ -110,33 +109,15 @@ def train(rest: list[str]) -> None:
         raise SystemExit(code)
 
 
-received: list[int] = []  # the signals that ended this command
-
-
-def stand_by() -> None:
-    """A signal ends the command, with its code (once a run trains, callbacks.signals saves first).
-
-    The number is kept: raised at any instant, the exception may be replaced by another one, of a
-    library that was left half-way through a change.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def leave(number: int, frame: object) -> None:
-        received.append(number)
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, leave)
-
-
 def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
     """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback."""
+    from genlab.runs.stops import received, stand_by
+
     stand_by()
     try:
         work()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return stop.code & 255 if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:  # asked twice: at once
         return 130
     except Exception as error:

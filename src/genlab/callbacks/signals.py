@@ -1,4 +1,4 @@
-"""Signals: SIGTERM, SIGINT and SIGUSR1 save at the end of the batch, then end the run.
+"""Signals: SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 save at the end of the batch, then end the run.
 
 The handler only sets a flag, for saving inside a signal handler can hang or tear a file. Lightning
 2.6 answers SIGTERM with exit code 0 and saves nothing, so that a scheduler would take the run for
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Sequence
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -16,13 +17,13 @@ from pytorch_lightning import Callback, Trainer
 from genlab.callbacks.checkpoint import Checkpoint, look_follows
 from genlab.models.base import GenerativeModel
 
-WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-
 
 class Signals(Callback):
     """Turns a signal into a checkpoint and an exit code of 128 + its number."""
 
     def __init__(self) -> None:
+        self.watched: Sequence[signal.Signals] = ()  # set by the run, and who else answers one:
+        self.others: dict[int, Callable] = {}
         self.received = 0
         self._wanted = 0  # what this batch's end is to leave with
         self._before: dict[signal.Signals, object] = {}
@@ -35,7 +36,7 @@ class Signals(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in WATCHED:
+        for number in self.watched:
             self._before[number] = signal.signal(number, self._note)
         if hasattr(signal, "SIGHUP"):  # a closed terminal does not end a run
             self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -66,8 +67,12 @@ class Signals(Callback):
                 if callback.last_saved != model.clock.examples:
                     callback.save(trainer, model)
                 callback.finish(trainer)
+        number, self.received, self._wanted = self._wanted, 0, 0
+        if number in self.others:  # it may put the job back in a queue and end it, or let it go on
+            self.others[number](number, None)
+            return
         self.restore()
-        raise SystemExit(128 + self._wanted)
+        raise SystemExit(128 + number)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self.restore()

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+from genlab.runs.stops import WATCHED, hand_on, others
+
 GRACE = 20.0  # seconds for all processes to save and end by themselves after a signal
 ENDING = 8.0  # seconds between asking what is left of a broken run to end and ending it
 
@@ -88,12 +89,18 @@ def supervise(run: Path, num: int, *, resume: bool, trust: Sequence[str]) -> Non
         os.close(watched)
         os.close(held)
     if code:
-        raise SystemExit(code if code > 0 else 128 - code)
+        code = code if code > 0 else 128 - code
+        hand_on(code - 128)
+        raise SystemExit(code)
 
 
 @contextlib.contextmanager
 def forwarding(children: list[subprocess.Popen]) -> Iterator[None]:
-    """Within: SIGTERM, SIGINT and SIGUSR1 are passed on to the children."""
+    """Within: signals are passed on to the children.
+
+    A SIGTERM that somebody else answers is not: whoever does may let it pass (see `stops`), and
+    children that had ended would not come back.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -103,7 +110,8 @@ def forwarding(children: list[subprocess.Popen]) -> Iterator[None]:
             if child.poll() is None:
                 child.send_signal(number)
 
-    before = {n: signal.signal(n, forward) for n in WATCHED}
+    passed_on = [n for n in WATCHED if n != signal.SIGTERM or n not in others]
+    before = {n: signal.signal(n, forward) for n in passed_on}
     try:
         yield
     finally:

@@ -25,7 +25,8 @@ def states(sweep: Path) -> dict[str, str]:
     from genlab.callbacks.rows import read_rows
 
     found = {}
-    for cell in sorted((p for p in sweep.iterdir() if p.is_dir()), key=_number):
+    cells = (p for p in sweep.iterdir() if p.is_dir() and not p.name.startswith("."))  # .submitit
+    for cell in sorted(cells, key=_number):
         rows = read_rows(cell / "metrics.jsonl")
         if any(r["kind"] == "end" for r in rows):
             found[cell.name] = "finished"

@@ -15,34 +15,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from genlab.runs import compose
+from genlab.runs import compose, stops
 from genlab.runs.errors import UserError
 from genlab.runs.folder import (
     check_room,
     claim,
     find_run,
-    read_settings,
     tidy,
     write_json,
     write_settings,
     write_yaml,
 )
 from genlab.runs.redact import redact, restore
-from genlab.runs.strangers import read_yaml
-from genlab.runs.terminal import say
-
-CHANGEABLE = (
-    "budget.",
-    "save_every=",
-    "look_every=",
-    "logger",
-    "trainer.threads",
-    "evaluate=",
-    "trust=",
+from genlab.runs.resume import (
+    begun,
+    found_in,
+    go_on,
+    measured,
+    read_overrides,
+    resumed_settings,
 )
-
+from genlab.runs.terminal import say
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -93,8 +88,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     with claim(run):
         tidy(run)
-        if not resume and hydra.mode.name == "RUN" and (run / "config.yaml").exists():
-            raise UserError(f"{run} holds a run already: resume={run}, or another hydra.run.dir")
+        if not resume and begun(run, settings):
+            resume, changes = str(run), []
         if not resume or changes:  # what a run goes on with is what its folder says
             write_settings(run, redact(settings))
             before = read_overrides(run) if resume else []
@@ -113,23 +108,6 @@ def _remove_empty(run: Path) -> None:
     for folder in (run, run.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def resumed_settings(run: Path, overrides: list[str]) -> dict[str, Any]:
-    """The run's own settings, with what may change: how long, how often, where to log."""
-    settings = OmegaConf.create(read_settings(run))
-    changes = [o for o in overrides if not o.startswith("resume=")]
-    for change in changes:
-        if not change.startswith(CHANGEABLE) or "=" not in change:
-            raise UserError(
-                f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
-                " change; to train on with other settings use init_from"
-            )
-    try:
-        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(changes))
-    except Exception as error:
-        raise UserError(f"{changes}: {error}") from error
-    return OmegaConf.to_container(settings)  # type: ignore[return-value]
 
 
 def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
@@ -187,31 +165,6 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-
-
-def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """The newest valid checkpoint of a run, its contents, and what is to be told of the others.
-
-    None where nothing was saved yet: such a run begins again in its folder, and says so.
-    """
-    from genlab.runs.checkpoint import checkpoint_files, newest_and_notices, read
-
-    if not checkpoint_files(run):
-        return None, {}, [f"{run} has no checkpoint yet: it begins from the start"]
-    path, notices = newest_and_notices(run)
-    return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
-
-
-def go_on(run: Path, held: dict[str, Any], notices: list[str]) -> None:
-    """Make the ledger end where the checkpoint `held` does, and tell what was found damaged."""
-    from genlab.callbacks.rows import append, mend
-
-    done = held.get("clock", {"batches": -1, "examples": 0})
-    ledger = run / "metrics.jsonl"
-    notices = notices + mend(ledger, done["batches"], held.get("ledger", {}).get("rows"))
-    for notice in notices:
-        say(f"genlab: {notice}")
-        append(ledger, {"kind": "notice", **done, "notice": redact(notice)})
 
 
 def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
@@ -297,6 +250,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
     from genlab.callbacks.look import Look
     from genlab.callbacks.profile import Profile
     from genlab.callbacks.progress import Progress
+    from genlab.callbacks.signals import Signals
 
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
@@ -310,6 +264,8 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
             callback.folder = run / "samples"
         elif isinstance(callback, Profile):
             callback.path = run / "profile.txt"
+        elif isinstance(callback, Signals):
+            callback.watched, callback.others = stops.WATCHED, stops.others
         elif isinstance(callback, Progress):
             callback.total = settings["budget"]["examples"]
             callback.minutes = settings["budget"].get("minutes")
@@ -337,14 +293,9 @@ def record_provenance(settings: dict[str, Any], run: Path, data: Any, model: Any
     )
 
 
-def read_overrides(run: Path) -> list[str]:
-    path = run / "overrides.yaml"
-    return list(read_yaml(path) or []) if path.is_file() else []
-
-
 def finish(settings: dict[str, Any], run: Path) -> None:
     """Measure, report, and tell where everything is."""
-    if settings["evaluate"]:
+    if settings["evaluate"] and not measured(run):
         from genlab.runs.evaluate import evaluate_run
 
         evaluate_run(run, trusted=settings["trust"])
