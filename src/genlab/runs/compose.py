@@ -34,6 +34,13 @@ NETS = {
     "autoregressive": "gpt, gru, lstm",
 }
 
+# numbers of the run itself: the least that each may be, and whether it may be null
+NUMBERS = (
+    ("seed", 0, False), ("budget.examples", 1, False), ("budget.minutes", 0, True),
+    ("look_every", 1, True), ("save_every", 1, False), ("data.batch_size", 1, False),
+    ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False),
+)  # fmt: skip
+
 
 def conf_dir() -> Path:
     """Where the YAML files are: in the wheel, or at the repository's root."""
@@ -105,8 +112,15 @@ def check(settings: dict[str, Any]) -> None:
         }
         what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
         raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
-    if settings["data"]["batch_size"] < 1 or settings["budget"]["examples"] < 1:
-        raise UserError("data.batch_size and budget.examples must be at least 1")
+    for key, least, optional in NUMBERS:
+        value = settings
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None and optional:
+            continue
+        kind, types = ("a", (int, float)) if key == "budget.minutes" else ("a whole", int)
+        if isinstance(value, bool) or not isinstance(value, types) or value < least:
+            raise UserError(f"{key}={value}: it must be {kind} number, at least {least}")
 
 
 def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:

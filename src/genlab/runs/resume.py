@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from genlab.runs.errors import UserError
+from genlab.runs.errors import UserError, nearest
 from genlab.runs.folder import find_run, read_settings
 from genlab.runs.redact import redact
 from genlab.runs.strangers import read_yaml
@@ -26,6 +26,8 @@ CHANGEABLE = (
     "evaluate=",
     "trust=",
 )
+# what conf/ takes from one of these: a key's name, and whence it comes
+FOLLOWS = {"horizon": "budget.examples", "save_every": "save_every"}
 
 
 def begun(run: Path, settings: dict[str, Any]) -> bool:
@@ -53,21 +55,59 @@ def _differing(a: Any, b: Any, at: str = "") -> Iterator[str]:
         yield at
 
 
-def resumed_settings(run: Path, overrides: list[str]) -> dict[str, Any]:
-    """The run's own settings, with what may change: how long, how often, where to log."""
-    settings = OmegaConf.create(read_settings(run))
-    changes = [o for o in overrides if not o.startswith("resume=")]
-    for change in changes:
+def resumed_settings(run: Path, overrides: list[str], logger: Any) -> dict[str, Any]:
+    """The run's own settings, with what may change: how long, how often, where to log.
+
+    `logger` is what the command line composed, for `logger=OPTION`. A longer budget takes the end
+    of the learning rate's fall with it, where the two were one.
+    """
+    before = OmegaConf.create(read_settings(run))
+    settings = before.copy()
+    for change in (o for o in overrides if not o.startswith("resume=")):
+        key, _, _ = change.partition("=")
         if not change.startswith(CHANGEABLE) or "=" not in change:
             raise UserError(
                 f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
                 " change; to train on with other settings use init_from"
             )
+        if key == "logger":
+            settings.logger = OmegaConf.create({"name": before.name, "logger": logger}).logger
+            continue
+        if key != "trust" and OmegaConf.select(settings, key, default="") == "":
+            parent = OmegaConf.select(settings, key.rpartition(".")[0] or "")
+            known = list(parent) if parent else []
+            raise UserError(f"{key}: this run has no such setting{nearest(key, known)}")
+        try:
+            settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([change]))
+        except Exception as error:
+            raise UserError(f"{change}: {error}") from error
+    plain = OmegaConf.to_container(settings, resolve=True)
+    for key, source in FOLLOWS.items():
+        _follow(plain, key, OmegaConf.select(before, source), OmegaConf.select(settings, source))
+    return plain  # type: ignore[return-value]
+
+
+def _follow(node: Any, key: str, old: Any, new: Any) -> None:
+    """Where `key` was taken from a setting that has changed, it changes too."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, dict | list):
+            _follow(value, key, old, new)
+        elif name == key and value == old:
+            node[name] = new
+
+
+def check_data(run: Path, data: Any) -> None:
+    """A run goes on with the data it began with; another file under its name is another run."""
     try:
-        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(changes))
-    except Exception as error:
-        raise UserError(f"{changes}: {error}") from error
-    return OmegaConf.to_container(settings)  # type: ignore[return-value]
+        began = json.loads((run / "provenance.json").read_text())["data_fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # not told, or torn: nothing to compare with
+    if began != data.fingerprint():
+        raise UserError(
+            f"{run}: its data has changed since it began (it was {str(began)[:12]}, it is"
+            f" {data.fingerprint()[:12]}): put it back, or begin another run, whose weights may"
+            f" come from this one: init_from={run}"
+        )
 
 
 def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:

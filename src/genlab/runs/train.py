@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose, stops
 from genlab.runs.errors import UserError
@@ -31,6 +31,7 @@ from genlab.runs.folder import (
 from genlab.runs.redact import redact, restore
 from genlab.runs.resume import (
     begun,
+    check_data,
     found_in,
     go_on,
     measured,
@@ -80,7 +81,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         raise UserError(f"resume={resume}: only the command line may continue a run, no file")
     if resume:
         run = find_run(resume)
-        settings = {**resumed_settings(run, overrides), "trust": list(cfg.trust)}
+        logger = OmegaConf.to_container(cfg.logger)
+        settings = {**resumed_settings(run, overrides, logger), "trust": list(cfg.trust)}
     else:
         settings = compose.settle(cfg, dict(hydra.runtime.choices))
         run = Path(hydra.runtime.output_dir)
@@ -138,6 +140,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     there = len(list((run / "checkpoints").glob("*.ckpt")))
     check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
     if checkpoint is not None:
+        check_data(run, data)
         done = held["clock"]
         if done["examples"] >= settings["budget"]["examples"]:
             say(

@@ -1,0 +1,85 @@
+"""What may change when a run goes on, and what may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from running import TINY, genlab_here
+
+from genlab.callbacks.rows import read_rows
+
+VAE = [*TINY, "model=vae", "net=mlp_vae"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    done = genlab_here("train", *VAE, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+def rates(run: Path) -> dict[int, float]:
+    rows = read_rows(run / "metrics.jsonl")
+    return {r["examples"]: r["train/lr"] for r in rows if r["kind"] == "train"}
+
+
+def test_a_longer_budget_takes_the_schedule_with_it(run: Path) -> None:
+    assert rates(run)[256] < 1e-4
+    done = genlab_here("train", f"resume={run}", "budget.examples=512", "save_every=64")
+    assert done.returncode == 0, done.stderr
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["model"]["optim"]["horizon"] == 512
+    assert settings["callbacks"]["checkpoint"]["save_every"] == 64
+    assert rates(run)[272] > 4e-4 and rates(run)[512] < 1e-4
+
+
+def test_the_same_command_says_that_it_is_done(run: Path) -> None:
+    done = genlab_here("train", *VAE, f"hydra.run.dir={run}")
+    assert done.returncode == 0 and "is finished" in done.stderr
+    before = (run / "config.yaml").read_bytes()
+    done = genlab_here("train", *VAE, "net.latent_dim=3", f"hydra.run.dir={run}")
+    assert done.returncode == 2 and "another" in done.stderr and "latent_dim" in done.stderr
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_a_logger_is_chosen_anew(run: Path) -> None:
+    more = [f"resume={run}", "budget.examples=272"]
+    done = genlab_here("train", *more, "logger=wandb")
+    assert done.returncode == 0, done.stderr
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["logger"]["wandb"]["name"] == settings["name"] == "digits_vae"
+    done = genlab_here("train", f"resume={run}", "budget.examples=288", "logger=none")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("budget.exmples=512", "nearest: examples"),
+        ("net.width=8", "init_from"),
+        ("logger.wandb.mode=online", "no such setting"),
+        ("budget.examples=many", "budget.examples"),
+    ],
+)
+def test_what_cannot_change_is_named(change: str, says: str, run: Path) -> None:
+    before = (run / "config.yaml").read_bytes()
+    done = genlab_here("train", f"resume={run}", change)
+    assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    text, run = tmp_path / "a.txt", tmp_path / "run"
+    text.write_text("abcd efgh\n" * 200)
+    words = ["data=text_file", f"data.path={text}", "model=autoregressive", "net=gru",
+             "net.width=16", "data.block=16"]  # fmt: skip
+    done = genlab_here("train", *TINY, *words, f"hydra.run.dir={run}")
+    assert done.returncode == 0, done.stderr
+    text.write_text("abcd efgi\n" * 200)
+    done = genlab_here("train", f"resume={run}", "budget.examples=512")
+    assert done.returncode == 2 and "data has changed" in done.stderr, done.stderr
+    text.write_text("abcd efgh\n" * 200)
+    done = genlab_here("train", f"resume={run}", "budget.examples=512")
+    assert done.returncode == 0, done.stderr
