@@ -2,7 +2,9 @@
 
 Training: before each batch torch's generators are seeded by (seed, step), so a step's noise depends
 on no earlier step and a resumed run needs no saved generator. `randn_like` and `rand` draw for the
-GLOBAL batch and keep this rank's share, so two processes see the noise that one would have seen.
+GLOBAL batch and keep this process's share, so two processes, or two accumulated parts, see the
+noise that one would have seen. They draw from a generator of their own: torch's, seeded by share as
+well, is left to what must differ between shares (dropout).
 
 Sampling: `Draws(seed, first, num)` holds one generator per example, seeded by (seed, index), so an
 example does not depend on the batch it was drawn in (as StackedRandomGenerator in EDM2).
@@ -17,7 +19,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-_share = (0, 1)  # (this rank, number of ranks) while a training step runs
+# (this share, number of shares, their generator; None: torch's own) while a step runs
+_share: tuple[int, int, torch.Generator | None] = (0, 1, None)
 
 
 def seed_of(*parts: int | str) -> int:
@@ -44,10 +47,10 @@ def seed_generators(seed: int, device: torch.device) -> None:
 
 
 @contextlib.contextmanager
-def share_of(rank: int, world: int) -> Iterator[None]:
-    """Within: `randn_like` and `rand` keep the share of `rank` out of a draw for all ranks."""
+def share_of(share: int, shares: int, noise: torch.Generator | None = None) -> Iterator[None]:
+    """Within: `randn_like` and `rand` keep one share out of a draw for all, from `noise`."""
     global _share
-    before, _share = _share, (rank, world)
+    before, _share = _share, (share, shares, noise)
     try:
         yield
     finally:
@@ -55,10 +58,10 @@ def share_of(rank: int, world: int) -> Iterator[None]:
 
 
 def _draw(fn, shape: Sequence[int], device, dtype) -> Tensor:
-    rank, world = _share
+    share, shares, noise = _share
     b = shape[0]
-    whole = fn((b * world, *shape[1:]), device=device, dtype=dtype)
-    return whole[rank * b : (rank + 1) * b]
+    whole = fn((b * shares, *shape[1:]), device=device, dtype=dtype, generator=noise)
+    return whole[share * b : (share + 1) * b]
 
 
 def randn_like(x: Tensor) -> Tensor:

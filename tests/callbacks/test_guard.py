@@ -109,8 +109,23 @@ def test_without_waiting_for_the_device_the_optimiser_leaves_out_the_update() ->
         assert same == (factor != 1.0)
         optimizer.zero_grad()
     assert guard._marks.tolist() == [2, 0]
-    with pytest.raises(NotFinite, match="in batch 0"):
-        guard.watch(FakeTrainer(), FakeModel(), {})
+    marks = guard._marks
+    for look in (
+        lambda: guard.watch(FakeTrainer(), FakeModel(), {}),
+        lambda: guard.on_save_checkpoint(FakeTrainer(), FakeModel(), {}),
+        lambda: guard.on_train_end(FakeTrainer(), FakeModel()),
+    ):
+        guard._marks = marks
+        with pytest.raises(NotFinite, match="in batch 0"):
+            look()
+
+
+def test_how_many_were_left_out_is_kept_over_a_resume() -> None:
+    guard, again, held = Guard(not_finite="skip"), Guard(not_finite="skip"), {}
+    guard.skip(FakeTrainer(), FakeModel(), 7, 0)
+    guard.on_save_checkpoint(FakeTrainer(), FakeModel(), held)
+    again.on_load_checkpoint(FakeTrainer(), FakeModel(), held)
+    assert again.skipped == 7
 
 
 class FakeTrainer:

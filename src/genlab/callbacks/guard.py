@@ -2,7 +2,8 @@
 
 On the CPU loss and gradients are looked at before every update. Elsewhere reading a number would
 wait for the device, so what is found stays there: the optimiser itself leaves out the update
-(the flag that mixed precision's scaler uses), and the run stops when the ledger next reads.
+(the flag that mixed precision's scaler uses), and the run stops when the ledger next reads, or
+before the next checkpoint.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -95,17 +96,37 @@ class Guard(Callback):
         self._marks = torch.stack([count + bad, torch.where(bad & (first < 0), batch, first)])
 
     def watch(self, trainer: Trainer, model: GenerativeModel, terms: dict[str, float]) -> None:
-        """Called with what the ledger has read: the one moment when the device is waited for."""
-        if self._marks is not None:
-            count, first = self._marks.tolist()
-            self._marks = None
-            if count and not self.skips:
-                self.stop(trainer, model, "the gradient", first)
-            if count:
-                self.skip(trainer, model, count, first)
+        """Called with what the ledger has read: the moment when the device is waited for."""
+        self.settle(trainer, model)
         for name, value in terms.items():
             if not self.skips and not math.isfinite(value):
                 self.stop(trainer, model, name)
+
+    def settle(self, trainer: Trainer, model: GenerativeModel) -> None:
+        """Read the marks on the device, and stop if the run is to stop at one."""
+        if self._marks is None:
+            return
+        count, first = self._marks.tolist()
+        self._marks = None
+        if count and not self.skips:
+            self.stop(trainer, model, "the gradient", first)
+        if count:
+            self.skip(trainer, model, count, first)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self.settle(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
+    ) -> None:
+        """No checkpoint is written after an update that was left out unseen: it would go on."""
+        self.settle(trainer, pl_module)
+        checkpoint["guard"] = {"skipped": self.skipped}
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
+    ) -> None:
+        self.skipped = checkpoint.get("guard", {"skipped": 0})["skipped"]
 
     def skip(self, trainer: Trainer, model: GenerativeModel, count: int, batch: int) -> None:
         self.skipped += count

@@ -34,6 +34,8 @@ class GenerativeModel(LightningModule, ABC):
         self.clock = Clock()
         self.batch_now = 0  # the number of the batch that is being trained on
         self.seed = 0  # set by the run; seeds every training step and validation batch
+        # which share of the batch's noise this step takes, out of how many, from which generator
+        self._shares, self._noise = (0, 1), None
         # set by the guard, called with each optimiser when its gradients are complete
         self.before_update: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None
         self.compiled = False  # whether the run has compiled the networks
@@ -112,8 +114,14 @@ class GenerativeModel(LightningModule, ABC):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.batch_now = self.clock.batches
-        part = batch_idx % self.trainer.accumulate_grad_batches
-        seed_generators(seed_of(self.seed, "step", self.clock.batches, part), self.device)
+        parts, world = self.trainer.accumulate_grad_batches, self.trainer.world_size
+        part, rank = batch_idx % parts, self.trainer.global_rank if world > 1 else 0
+        if self._noise is None or self._noise.device != self.device:
+            self._noise = torch.Generator(self.device)
+        self._noise.manual_seed(seed_of(self.seed, "step", self.batch_now, 0))
+        self._shares = (part * world + rank, parts * world)  # as data.base cuts the batch
+        own = seed_of(self.seed, "step", self.batch_now, self._shares[0])
+        seed_generators(own, self.device)
         factor = self.optim.factor(self.clock.examples)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
@@ -167,8 +175,10 @@ class GenerativeModel(LightningModule, ABC):
             torch.manual_seed(seed_of(self.seed, *name))
             yield
 
-    def share(self):
-        """Within: noise is drawn for the global batch, and this rank keeps its share."""
+    def share(self) -> AbstractContextManager:
+        """Within: noise is drawn for the global batch, and this process keeps its share."""
+        if self.training:
+            return share_of(*self._shares, self._noise)
         trainer = self._trainer
         world = trainer.world_size if trainer is not None else 1
         return share_of(trainer.global_rank if world > 1 else 0, world)

@@ -68,11 +68,13 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     precision = settings["trainer"]["precision"]
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(settings["trainer"]["accelerator"]) else "32-true"
+    looks = settings["look_every"]
+    looks = f"a look every {max(1, looks // batch):,} steps" if looks else "no looks"
     console.print(
         f"  {parameters:,} parameters; about {memory / 2**20:,.0f} MiB to train at batch {batch}"
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
         f"  {steps:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
-        f" a look every {max(1, settings['look_every'] // batch):,} steps; precision {precision}\n"
+        f" {looks}; precision {precision}\n"
         f"  shape {tuple(data['shape'])}, classes {data['num_classes']},"
         f" vocabulary {data['vocab']}",
         highlight=False,

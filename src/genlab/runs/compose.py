@@ -41,6 +41,9 @@ NUMBERS = (
     ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False),
 )  # fmt: skip
 
+# in others the noise, which is drawn in float32, does not meet the weights
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
 
 def conf_dir() -> Path:
     """Where the YAML files are: in the wheel, or at the repository's root."""
@@ -121,6 +124,9 @@ def check(settings: dict[str, Any]) -> None:
         kind, types = ("a", (int, float)) if key == "budget.minutes" else ("a whole", int)
         if isinstance(value, bool) or not isinstance(value, types) or value < least:
             raise UserError(f"{key}={value}: it must be {kind} number, at least {least}")
+    precision = settings["trainer"].get("precision", "auto")
+    if str(precision) not in (*PRECISIONS, "32"):
+        raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
 
 
 def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:
