@@ -17,11 +17,16 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
 from genlab.runs.errors import UserError, nearest, root_cause
+from genlab.runs.ranks import shared_name
 from genlab.runs.strangers import folder_name, plain
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
 )
+OmegaConf.register_new_resolver(
+    "genlab.start", lambda now: shared_name() or f"{now}_{secrets.token_hex(3)}",
+    use_cache=True, replace=True,
+)  # fmt: skip
 # Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
 # together
 OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)

@@ -25,6 +25,7 @@ from pytorch_lightning.loggers import Logger
 
 from genlab.runs import compose
 from genlab.runs.errors import UserError, root_cause
+from genlab.runs.ranks import rank_here
 from genlab.runs.redact import redact, restore
 from genlab.runs.strangers import folder_name
 from genlab.runs.terminal import say
@@ -46,7 +47,7 @@ SILENT = {
 
 def loggers(settings: dict[str, Any], run: Path) -> list:
     """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
-    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
+    if rank_here():
         return []
     made = []
     for name, node in (settings["logger"] or {}).items():

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from genlab.runs import ranks
+from genlab.runs.errors import UserError
 from genlab.runs.stops import WATCHED, hand_on, others
 
 GRACE = 20.0  # seconds for all processes to save and end by themselves after a signal
@@ -27,16 +29,21 @@ ENDING = 8.0  # seconds between asking what is left of a broken run to end and e
 
 def processes_here(trainer: dict[str, Any]) -> int:
     """How many processes this machine is to run; 1 where a launcher (Slurm, torchrun) made them."""
-    if "SLURM_NTASKS" in os.environ and int(os.environ["SLURM_NTASKS"]) > 1:
+    if ranks.started_outside() or "LOCAL_RANK" in os.environ:
         return 1
-    if "LOCAL_RANK" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
-        return 1
+    if trainer["num_nodes"] > 1:
+        raise UserError(
+            f"trainer.num_nodes={trainer['num_nodes']}: start it on each node, by srun (one task a"
+            " device) or torchrun"
+        )
     devices = trainer["devices"]
+    if isinstance(devices, str) and "," in devices:
+        devices = [d for d in devices.split(",") if d.strip()]
     if isinstance(devices, list):
         return len(devices)
-    if isinstance(devices, str) and not devices.lstrip("-").isdigit():
-        return 1
-    if int(devices) == -1 and trainer["accelerator"] != "cpu":
+    if devices == "auto" or int(devices) == -1:
+        if trainer["accelerator"] == "cpu":
+            return 1
         import torch
 
         return max(1, torch.cuda.device_count())

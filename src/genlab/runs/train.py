@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.runs import compose, stops
+from genlab.runs import compose, ranks, stops
 from genlab.runs.errors import UserError
 from genlab.runs.folder import (
     check_room,
@@ -88,6 +88,9 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         run = Path(hydra.runtime.output_dir)
     compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
+    if ranks.rank_here():
+        launch(settings, run, resume=ranks.follow(run))
+        return
     with claim(run):
         tidy(run)
         if not resume and begun(run, settings):
@@ -96,6 +99,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             write_settings(run, redact(settings))
             before = read_overrides(run) if resume else []
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
+        ranks.announce(run, resume=bool(resume))
         try:
             launch(settings, run, resume=bool(resume))
         except Exception:
@@ -121,7 +125,7 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
         supervise(run, num, resume=resume, trust=settings["trust"])
     else:
         fit(settings, run, resume=resume)
-    if os.environ.get("SLURM_PROCID", "0") == "0":
+    if ranks.rank_here() == 0:
         finish(settings, run)
 
 
