@@ -163,3 +163,40 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
     (tmp_path / "experiment" / "evil.yaml").write_text(text)
     done = genlab("train", "--config-dir", str(tmp_path), "experiment=evil")
     assert done.returncode == 2 and "command line only" in done.stderr, done.stderr
+
+
+WRONG = {
+    "net.width=x": "net.width=x: it must be a whole number",
+    "net.width=-3": "model.net",
+    "objective=elbo": "objective=ddpm, edm, flow",
+    "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
+    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
+    "net=dcgan": "model.net",
+    "metric=text": "metric measures text data",
+    "metric.num_samples=0": "metric.num_samples=0",
+    "optim.optimizer.lr=-1": "optim.optimizer: Invalid learning rate",
+    "optim.optimizer.betas=[2,3]": "optim.optimizer",
+    "optim.final=2": "optim.final=2",
+    "callbacks.look.num=-1": "callbacks.look.num=-1",
+    "callbacks.ledger=null": "callbacks.ledger=null",
+    "data.flip=maybe": "data.flip=maybe: it must be true or false",
+    "evaluate=maybe": "evaluate=maybe",
+    "trust=foo": "'trust=[foo]'",
+    "trainer.clip=-1": "trainer.clip=-1",
+    "trainer.threads=0": "trainer.threads=0",
+    "trainer.precision=64-true": "allowed are auto, 32-true",
+    "budget.minutes=0": "budget.minutes=0",
+    "seed=-1": "seed=-1",
+}
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_values_are_one_line_before_anything_is_trained(
+    command: str, words: str, tmp_path: Path
+) -> None:
+    run = [f"hydra.run.dir={tmp_path / 'run'}"] if command == "train" else []
+    done = genlab_here(command, *words.split(), *run)
+    lines = [x for x in done.stderr.splitlines() if not x.endswith(str(tmp_path / "run"))]
+    assert done.returncode == 2 and len(lines) == 1 and WRONG[words] in lines[0], done.stderr
+    assert not (tmp_path / "run").exists()

@@ -40,6 +40,17 @@ class Optim:
             raise ValueError(
                 f"optim.decay={decay} needs to know its end: set budget.examples or optim.horizon"
             )
+        for name, value, most in (
+            ("warmup", warmup, None), ("final", final, 1.0), ("weight_decay", weight_decay, None),
+        ):  # fmt: skip
+            if value < 0 or (most is not None and value > most):
+                raise ValueError(
+                    f"optim.{name}={value}: at least 0" + (", at most 1" if most else "")
+                )
+        try:
+            optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"optim.optimizer: {error}") from error
         self.optimizer, self.weight_decay = optimizer, weight_decay
         self.warmup, self.decay, self.final, self.horizon = warmup, decay, final, horizon
 

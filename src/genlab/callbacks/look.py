@@ -21,6 +21,8 @@ class Look(Callback):
 
     def __init__(self, *, num: int = 64, seed: int = 0) -> None:
         """`num` samples drawn from `seed`; 0 draws none."""
+        if num < 0:
+            raise ValueError(f"callbacks.look.num={num}: at least 0")
         self.num, self.seed = num, seed
         self.folder = Path("samples")  # set by the run
 

@@ -48,8 +48,20 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
 
     from genlab.runs.trainer import fast_bf16
 
-    with torch.device("meta"):
-        model = compose.build(settings["model"], trusted=settings["trust"], where="model")
+    trusted = settings["trust"]
+    if settings["metric"]:
+        compose.build(settings["metric"], trusted=trusted, where="metric")
+    for name, node in settings["callbacks"].items():
+        if node:
+            compose.build(node, trusted=trusted, where=f"callbacks.{name}")
+    try:
+        with torch.device("meta"):
+            model = compose.build(settings["model"], trusted=trusted, where="model")
+    except Exception as error:
+        if "meta" not in str(error):
+            raise
+        # a network that reads a number while it is made: with memory, then
+        model = compose.build(settings["model"], trusted=trusted, where="model").to("meta")
     data, batch = settings["data"], settings["data"]["batch_size"]
     flows, activations = flow(model, settings)
     parameters = sum(p.numel() for p in model.parameters())

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
-from genlab.runs.errors import UserError, nearest, root_cause
+from genlab.runs.errors import UserError, is_users, nearest, root_cause
 from genlab.runs.ranks import shared_name
 from genlab.runs.strangers import folder_name, plain
 
@@ -41,11 +41,14 @@ NETS = {
 
 # numbers of the run itself: the least that each may be, and whether it may be null
 NUMBERS = (
-    ("seed", 0, False), ("budget.examples", 1, False), ("budget.minutes", 0, True),
+    ("seed", 0, False), ("budget.examples", 1, False), ("budget.minutes", 0.0, True),
     ("look_every", 1, True), ("save_every", 1, False), ("data.batch_size", 1, False),
-    ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False),
+    ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False), ("trainer.threads", 1, True),
+    ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
 )  # fmt: skip
 
+# what torch and Python raise where a class of ours is given a number that it cannot work with
+NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
 # in others the noise, which is drawn in float32, does not meet the weights
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
@@ -107,8 +110,9 @@ def check(settings: dict[str, Any]) -> None:
     plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()
+    if not isinstance(trusted, list | tuple):
+        raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
     trust.check_names(settings, trusted)
-    trust.check_arguments(settings, trusted)
     data, model = settings["data"], settings["model"]["_target_"].rsplit(".", 1)[-1]
     tokens = data.get("vocab") is not None
     if tokens != (model == "Autoregressive") and model in (
@@ -120,18 +124,35 @@ def check(settings: dict[str, Any]) -> None:
         }
         what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
         raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
+    trust.check_arguments(settings, trusted)
+    if metric := settings.get("metric"):
+        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise UserError(
+                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
+            )
     for key, least, optional in NUMBERS:
         value = settings
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value is None and optional:
             continue
-        kind, types = ("a", (int, float)) if key == "budget.minutes" else ("a whole", int)
-        if isinstance(value, bool) or not isinstance(value, types) or value < least:
-            raise UserError(f"{key}={value}: it must be {kind} number, at least {least}")
+        kind, types = ("whole ", int) if isinstance(least, int) else ("", (int, float))
+        right = isinstance(value, types) and not isinstance(value, bool)
+        if not right or not (value >= least if types is int else value > least):
+            bound = f"at least {least}" if types is int else f"above {least:g}"
+            raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
+    if not isinstance(settings["evaluate"], bool):
+        raise UserError(f"evaluate={settings['evaluate']}: true or false")
+    if not settings["callbacks"].get("ledger"):
+        raise UserError("callbacks.ledger=null: the report, resume and the summary read its rows")
     precision = settings["trainer"].get("precision", "auto")
     if str(precision) not in (*PRECISIONS, "32"):
         raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
+
+
+def _kind(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
+    return getattr(trust.find(node["_target_"], trusted, ""), "kind", None)
 
 
 def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:
@@ -141,7 +162,16 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     plain(node, where)
     trust.check_names(node, trusted, where)
     trust.check_arguments(node, trusted, where)
-    return instantiate(node, _convert_="all")
+    try:
+        return instantiate(node, _convert_="all")
+    except Exception as error:
+        cause = root_cause(error)
+        if trusted or is_users(cause) or not isinstance(cause, NO_FIT):
+            raise
+        key = re.search(r"full_key: (\S+)", str(error))
+        place = f"{where}.{key[1]}" if key else where
+        said = (str(cause).strip() or "no reason given").splitlines()[0]
+        raise UserError(f"{place}: {type(cause).__name__}: {said}") from error
 
 
 def explain(error: Exception, overrides: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,6 +42,8 @@ def processes_here(trainer: dict[str, Any]) -> int:
         devices = [d for d in devices.split(",") if d.strip()]
     if isinstance(devices, list):
         return len(devices)
+    if isinstance(devices, str) and devices != "auto" and not re.fullmatch(r"-?\d+", devices):
+        raise UserError(f"trainer.devices={devices}: a number, -1 or auto for all, or a list")
     if devices == "auto" or int(devices) == -1:
         if trainer["accelerator"] == "cpu":
             return 1

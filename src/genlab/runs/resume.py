@@ -147,3 +147,10 @@ def measured(run: Path) -> bool:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         return json.loads(path.read_text()).get("checkpoint") == newest
     return False
+
+
+def trained(run: Path) -> bool:
+    """Whether the run's ledger holds a batch that was trained on."""
+    from genlab.callbacks.rows import read_rows
+
+    return any(r["kind"] == "train" for r in read_rows(run / "metrics.jsonl"))

@@ -18,7 +18,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose, ranks, stops
-from genlab.runs.errors import UserError
+from genlab.runs.errors import USER, UserError, is_users, root_cause
 from genlab.runs.folder import (
     check_room,
     claim,
@@ -37,6 +37,7 @@ from genlab.runs.resume import (
     measured,
     read_overrides,
     resumed_settings,
+    trained,
 )
 from genlab.runs.terminal import say
 
@@ -79,6 +80,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
     resume = cfg.get("resume")
     if resume and "resume" not in said:
         raise UserError(f"resume={resume}: only the command line may continue a run, no file")
+    if resume and hydra.mode.name != "RUN":
+        raise UserError("resume: one run goes on at a time; leave out -m")
     if resume:
         run = find_run(resume)
         logger = OmegaConf.to_container(cfg.logger)
@@ -102,11 +105,17 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         ranks.announce(run, resume=bool(resume))
         try:
             launch(settings, run, resume=bool(resume))
-        except Exception:
-            # refused before the first row (data that is not there, a shape that is not so)
-            if not resume and hydra.mode.name == "RUN" and not (run / "metrics.jsonl").exists():
+        except (Exception, SystemExit) as error:
+            told = error.code == USER if isinstance(error, SystemExit) else users_own(error)
+            told |= isinstance(error, Exception) and not (run / "metrics.jsonl").exists()
+            # refused before anything was learnt (data that is not there, a shape that is not so)
+            if told and not resume and hydra.mode.name == "RUN" and not trained(run):
                 shutil.rmtree(run, ignore_errors=True)
             raise
+
+
+def users_own(error: BaseException) -> bool:
+    return is_users(root_cause(error))
 
 
 def _remove_empty(run: Path) -> None:
@@ -207,11 +216,16 @@ def _what_fits(settings: dict[str, Any], reason: str) -> str:
 def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     """Data, model and trainer, ready to fit."""
     import torch
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     from genlab.runs.background import AtomicCheckpointIO
     from genlab.runs.dashboard import loggers
 
     trusted = settings["trust"]
+    if settings["evaluate"]:  # a mistake in it is told now, not after the training
+        if not settings["metric"]:
+            raise UserError("metric=null: nothing to evaluate with; write evaluate=false too")
+        compose.build(settings["metric"], trusted=trusted, where="metric")
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()
@@ -233,8 +247,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
             raise UserError("trainer.accumulate: a GAN's step takes the whole batch; set it to 1")
         options["clip"] = None  # the GAN clips for itself
     cls = compose.trust.find(options.pop("_target_"), trusted, "trainer")
-    trainer = cls(
-        **options,
+    parts = dict(
         max_steps=-(-settings["budget"]["examples"] // batch),
         max_minutes=settings["budget"].get("minutes"),
         look_every_steps=max(1, looks // batch) if looks else None,
@@ -242,6 +255,11 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         loggers=loggers(settings, run),
         plugins=[AtomicCheckpointIO()],
     )
+    try:
+        trainer = cls(**options, **parts)
+    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
     if trainer.compiles:
         model.compiled = True
         for child in model.children():

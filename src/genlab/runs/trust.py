@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genlab.runs.errors import UserError, nearest
+from genlab.runs.fit import fits, hints_of, options_that_fit, wanted
 
 OWN = re.compile(
     r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.trainer)"
@@ -146,3 +147,26 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
         missing = sorted(needed - given)
         if missing and not found.get("_partial_"):
             raise UserError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
+        if OWN.fullmatch(found["_target_"]):
+            _check_types(cls, found, place)
+
+
+def _check_types(cls: type, node: dict, place: str) -> None:
+    """Refuse a value that its argument cannot take (genlab's own classes say what they take)."""
+
+    def own(name: str) -> type | None:
+        return find(name, (), place) if OWN.fullmatch(name) else None
+
+    hints = hints_of(cls)
+    for key, value in node.items():
+        if key in OWN_KEYS or key not in hints or fits(value, hints[key], own):
+            continue
+        if isinstance(value, dict) and "_target_" in value:
+            from genlab.runs.compose import conf_dir
+
+            named = value["_target_"].rpartition(".")[2]
+            options = options_that_fit(conf_dir(), key, hints[key], own)
+            remedy = f"; {key}={', '.join(options)}" if options else ""
+            raise UserError(f"{place}.{key}: {cls.__name__} cannot take {named} there{remedy}")
+        shown = "a group without a class" if isinstance(value, dict) else value
+        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hints[key])}")
