@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from genlab.runs.errors import UserError
 from genlab.runs.stops import WATCHED, hand_on, others
 
 GRACE = 20.0  # seconds for all processes to save and end by themselves after a signal
@@ -40,7 +41,9 @@ def processes_here(trainer: dict[str, Any]) -> int:
         import torch
 
         return max(1, torch.cuda.device_count())
-    return max(1, int(devices))
+    if int(devices) < 1:
+        raise UserError(f"trainer.devices={devices}: say how many processes, trainer.devices=2")
+    return int(devices)
 
 
 def _free_port() -> int:

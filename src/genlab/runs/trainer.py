@@ -102,6 +102,8 @@ class Trainer(pl.Trainer):
             logger=loggers or False,
             plugins=plugins,
             profiler=Silent(),
+            # weights that FSDP gathers in inference mode could not be trained afterwards
+            inference_mode=not getattr(strategy, "sharded", False),
         )
 
 
@@ -132,10 +134,12 @@ def _only_own_hooks(callback: pl.Callback) -> None:
 def _strategy(name: str, timeout_minutes: float) -> Any:
     from datetime import timedelta
 
-    from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
+    from pytorch_lightning.strategies import DDPStrategy
 
     timeout = timedelta(minutes=timeout_minutes)
-    if name == "fsdp":
-        return FSDPStrategy(timeout=timeout, state_dict_type="full")
     backend = None if torch.cuda.is_available() else "gloo"
+    if name == "fsdp":
+        from genlab.runs.sharded import Sharded
+
+        return Sharded(process_group_backend=backend, timeout=timeout)
     return DDPStrategy(process_group_backend=backend, timeout=timeout)
