@@ -19,7 +19,9 @@ COMMAND = [
     "save_every=1_600", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
-SHARDED = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2"]
+SHARDED = [
+    "trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "net=mlp", "net.depth=1",
+]  # fmt: skip
 
 
 def workers_of(run: Path) -> list[int]:
