@@ -19,6 +19,10 @@ COMMAND = [
     "save_every=1_600", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
+SHARDED = [
+    "trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "net=mlp", "net.depth=1",
+]  # fmt: skip
+
 
 def workers_of(run: Path) -> list[int]:
     """The processes that train in a run's folder, by rank."""
@@ -66,14 +70,17 @@ def goes_on(run: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp"])
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_dead_rank_ends_all(rank: int, tmp_path: Path) -> None:
-    process, run = started(tmp_path)
+def test_a_dead_rank_ends_all(rank: int, trainer: str, tmp_path: Path) -> None:
+    process, run = started(tmp_path, *SHARDED * (trainer == "fsdp"))
     os.kill(workers_of(run)[rank], signal.SIGKILL)
     seconds, _ = gone_after(process, run, 60)
     assert process.returncode == 137
     goes_on(run)
-    record(f"rank {rank} of 2 killed: all end within 60 s, resume works", 1, 1, f"{seconds:.1f} s")
+    ranks = "2" if trainer == "ddp_cpu" else "2 (fsdp)"
+    what = f"rank {rank} of {ranks} killed: all end within 60 s, resume works"
+    record(what, 1, 1, f"{seconds:.1f} s")
 
 
 @pytest.mark.faults
@@ -100,14 +107,19 @@ def test_a_killed_launcher_leaves_no_orphan(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_to_the_launcher_saves(number: int, code: int, tmp_path: Path) -> None:
-    process, run = started(tmp_path)
+def test_a_signal_to_the_launcher_saves(
+    number: int, code: int, trainer: str, tmp_path: Path
+) -> None:
+    process, run = started(tmp_path, *SHARDED * (trainer == "fsdp"))
     before = max((run / "checkpoints").glob("*.ckpt"))
     process.send_signal(number)
     seconds, stderr = gone_after(process, run, 60)
     assert process.returncode == code, stderr
     assert max((run / "checkpoints").glob("*.ckpt")) > before and "Traceback" not in stderr
-    record(
-        f"signal {int(number)} to the launcher of 2 ranks: saved, {code}", 1, 1, f"{seconds:.1f} s"
-    )
+    if trainer == "fsdp":
+        goes_on(run)
+    ranks = "2 ranks" if trainer == "ddp_cpu" else "2 ranks (fsdp)"
+    what = f"signal {int(number)} to the launcher of {ranks}: saved, {code}"
+    record(what, 1, 1, f"{seconds:.1f} s")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import WeightAveraging
+from torch.distributed.tensor import DTensor
 
 from genlab.models.base import GenerativeModel
 
@@ -28,7 +29,10 @@ class EMA(WeightAveraging):
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
         self._pairs = None
-        if stage == "fit":
+        if getattr(trainer.strategy, "sharded", False):
+            if self._average_model is None:  # FSDP: copied while the model is whole
+                super().setup(trainer, pl_module, "fit")
+        elif stage == "fit":
             # the average is a deep copy of the module: without its ties to the trainer
             super().setup(trainer, pl_module, stage)
 
@@ -49,8 +53,9 @@ class EMA(WeightAveraging):
             average = self._average_model.module
             mine = [*average.parameters(), *average.buffers()]
             theirs = [*pl_module.parameters(), *pl_module.buffers()]
-            floats = [(a.data, b.data) for a, b in zip(mine, theirs) if a.is_floating_point()]
-            others = [(a.data, b.data) for a, b in zip(mine, theirs) if not a.is_floating_point()]
+            pairs = [(_here(a), _here(b)) for a, b in zip(mine, theirs)]
+            floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+            others = [(a, b) for a, b in pairs if not a.is_floating_point()]
             self._pairs = [a for a, _ in floats], [b for _, b in floats], others
         averages, current, others = self._pairs
         clock = pl_module.clock
@@ -62,3 +67,8 @@ class EMA(WeightAveraging):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         """Nothing: the average follows examples, not epochs."""
+
+
+def _here(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor's values in this process: with FSDP a share of them."""
+    return tensor.data.to_local() if isinstance(tensor, DTensor) else tensor.data

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.strategies import FSDPStrategy
 from torch.optim import Optimizer
 
 from genlab.models.base import GenerativeModel
@@ -45,11 +44,6 @@ class Guard(Callback):
         self._marks: torch.Tensor | None = None
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
-        if self.skips and isinstance(trainer.strategy, FSDPStrategy):
-            raise ValueError(
-                "callbacks.guard.not_finite=skip: with FSDP each process sees its own part of the"
-                " gradients, and they would part ways; write stop"
-            )
         pl_module.before_update = self._look_at(trainer, pl_module)
 
     def on_before_backward(
@@ -197,7 +191,7 @@ def found_not_finite(params: Iterable[torch.nn.Parameter]) -> torch.Tensor | Non
     if not grads:
         return None
     found, one = torch.zeros((), device=grads[0].device), torch.ones((), device=grads[0].device)
-    for dtype in {g.dtype for g in grads}:
-        same = [g for g in grads if g.dtype == dtype]
+    for kind in dict.fromkeys((type(g), g.dtype) for g in grads):  # FSDP: of all ranks' shards
+        same = [g for g in grads if (type(g), g.dtype) == kind]
         torch._amp_foreach_non_finite_check_and_unscale_(same, found, one)
     return found

@@ -50,11 +50,14 @@ class Look(Callback):
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
         ledger.write(trainer, model, "look", values)
-        if self.num and trainer.is_global_zero:
+        sharded = getattr(trainer.strategy, "sharded", False)  # then all draw, the same
+        if self.num and (trainer.is_global_zero or sharded):
             data = trainer.datamodule
             cond, given = data.looks(self.num)
             cond = cond.to(model.device) if cond is not None else None
             x = model.sample(self.num, cond, given, seed=self.seed)
+            if not trainer.is_global_zero:
+                return
             stem = self.folder / f"{model.clock.examples:012d}"
             path = save_samples(data, x.cpu(), stem, cond)
             for logger in trainer.loggers:

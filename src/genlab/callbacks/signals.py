@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.distributed as dist
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.checkpoint import Checkpoint, look_follows
@@ -26,6 +27,7 @@ class Signals(Callback):
         self.others: dict[int, Callable] = {}
         self.received = 0
         self._wanted = 0  # what this batch's end is to leave with
+        self._asked: tuple[torch.Tensor, dist.Work] | None = None
         self._before: dict[signal.Signals, object] = {}
 
     def _note(self, number: int, frame: object) -> None:
@@ -55,11 +57,25 @@ class Signals(Callback):
             self._leave(trainer, pl_module)
 
     def _agreed(self, trainer: Trainer, model: GenerativeModel) -> int:
-        """The signal that any rank received: all stop at the same batch."""
+        """The signal that any rank received: all stop at the same batch.
+
+        With several ranks the one after: what is asked of all at one batch is read at the next, so
+        that no step waits for the device.
+        """
         if trainer.world_size == 1:
             return self.received
+        number = self._read()
         flag = torch.tensor([self.received], device=model.device)
-        return int(trainer.strategy.reduce(flag, reduce_op="max"))
+        self._asked = flag, dist.all_reduce(flag, dist.ReduceOp.MAX, async_op=True)
+        return number
+
+    def _read(self) -> int:
+        """What was asked of all ranks at the batch before."""
+        if self._asked is None:
+            return 0
+        (flag, work), self._asked = self._asked, None
+        work.wait()
+        return int(flag)
 
     def _leave(self, trainer: Trainer, model: GenerativeModel) -> None:
         for callback in trainer.callbacks:
@@ -75,6 +91,7 @@ class Signals(Callback):
         raise SystemExit(128 + number)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self._read()
         self.restore()
 
     def on_exception(self, trainer: Trainer, pl_module: GenerativeModel, exception) -> None:

@@ -94,13 +94,9 @@ class GenerativeModel(LightningModule, ABC):
     ) -> None:
         """trainer.clip: the norm of all gradients together.
 
-        Lightning's own refuses fused optimisers in mixed precision, and FSDP.
+        Lightning's own refuses fused optimisers in mixed precision.
         """
         if not gradient_clip_val:
-            return
-        whole = self.trainer.strategy.model
-        if hasattr(whole, "clip_grad_norm_"):  # FSDP: each process holds a share of the gradients
-            whole.clip_grad_norm_(gradient_clip_val)
             return
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
@@ -110,7 +106,9 @@ class GenerativeModel(LightningModule, ABC):
                 " trainer.precision=bf16-mixed"
             )
         params = [p for group in optimizer.param_groups for p in group["params"]]
-        clip_grad_norm_(params, gradient_clip_val)
+        # FSDP: each process holds a share of the gradients
+        clip = getattr(self.trainer.strategy, "clip_grad_norm", clip_grad_norm_)
+        clip(params, gradient_clip_val)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.batch_now = self.clock.batches

@@ -124,6 +124,11 @@ def check(settings: dict[str, Any]) -> None:
         }
         what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
         raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
+    if model == "GAN" and settings.get("trainer", {}).get("strategy") == "fsdp":
+        raise UserError(
+            "trainer.strategy=fsdp: a GAN's step (two networks, second derivatives) does not run"
+            " under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
+        )
     trust.check_arguments(settings, trusted)
     if metric := settings.get("metric"):
         kinds = [_kind(n, trusted) for n in (settings["data"], metric)]

@@ -44,13 +44,15 @@ def processes_here(trainer: dict[str, Any]) -> int:
         return len(devices)
     if isinstance(devices, str) and devices != "auto" and not re.fullmatch(r"-?\d+", devices):
         raise UserError(f"trainer.devices={devices}: a number, -1 or auto for all, or a list")
-    if devices == "auto" or int(devices) == -1:
-        if trainer["accelerator"] == "cpu":
-            return 1
+    if devices == "auto" and trainer["accelerator"] == "cpu":
+        return 1
+    if devices == "auto" or (int(devices) == -1 and trainer["accelerator"] != "cpu"):
         import torch
 
         return max(1, torch.cuda.device_count())
-    return max(1, int(devices))
+    if int(devices) < 1:
+        raise UserError(f"trainer.devices={devices}: say how many processes, trainer.devices=2")
+    return int(devices)
 
 
 def _free_port() -> int:

@@ -69,6 +69,8 @@ class Trainer(pl.Trainer):
             torch.set_num_threads(threads)
         if precision == "auto":
             precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
+        # batch norm sees the whole batch, as in one process (torch has it on GPUs alone)
+        sync_batchnorm = strategy == "ddp" and accelerator != "cpu" and torch.cuda.is_available()
         if isinstance(strategy, str) and strategy in ("ddp", "fsdp"):
             strategy = _strategy(strategy, timeout_minutes)
         for callback in callbacks or []:
@@ -94,6 +96,7 @@ class Trainer(pl.Trainer):
             gradient_clip_val=clip,
             deterministic=deterministic or None,
             use_distributed_sampler=False,
+            sync_batchnorm=sync_batchnorm,
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks or []),
@@ -102,6 +105,8 @@ class Trainer(pl.Trainer):
             logger=loggers or False,
             plugins=plugins,
             profiler=Silent(),
+            # weights that FSDP gathers in inference mode could not be trained afterwards
+            inference_mode=not getattr(strategy, "sharded", False),
         )
 
 
@@ -132,10 +137,12 @@ def _only_own_hooks(callback: pl.Callback) -> None:
 def _strategy(name: str, timeout_minutes: float) -> Any:
     from datetime import timedelta
 
-    from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
+    from pytorch_lightning.strategies import DDPStrategy
 
     timeout = timedelta(minutes=timeout_minutes)
-    if name == "fsdp":
-        return FSDPStrategy(timeout=timeout, state_dict_type="full")
     backend = None if torch.cuda.is_available() else "gloo"
+    if name == "fsdp":
+        from genlab.runs.sharded import Sharded
+
+        return Sharded(process_group_backend=backend, timeout=timeout)
     return DDPStrategy(process_group_backend=backend, timeout=timeout)

@@ -41,7 +41,6 @@ LISTED = frozenset(
         "pytorch_lightning.loggers.CSVLogger",
         "pytorch_lightning.loggers.MLFlowLogger",
         "pytorch_lightning.strategies.DDPStrategy",
-        "pytorch_lightning.strategies.FSDPStrategy",
     ]
 )
 OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
@@ -58,8 +57,6 @@ ARGUMENTS = {
         ("loggers.MLFlowLogger", "experiment_name", "run_name", "tags", "prefix", "save_dir"),
         ("strategies.DDPStrategy", "process_group_backend", "timeout", "find_unused_parameters",
          "gradient_as_bucket_view", "static_graph", "start_method"),
-        ("strategies.FSDPStrategy", "process_group_backend", "timeout", "cpu_offload",
-         "sharding_strategy", "state_dict_type"),
     )
 }  # fmt: skip
 
