@@ -56,8 +56,12 @@ class ImageEvaluation:
         pictures kept; likelihood_examples: held-out examples for the loss (None: all); cache: where
         feature networks are kept (None: $GENLAB_CACHE/features or ~/.cache/genlab/features).
         """
+        check_count("k", k, 1)
         check_count("num_samples", num_samples, k + 1)
+        check_count("max_train", max_train, k + 1)
+        check_count("pairs", pairs, 1)
         check_count("chunk", chunk, 1)
+        check_count("likelihood_examples", likelihood_examples, 1)
         self.num_samples, self.chunk, self.k, self.pairs = num_samples, chunk, k, pairs
         self.max_train, self.likelihood_examples = max_train, likelihood_examples
         self.cache = Path(cache) if cache else None
@@ -167,8 +171,8 @@ def asked_labels(model: Model, data: Data, labels: Tensor | None, num: int) -> T
     return proportional_labels(labels, num)
 
 
-def check_count(name: str, value: int, least: int) -> None:
-    if value < least:
+def check_count(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
         raise ValueError(f"metric.{name}={value}: allowed is {least} or more")
 
 
@@ -183,6 +187,7 @@ class PointsEvaluation:
     ) -> None:
         check_count("num_samples", num_samples, 2)
         check_count("chunk", chunk, 1)
+        check_count("likelihood_examples", likelihood_examples, 1)
         self.num_samples, self.chunk = num_samples, chunk
         self.likelihood_examples = likelihood_examples
 
@@ -277,6 +282,7 @@ class TextEvaluation:
         """`copy_length` characters in a row that stand in the training text count as copied."""
         check_count("num_samples", num_samples, 1)
         check_count("chunk", chunk, 1)
+        check_count("likelihood_examples", likelihood_examples, 1)
         check_count("copy_length", copy_length, 1)
         self.num_samples, self.chunk, self.copy_length = num_samples, chunk, copy_length
         self.likelihood_examples = likelihood_examples

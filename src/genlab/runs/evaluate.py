@@ -111,7 +111,7 @@ def _check_fit(
         OmegaConf.load(compose.conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
         for name in compose.options("metric")
     }
-    name = measures.get(now["metric"]["_target_"], kind)
+    name = measures.get((now["metric"] or {}).get("_target_"), kind)
     if kind in measures.values() and name != kind:
         named = given.get("metric", f"{named} needs another metric than {name}")
         raise UserError(f"{named}: the data is measured by metric={kind}")

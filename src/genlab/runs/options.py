@@ -29,7 +29,7 @@ from genlab.runs.errors import UserError, nearest, root_cause
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = ("run", "to", "prompt", "device")
-LEAST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}
+LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
 
@@ -41,6 +41,8 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
         key, equals, text = override.partition("=")
         if key.startswith("-"):
             raise UserError(f"{key}: `genlab {command}` has no flags but --help")
+        if not equals and key in settings:
+            raise UserError(f"{key} needs a value: {key}=VALUE")
         if not equals or "/" in key:  # `genlab evaluate outputs/...` is clear enough
             key, text = "run", override
         if key not in settings and key.split(".")[0] not in groups:
@@ -72,8 +74,9 @@ def _own(key: str, text: str) -> Any:
     value = read_value(key, text)
     if key in LEAST and (isinstance(value, bool) or not isinstance(value, int)):
         raise UserError(f"{key}={text}: it must be a whole number, at least {LEAST[key]}")
-    if key in LEAST and value < LEAST[key]:
-        raise UserError(f"{key}={text}: it must be at least {LEAST[key]}")
+    if key in LEAST and not LEAST[key] <= value <= MOST:
+        bound = f"least {LEAST[key]}" if value < MOST else "most 1e18"
+        raise UserError(f"{key}={text[:60]}: it must be at {bound}")
     if key == "trust" and not (
         isinstance(value, list) and all(isinstance(v, str) and v for v in value)
     ):

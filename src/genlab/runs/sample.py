@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import re
 import time
 from pathlib import Path
@@ -26,7 +28,13 @@ def sample_command(overrides: list[str]) -> None:
     settings = changed(loaded["genlab"]["settings"], changes, asked["trust"])
     data = load_data(asked["run"], trust=asked["trust"])
     num = asked["num"]
+    check_memory(num, data.shape)
     cond, given = conditions(data, num, asked)
+    length = (settings["model"].get("sampler") or {}).get("length") or data.shape[0]
+    if given and (known := given["x"].shape[1]) > length:
+        raise UserError(
+            f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
+        )
     folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
     stem = folder / name(asked, changes, model, settings["model"].get("sampler"))
@@ -50,6 +58,17 @@ def sample_command(overrides: list[str]) -> None:
         print(visible(data.decode(x[:1])[0]))
 
 
+def check_memory(num: int, shape: tuple[int, ...]) -> None:
+    """Refuse more samples than the machine's memory can hold."""
+    needed = 4 * num * math.prod(shape)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"num={num}: they take {needed / 2**30:,.0f} GiB of memory, here are"
+            f" {there / 2**30:,.0f}: draw them in parts, with first=0, first=NUM and so on"
+        )
+
+
 def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any) -> str:
     """What the files are called: what was asked for, to read, and a hash that tells all apart.
 
@@ -60,14 +79,14 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
 
     words = [f"seed{asked['seed']}", f"first{asked['first']}", f"num{asked['num']}"]
     own = [(key, asked[key]) for key in ("cond", "prompt") if asked[key] is not None]
-    words += [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
+    more = [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
+    words += [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in more]
     words += [f"at{model.clock.examples}"]
-    words = [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in words]
     told = hashlib.sha256(repr([own, sampler]).encode(errors="surrogateescape"))
     for key, value in model.state_dict().items():
         told.update(key.encode())
         told.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"{'_'.join(words)[:100]}_{told.hexdigest()[:8]}"
+    return f"{'_'.join(words)[:160]}_{told.hexdigest()[:8]}"
 
 
 def home(run: str) -> Path:
