@@ -23,6 +23,7 @@ genlab: train, compare and reproduce generative models
   genlab list [GROUP]             the groups, their options, the experiments
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
+`genlab COMMAND --help` shows a command's keys and examples.
 An override is group=option (model=vae), or key=value (net.width=96). RUN is a run folder or "last".
 A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under data.root, then
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
@@ -63,7 +64,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(command: str, rest: list[str]) -> None:
-    if command == "list":
+    if any(word in ("-h", "--help") for word in rest):
+        from genlab.runs.help import print_help
+
+        print_help(command)
+    elif command == "list":
         from genlab.runs.listing import print_list
 
         print_list(rest)
@@ -71,8 +76,9 @@ def run(command: str, rest: list[str]) -> None:
         train(rest)
     elif command == "check":
         from genlab.runs.check import check_command
+        from genlab.runs.flags import in_order
 
-        check_command(rest)
+        check_command(in_order(rest, ("--config-dir", "-cd", "--multirun", "-m")))
     elif command == "report":
         from genlab.runs.report import report_command
 
@@ -97,8 +103,10 @@ def train(rest: list[str]) -> None:
 
     from genlab.runs import train as runs
     from genlab.runs.compose import conf_dir
+    from genlab.runs.flags import in_order
     from genlab.runs.strangers import check_command_line
 
+    rest = in_order(rest)
     check_command_line(rest)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]

@@ -134,8 +134,16 @@ def test_what_is_no_secret_stays() -> None:
     }  # fmt: skip
     plain.pop("tokens")  # a list of words under a name that is taken for a secret's
     assert redact(plain) == plain
-    message = "model Diffusion needs images, not tokens: data=digits"
-    assert redact(message) == message
+    for message in (
+        "model Diffusion needs images, not tokens: data=digits",
+        "data.start_token=99: text begins after a token of the vocabulary; write 0",
+        "data.start_token=-1.", "data.num_tokens=1_000_000_000: too many", "net.key=null: no key",
+    ):  # fmt: skip
+        assert redact(message) == message
+        redact({"tokens": 12345678, "start_token": "123456789:"})  # met, and no secret
+        assert redact("sha 12345678 and 123456789:") == "sha 12345678 and 123456789:"
+    for secret in ("api_key=12345678:", "start_token=99x: a", "password=1."):
+        assert "[redacted]" in redact(secret)
 
 
 @pytest.mark.usefixtures("_canaries")

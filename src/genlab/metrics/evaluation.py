@@ -60,8 +60,8 @@ class ImageEvaluation:
         """
         check_count("k", k, 1)
         check_count("num_samples", num_samples, k + 1)
-        check_count("pairs", pairs, 1)
         check_count("max_train", max_train, k + 1)
+        check_count("pairs", pairs, 1)
         check_count("chunk", chunk, 1)
         check_count("likelihood_examples", likelihood_examples, 1)
         self.num_samples, self.chunk, self.k, self.pairs = num_samples, chunk, k, pairs

@@ -11,20 +11,28 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genlab.runs import compose
+from omegaconf import OmegaConf
+
+from genlab.runs import compose, trust
+from genlab.runs.errors import UserError
 from genlab.runs.folder import find_run, read_settings, write_json
-from genlab.runs.options import changed, device_of, parse
+from genlab.runs.options import Change, changed, device_of, parse, writable
 from genlab.runs.redact import restore
 
 
 def evaluate_command(overrides: list[str]) -> None:
     asked, changes = parse("evaluate", overrides)
+    run = Path(asked["run"]) if asked["run"] != "last" else find_run("last")
+    if (run / "model.safetensors").is_file():
+        raise UserError(
+            f"run={run}: an export holds no settings to measure with: name the run folder it is of"
+        )
     found = evaluate_run(
-        Path(asked["run"]) if asked["run"] != "last" else find_run("last"),
+        run,
         changes=changes,
         seed=asked["seed"],
         device=asked["device"],
-        to=Path(asked["to"]) if asked["to"] else None,
+        to=writable(Path(asked["to"])) if asked["to"] else None,
         trusted=asked["trust"],
     )
     for name, value in found["metrics"].items():
@@ -37,7 +45,7 @@ def evaluate_command(overrides: list[str]) -> None:
 def evaluate_run(
     run: Path,
     *,
-    changes: list[tuple[str, Any]] | None = None,
+    changes: list[Change] | None = None,
     seed: int = 0,
     device: str = "auto",
     to: Path | None = None,
@@ -48,17 +56,22 @@ def evaluate_run(
     from genlab.runs.train import quiet
 
     quiet()
-    folder = find_run(run)
+    folder, device = find_run(run), device_of(device)
+    if to is None:
+        writable(folder)
     began = time.perf_counter()
     checkpoint = find_checkpoint(run)
-    settings = changed(read_settings(folder), changes or [])
-    settings |= {k: restore(settings[k], k) for k in ("data", "model", "metric")}
     trusted = trusted or []  # what the run's own file trusts counts for nothing
-    model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device_of(device))
+    before = read_settings(folder)
+    settings = changed(before, changes or [], trusted)
+    if changes:
+        _check_fit(before, settings, changes, trusted)
+    settings |= {k: restore(settings[k], k) for k in ("data", "model", "metric")}
+    model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device)
     data = compose.build(settings["data"], trusted=trusted, where="data")
+    metric = compose.build(settings["metric"], trusted=trusted, where="metric")
     data.prepare()
     data.load()
-    metric = compose.build(settings["metric"], trusted=trusted, where="metric")
     print("genlab: measuring ...", file=sys.stderr, flush=True)
     found = metric(model, data, seed=seed)
     result = {
@@ -75,6 +88,33 @@ def evaluate_run(
     if to is None:
         _note(folder, model, result)
     return result
+
+
+def _check_fit(
+    before: dict[str, Any], now: dict[str, Any], changes: list[Change], trusted: list[str]
+) -> None:
+    """Refuse other data than the model was trained for, and a metric of another kind of data."""
+    from genlab.data.base import written
+
+    given = {key: f"{key}={text}" for key, text in changes}
+    named = next((given[k] for k in given if k.partition(".")[0] == "data"), "data")
+    for key in ("shape", "num_classes", "vocab"):
+        mine, theirs = before["data"].get(key), now["data"].get(key)
+        if mine != theirs and not (key == "num_classes" and mine is None):
+            raise UserError(
+                f"{named}: its {key} is {written(theirs)}, the model was trained with"
+                f" {written(mine)}; choose data that is like the run's, or leave it out"
+            )
+    trust.check_names(now["data"], trusted, "data")
+    kind = getattr(trust.find(now["data"]["_target_"], trusted, "data"), "kind", None)
+    measures = {
+        OmegaConf.load(compose.conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
+        for name in compose.options("metric")
+    }
+    name = measures.get((now["metric"] or {}).get("_target_"), kind)
+    if kind in measures.values() and name != kind:
+        named = given.get("metric", f"{named} needs another metric than {name}")
+        raise UserError(f"{named}: the data is measured by metric={kind}")
 
 
 def _name(node: dict[str, Any] | None) -> str:

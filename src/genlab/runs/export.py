@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from genlab.runs.errors import UserError
 from genlab.runs.folder import find_run, write_text, write_yaml
 from genlab.runs.strangers import BYTES, read_text, read_yaml
+from genlab.runs.terminal import say
 
 FILES = ("model.safetensors", "config.yaml", "card.md")
 HEADER = 16 * 2**20  # bytes of a safetensors file's table of contents
 
 
 def export_command(overrides: list[str]) -> None:
-    asked = dict(o.partition("=")[::2] for o in overrides)
-    if set(asked) != {"run", "to"}:
-        raise UserError("`genlab export` needs run=RUN and to=FOLDER, and nothing else")
-    print(f"genlab: exported to {export(asked['run'], Path(asked['to']))}", file=sys.stderr)
+    from genlab.runs.options import parse, writable
+
+    asked, _ = parse("export", overrides)
+    if asked["to"] in (None, "???"):
+        raise UserError("`genlab export` needs to=FOLDER: a new folder to write")
+    say(f"genlab: exported to {export(asked['run'], writable(Path(asked['to'])))}")
 
 
 def export(path: str, to: Path) -> Path:

@@ -25,6 +25,7 @@ STRONG = r"password|passwd|passphrase|secret|credential|api_?key|access_?key|pri
 NAME = re.compile(rf"{STRONG}|(?<![a-z])key(?![a-z])|token(?!s?izer)|(?<![a-z])pwd(?![a-z])", re.I)
 ALWAYS = re.compile(STRONG, re.I)
 NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?|true|false|null|none", re.I)
+STOPS = ":."  # behind a value in a sentence: "data.start_token=99: ..."
 QUOTED = r"\"[^\"]*\"|'[^']*'"
 # user:password@ of a URL; a password may hold an @ itself
 URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)([^\s/?#'\"]+)@", re.I)
@@ -103,7 +104,7 @@ def _after_name(found: re.Match[str]) -> str:
     bare = value.strip("'\"")
     if not NAME.search(name) or not bare or bare[0] in "[{$":
         return found[0]
-    if not ALWAYS.search(name) and NUMBER.fullmatch(bare):
+    if not ALWAYS.search(name) and NUMBER.fullmatch(bare.rstrip(STOPS)):
         return found[0]
     return f"{name}{between}{BLOT}"
 
@@ -134,7 +135,7 @@ def _note(name: str, value: str) -> None:
 
 def _is_secret(value: str) -> bool:
     """Long enough, no number or word of a config, and no path that is there."""
-    if len(value) < LEAST or NUMBER.fullmatch(value) or "redacted" in value:
+    if len(value) < LEAST or NUMBER.fullmatch(value.rstrip(STOPS)) or "redacted" in value:
         return False
     try:
         return not Path(value).exists()

@@ -38,7 +38,7 @@ def report_command(overrides: list[str]) -> None:
     from genlab.runs.options import parse
 
     asked, _ = parse("report", overrides)
-    path = report(find_run("last") if asked["run"] == "last" else Path(str(asked["run"])))
+    path = report(find_run("last") if asked["run"] == "last" else Path(asked["run"]))
     print(visible(str(path)))
 
 

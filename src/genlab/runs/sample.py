@@ -2,53 +2,102 @@
 
 from __future__ import annotations
 
-import sys
+import hashlib
+import math
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from genlab.runs.errors import UserError
-from genlab.runs.options import changed, device_of, parse
+from genlab.runs.options import Change, changed, device_of, parse, writable
 from genlab.runs.shown import visible
+from genlab.runs.terminal import say
+
+SHOWN = 256  # samples in the picture
 
 
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
+    device = device_of(asked["device"])
     from genlab.callbacks.pictures import save_samples
     from genlab.runs.checkpoint import load_data, load_model, read_run
 
-    settings = changed(read_run(asked["run"])["genlab"]["settings"], changes)
-    model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
-    model = model.to(device_of(asked["device"]))
+    loaded = read_run(asked["run"])
+    settings = changed(loaded["genlab"]["settings"], changes, asked["trust"])
     data = load_data(asked["run"], trust=asked["trust"])
     num = asked["num"]
+    check_memory(num, data.shape)
     cond, given = conditions(data, num, asked)
+    length = (settings["model"].get("sampler") or {}).get("length") or data.shape[0]
+    if given and (known := given["x"].shape[1]) > length:
+        raise UserError(
+            f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
+        )
+    folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
+    model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
+    stem = folder / name(asked, changes, model, settings["model"].get("sampler"))
+    model = model.to(device)
     began = time.perf_counter()
     x = draw(
         model, num, cond, given, seed=asked["seed"], first=asked["first"], size=asked["batch_size"]
     )
     seconds = time.perf_counter() - began
-    folder = Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples"
-    stem = folder / f"seed{asked['seed']}_first{asked['first']}_num{num}"
-    picture = save_samples(data, x[:256], stem, cond)
+    picture = save_samples(data, x[:SHOWN], stem, cond)
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
     save_file({"x": x.contiguous(), **({"cond": cond} if cond is not None else {})}, numbers)
-    print(
+    part = f" (the first {SHOWN} of {num:,})" if num > SHOWN else ""
+    say(
         f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
-        f"  to look at  {picture}\n  as numbers  {numbers}",
-        file=sys.stderr,
+        f"  to look at  {picture}{part}\n  as numbers  {numbers}"
     )
     if data.kind == "text":
         print(visible(data.decode(x[:1])[0]))
+
+
+def check_memory(num: int, shape: tuple[int, ...]) -> None:
+    """Refuse more samples than the machine's memory can hold."""
+    needed = 4 * num * math.prod(shape)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"num={num}: they take {needed / 2**30:,.0f} GiB of memory, here are"
+            f" {there / 2**30:,.0f}: draw them in parts, with first=0, first=NUM and so on"
+        )
+
+
+def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any) -> str:
+    """What the files are called: what was asked for, to read, and a hash that tells all apart.
+
+    Two names are the same only where weights, sampler, conditions and seeds are: then so are the
+    samples.
+    """
+    import torch
+
+    words = [f"seed{asked['seed']}", f"first{asked['first']}", f"num{asked['num']}"]
+    own = [(key, asked[key]) for key in ("cond", "prompt") if asked[key] is not None]
+    more = [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
+    words += [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in more]
+    words += [f"at{model.clock.examples}"]
+    told = hashlib.sha256(repr([own, sampler]).encode(errors="surrogateescape"))
+    for key, value in model.state_dict().items():
+        told.update(key.encode())
+        told.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"{'_'.join(words)[:160]}_{told.hexdigest()[:8]}"
 
 
 def home(run: str) -> Path:
     """The folder that belongs to a run, a checkpoint or an exported folder."""
     from genlab.runs.folder import find_run
 
-    return Path(run) if (Path(run) / "model.safetensors").is_file() else find_run(run)
+    if (Path(run) / "model.safetensors").is_file():
+        return Path(run)
+    if Path(run).is_file() and not (Path(run).parent.parent / "config.yaml").is_file():
+        raise UserError(f"run={run}: it lies in no run folder: say where to write with to=FOLDER")
+    return find_run(run)
 
 
 def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
@@ -66,7 +115,7 @@ def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
     if asked["prompt"] is not None:
         if data.kind != "text":
             raise UserError("prompt: only a model of text takes one; use cond for classes")
-        x = data.encode_prompt(str(asked["prompt"])).repeat(num, 1)
+        x = data.encode_prompt(asked["prompt"]).repeat(num, 1)
         given = {"x": x, "mask": torch.ones_like(x, dtype=torch.bool)}
     return cond, given
 
