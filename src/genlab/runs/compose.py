@@ -129,13 +129,6 @@ def check(settings: dict[str, Any]) -> None:
             "trainer.strategy=fsdp: a GAN's step (two networks, second derivatives) does not run"
             " under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
-    trust.check_arguments(settings, trusted)
-    if metric := settings.get("metric"):
-        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
-        if None not in kinds and kinds[0] != kinds[1]:
-            raise UserError(
-                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
-            )
     for key, least, optional in NUMBERS:
         value = settings
         for part in key.split("."):
@@ -147,6 +140,13 @@ def check(settings: dict[str, Any]) -> None:
         if not right or not (value >= least if types is int else value > least):
             bound = f"at least {least}" if types is int else f"above {least:g}"
             raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
+    trust.check_arguments(settings, trusted)
+    if metric := settings.get("metric"):
+        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise UserError(
+                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
+            )
     if not isinstance(settings["evaluate"], bool):
         raise UserError(f"evaluate={settings['evaluate']}: true or false")
     if not settings["callbacks"].get("ledger"):

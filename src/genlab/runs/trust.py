@@ -12,6 +12,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from genlab.runs.errors import UserError, nearest
@@ -151,18 +152,19 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
 def _check_types(cls: type, node: dict, place: str) -> None:
     """Refuse a value that its argument cannot take (genlab's own classes say what they take)."""
 
-    def own(name: str) -> type | None:
-        return find(name, (), place) if OWN.fullmatch(name) else None
+    def own(name: str, key: str) -> type | None:
+        return find(name, (), f"{place}.{key}") if OWN.fullmatch(name) else None
 
     hints = hints_of(cls)
     for key, value in node.items():
-        if key in OWN_KEYS or key not in hints or fits(value, hints[key], own):
+        look = partial(own, key=key)
+        if key in OWN_KEYS or key not in hints or fits(value, hints[key], look):
             continue
         if isinstance(value, dict) and "_target_" in value:
             from genlab.runs.compose import conf_dir
 
             named = value["_target_"].rpartition(".")[2]
-            options = options_that_fit(conf_dir(), key, hints[key], own)
+            options = options_that_fit(conf_dir(), key, hints[key], look)
             remedy = f"; {key}={', '.join(options)}" if options else ""
             raise UserError(f"{place}.{key}: {cls.__name__} cannot take {named} there{remedy}")
         shown = "a group without a class" if isinstance(value, dict) else value
