@@ -97,7 +97,7 @@ REFUSED = [
     ("images", "sampler.guidance=inf", "sampler.guidance=inf", "finite"),
     ("points", "sampler.temperature=inf", "sampler.temperature=inf", "finite"),
     ("points", "sampler.noise=3", "sampler.noise=3", "true or false"),
-    ("points", "sampler.truncation=wide", "truncation=wide", "finite number or null"),
+    ("points", "sampler.truncation=wide", "truncation=wide", "number or null"),
     ("images", "sampler._target_=os.system", "os.system", "trust"),
     ("points", "cond=1", "cond", "without classes"),
     ("points", "prompt=a", "prompt", "model of text"),

@@ -16,7 +16,7 @@ import os
 import re
 import types
 import typing
-from collections import abc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 from genlab.runs import trust
 from genlab.runs.compose import build, conf_dir, options
 from genlab.runs.errors import UserError, nearest, root_cause
+from genlab.runs.fit import fits, hints_of, options_that_fit, wanted
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = ("run", "to", "prompt", "device")
@@ -153,64 +154,35 @@ def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str
         return {}
     trust.check_names(node, trusted, place)
     cls = trust.find(node["_target_"], trusted, place)
-    return {key: _hints(cls).get(key) for key in inspect.signature(cls).parameters}
-
-
-def _hints(cls: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls.__init__)
-    except Exception:  # names that are imported for a type checker only
-        return {}
+    hints = hints_of(cls)
+    return {key: hints.get(key) for key in inspect.signature(cls).parameters}
 
 
 def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
     """What was typed for a knob, as the type that its constructor states; inf only where it was."""
-    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
         return None if text == "null" and types.NoneType in kinds else text
     value = read_value(key, text)
-    if hint is not None and value != before and not any(_fits(value, kind) for kind in kinds):
-        raise UserError(f"{key}={text}: it must be {' or '.join(map(_said, kinds))}")
+    if hint is None or value == before:
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={text}: it must be a finite number")
+    if not fits(value, hint, lambda name: None):
+        raise UserError(f"{key}={text}: it must be {wanted(hint)}")
     return value
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if kind in (int, float) and isinstance(value, bool):
-        return False
-    if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    if typing.get_origin(kind) is typing.Literal:
-        return value in typing.get_args(kind)
-    if typing.get_origin(kind) in (list, tuple, abc.Sequence):
-        return isinstance(value, list)
-    return isinstance(value, kind) if kind in (int, bool, types.NoneType) else True
-
-
-def _said(kind: Any) -> str:
-    if typing.get_origin(kind) is typing.Literal:
-        return " or ".join(map(str, typing.get_args(kind)))
-    plain = {int: "a whole number", float: "a finite number", bool: "true or false"}
-    return {**plain, types.NoneType: "null"}.get(kind, "a list")
 
 
 def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str]) -> None:
     """Refuse a sampler that another family draws with, and knobs that it refuses itself."""
     node, model = full["sampler"], full["model"]
     takes = _arguments(model, trusted, "model").get("sampler")
-    kinds = tuple(k for k in (typing.get_args(takes) or (takes,)) if inspect.isclass(k))
-    if kinds and "_target_" in node:
+    if takes is not None and "_target_" in node:
         trust.check_names(node, trusted, "sampler")
-        if not _is_one(node["_target_"], kinds, trusted):
+        find = partial(trust.find, trusted=trusted, place="sampler")
+        if not fits(node, takes, find):
             family = model["_target_"].rsplit(".", 1)[-1]
-            own = (
-                (name, OmegaConf.load(conf_dir() / "sampler" / f"{name}.yaml")["_target_"])
-                for name in options("sampler")
-            )
-            fitting = ", ".join(name for name, target in own if _is_one(target, kinds, trusted))
+            fitting = ", ".join(options_that_fit(conf_dir(), "sampler", takes, find))
             given = option or node["_target_"]
             raise UserError(
                 f"sampler={given}: it does not fit {family}; samplers that fit: {fitting}"
@@ -220,11 +192,6 @@ def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str])
     except Exception as error:
         cause = root_cause(error)
         raise UserError(str(cause)) from error
-
-
-def _is_one(target: str, kinds: tuple[type, ...], trusted: list[str]) -> bool:
-    cls = trust.find(target, trusted, "sampler")
-    return not inspect.isclass(cls) or issubclass(cls, kinds)
 
 
 def device_of(name: str) -> str:
