@@ -179,6 +179,7 @@ WRONG = {
     "optim.final=2": "optim.final=2",
     "callbacks.look.num=-1": "callbacks.look.num=-1",
     "callbacks.ledger=null": "callbacks.ledger=null",
+    "callbacks.checkpoint=null": "evaluate=false",
     "data.flip=maybe": "data.flip=maybe: it must be true or false",
     "evaluate=maybe": "evaluate=maybe",
     "trust=foo": "'trust=[foo]'",

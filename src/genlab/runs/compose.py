@@ -149,6 +149,8 @@ def check(settings: dict[str, Any]) -> None:
             )
     if not isinstance(settings["evaluate"], bool):
         raise UserError(f"evaluate={settings['evaluate']}: true or false")
+    if settings["evaluate"] and not settings["callbacks"].get("checkpoint"):
+        raise UserError("callbacks.checkpoint=null: nothing to measure; write evaluate=false too")
     if not settings["callbacks"].get("ledger"):
         raise UserError("callbacks.ledger=null: the report, resume and the summary read its rows")
     precision = settings["trainer"].get("precision", "auto")

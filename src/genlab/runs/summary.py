@@ -46,4 +46,7 @@ def print_summary(run: Path, report: Path | None) -> None:
     for name, place in places.items():
         if place is not None and place.exists():
             say(f"  {name:8} {place}")
-    say(f"  {'again':8} genlab sample run={run}")
+    if any((run / "checkpoints").glob("*.ckpt")):
+        say(f"  {'again':8} genlab sample run={run}")
+    else:
+        say("  no weights were kept: callbacks.checkpoint is null")
