@@ -169,7 +169,13 @@ def losses(run: Path) -> list[float]:
     return [r["train/loss"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
 
 
-@pytest.mark.parametrize("family", ["gpt", "vae", "diffusion", "flow_matching"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "diffusion",
+        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gpt", "vae", "flow_matching")),
+    ],
+)
 def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path: Path) -> None:
     overrides = [o for o in FAMILIES[family] if "dropout" not in o]
     whole = fit(overrides, tmp_path / "a")
