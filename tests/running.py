@@ -13,6 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from genlab.runs import compose, train
+from genlab.runs.answer import answer
+from genlab.runs.conf import conf_dir
 
 TINY = [
     "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "budget.examples=256",
@@ -23,7 +25,7 @@ TINY = [
 
 def settled(overrides: list[str]) -> dict[str, Any]:
     """The settings that the command line composes."""
-    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = hydra_compose("train", overrides, return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
         choices = dict(cfg.hydra.runtime.choices)
@@ -59,7 +61,7 @@ def genlab_here(*arguments: str) -> subprocess.CompletedProcess[str]:
     GlobalHydra.instance().clear()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.answer(lambda: cli.run(arguments[0], list(arguments[1:])), [*arguments[1:]])
+            code = answer(lambda: cli.run(arguments[0], list(arguments[1:])), [*arguments[1:]])
     finally:
         sys.argv = argv
         for number, handler in handlers.items():

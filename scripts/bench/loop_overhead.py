@@ -28,7 +28,8 @@ CASES = {
 def settings_for(overrides: list[str], steps: int) -> dict:
     from hydra import compose, initialize_config_dir
 
-    from genlab.runs.compose import conf_dir, settle
+    from genlab.runs.compose import settle
+    from genlab.runs.conf import conf_dir
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
@@ -74,7 +75,7 @@ def ours(settings: dict, steps: int) -> list[float]:
     """Seconds between the ends of genlab's steps."""
     from pytorch_lightning import Callback
 
-    from genlab.runs import train
+    from genlab.runs import terminal, train
 
     class Watch(Callback):
         def __init__(self) -> None:
@@ -84,7 +85,7 @@ def ours(settings: dict, steps: int) -> list[float]:
             self.ends.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        train.quiet()
+        terminal.quiet()
         data, model, trainer = train.assemble(settings, Path(folder))
         watch = Watch()
         trainer.callbacks.append(watch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import threading
@@ -102,8 +103,11 @@ def hostile_run(run: Path, said: list[str]) -> Path:
     config = {"name": one, "settings": every, **every, "budget": {"examples": one}}
     (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (run / "overrides.yaml").write_text(json.dumps([*said, *(f"{s}={s}" for s in said)]))
+    told = {"command": one, "time": one}
+    gone_on = [{**told, "examples": one, "git": every, "machine": one}] * 2
+    gone_on.append({"command": "genlab train resume=x " + shlex.quote(one), "time": every})
     (run / "provenance.json").write_text(
-        json.dumps({"command": one, "time": one, "git": every, "versions": every, **every})
+        json.dumps({**told, "git": every, "versions": every, **every, "resumed": gone_on})
     )
     row = {"kind": "train", "batches": 1, "seconds": 1.0, **{f"train/{s}": 1.0 for s in said}}
     rows = [{**row, "examples": n, **{f"val/{s}": 2.0 for s in said}} for n in (64, 128)]

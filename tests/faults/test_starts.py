@@ -17,11 +17,11 @@ from faults.record import record
 from running import TINY
 
 from genlab.callbacks.rows import read_rows
-from genlab.runs.errors import UserError, complain
+from genlab.runs.errors import UserError
 from genlab.runs.folder import claim, find_run
 from genlab.runs.report import report
 from genlab.runs.summary import print_summary
-from genlab.runs.terminal import Lasting, say
+from genlab.runs.terminal import Lasting, complain, say
 
 SMALL = [*TINY, "data=digits", "model=vae", "net=mlp_vae", "callbacks.look.num=0"]
 GENLAB = [sys.executable, "-m", "genlab.cli"]

@@ -61,7 +61,7 @@ def plain_folder(files: dict[str, str], folder: Path) -> None:
     import hydra
     from hydra.utils import instantiate
 
-    from genlab.runs.compose import conf_dir
+    from genlab.runs.conf import conf_dir
 
     for name, text in files.items():
         (folder / "conf" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from running import genlab, settled
 
 from genlab.runs import compose
 from genlab.runs.checkpoint import load_model
+from genlab.runs.conf import conf_dir
 from genlab.runs.errors import UserError
 from genlab.runs.folder import read_settings
 from genlab.runs.strangers import check_command_line, check_folder, folder_name
@@ -52,7 +53,7 @@ def gate_folder(files: dict[str, str], folder: Path) -> None:
         (conf / name).write_text(text, encoding="utf-8")
     check_command_line(["--config-dir", str(conf), "experiment=evil"])
     try:
-        with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             words = ["experiment=evil", f"hydra.searchpath=[file://{conf}]"]
             cfg = hydra_compose("train", words, return_hydra_config=True)
             HydraConfig.instance().set_config(cfg)

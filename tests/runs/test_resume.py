@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_a_longer_budget_takes_the_schedule_with_it(run: Path) -> None:
     assert settings["model"]["optim"]["horizon"] == 512
     assert settings["callbacks"]["checkpoint"]["save_every"] == 64
     assert rates(run)[272] > 4e-4 and rates(run)[512] < 1e-4
+    (resumed,) = json.loads((run / "provenance.json").read_text())["resumed"]
+    assert resumed["examples"] == 256 and "git" not in resumed and "versions" not in resumed
+    command = f"genlab train resume={run} budget.examples=512 save_every=64"
+    assert resumed["command"] == command
+    assert command in (run / "report.html").read_text()
+    done = genlab_here("train", f"resume={run}", "budget.examples=528")
+    assert done.returncode == 0, done.stderr
+    resumed = json.loads((run / "provenance.json").read_text())["resumed"]
+    assert [r["examples"] for r in resumed] == [256, 512]
+    assert resumed[1]["command"] == f"genlab train resume={run} budget.examples=528"
+
+
+def test_a_run_ends_with_a_look(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = genlab_here("train", *VAE, "look_every=96", "save_every=64", f"hydra.run.dir={run}")
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(run / "metrics.jsonl")
+    assert [r["examples"] for r in rows if r["kind"] == "look"] == [0, 96, 192, 256]
+    assert max(p.stem for p in (run / "samples").glob("*")) == f"{256:012d}"
 
 
 def test_the_same_command_says_that_it_is_done(run: Path) -> None:

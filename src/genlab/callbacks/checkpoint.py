@@ -19,7 +19,14 @@ from genlab.models.base import GenerativeModel
 
 def look_follows(trainer: Trainer, batch_idx: int) -> bool:
     """Whether held-out batches come right after this batch, before the next."""
-    return trainer.enable_validation and (batch_idx + 1) % trainer.val_check_batch == 0
+    if not trainer.enable_validation:
+        return False
+    return (batch_idx + 1) % trainer.val_check_batch == 0 or is_last(trainer)
+
+
+def is_last(trainer: Trainer) -> bool:
+    """Whether the batch that has just ended is the run's last."""
+    return trainer.should_stop or trainer.global_step >= trainer.max_steps >= 0
 
 
 class Checkpoint(LightningCheckpoint):

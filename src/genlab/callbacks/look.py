@@ -1,7 +1,8 @@
 """A look: held-out loss, and samples drawn from the same seeds, every so many examples.
 
-It hangs on Lightning's validation, which comes every `look_every` examples and once before the
-first step (the baseline). The averaged weights are in place then (EMA comes after it in the list).
+It hangs on Lightning's validation, which comes every `look_every` examples, before the first step
+(the baseline) and after the last. The averaged weights are in place then (EMA comes after it in the
+list).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from genlab.callbacks.checkpoint import is_last
 from genlab.callbacks.ledger import Ledger
 from genlab.callbacks.pictures import save_samples
 from genlab.models.base import GenerativeModel
@@ -25,6 +27,12 @@ class Look(Callback):
             raise ValueError(f"callbacks.look.num={num}: at least 0")
         self.num, self.seed = num, seed
         self.folder = Path("samples")  # set by the run
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int
+    ) -> None:
+        if is_last(trainer):
+            trainer.should_stop = True  # then Lightning looks once more, wherever it stands
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self._names: list[str] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs import compose
+from genlab.runs.conf import conf_dir
 from genlab.runs.strangers import check_command_line
 
 
@@ -27,7 +28,7 @@ def check_command(words: list[str]) -> None:
     overrides = list(asked.overrides)
     if asked.config_dir:
         overrides.append(f"hydra.searchpath=[file://{Path(asked.config_dir).absolute()}]")
-    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = hydra_compose("train", overrides, return_hydra_config=True)
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import open_dict

@@ -325,7 +325,7 @@ def read_run(path: str | Path) -> dict:
     """The contents of a run's newest checkpoint, of a checkpoint file or of an exported folder."""
     folder = Path(path)
     if (folder / "model.safetensors").is_file():
-        from genlab.runs.export import read_export
+        from genlab.runs.exported import read_export
 
         loaded = read_export(folder)
     else:

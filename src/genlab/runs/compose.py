@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs import trust
+from genlab.runs.conf import conf_dir, groups, options
 from genlab.runs.errors import UserError, is_users, nearest, root_cause
 from genlab.runs.ranks import shared_name
 from genlab.runs.strangers import folder_name, plain
@@ -51,28 +51,6 @@ NUMBERS = (
 NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
 # in others the noise, which is drawn in float32, does not meet the weights
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
-
-
-def conf_dir() -> Path:
-    """Where the YAML files are: in the wheel, or at the repository's root."""
-    here = Path(__file__).resolve().parent.parent
-    for folder in (here / "conf", here.parent.parent / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise FileNotFoundError("genlab's conf/ is not where it was installed; install genlab again")
-
-
-def options(group: str) -> dict[str, str]:
-    """The options of a group with their first comment line."""
-    found = {}
-    for file in sorted((conf_dir() / group).glob("*.yaml")):
-        comments = (line[1:].strip() for line in file.open() if line.startswith("#"))
-        found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
-    return found
-
-
-def groups() -> list[str]:
-    return sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
 
 
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:

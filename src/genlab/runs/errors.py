@@ -64,9 +64,3 @@ def of_the_disk(error: BaseException) -> str:
         return ""
     where = error.filename or "a file of the run"
     return f"{error.strerror}: {where}; {DISK[error.errno]}, then go on with resume=RUN"
-
-
-def complain(error: BaseException) -> None:
-    from genlab.runs.terminal import say
-
-    say(f"genlab: {error}")

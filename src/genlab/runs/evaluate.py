@@ -14,10 +14,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from genlab.runs import compose, trust
+from genlab.runs.conf import conf_dir, options
 from genlab.runs.errors import UserError
 from genlab.runs.folder import find_run, read_settings, write_json
 from genlab.runs.options import Change, changed, device_of, parse, writable
 from genlab.runs.redact import restore
+from genlab.runs.terminal import quiet
 
 
 def evaluate_command(overrides: list[str]) -> None:
@@ -53,7 +55,6 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found."""
     from genlab.runs.checkpoint import find_checkpoint, load_model
-    from genlab.runs.train import quiet
 
     quiet()
     folder, device = find_run(run), device_of(device)
@@ -108,8 +109,8 @@ def _check_fit(
     trust.check_names(now["data"], trusted, "data")
     kind = getattr(trust.find(now["data"]["_target_"], trusted, "data"), "kind", None)
     measures = {
-        OmegaConf.load(compose.conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
-        for name in compose.options("metric")
+        OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
+        for name in options("metric")
     }
     name = measures.get((now["metric"] or {}).get("_target_"), kind)
     if kind in measures.values() and name != kind:

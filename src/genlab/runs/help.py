@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from genlab.runs.compose import conf_dir, groups, options
+from genlab.runs.conf import conf_dir, groups, options
 
 FORMS = {
     "train": "genlab train [GROUP=OPTION ...] [KEY=VALUE ...] [FLAGS]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from genlab.runs.compose import conf_dir, groups, options
+from genlab.runs.conf import conf_dir, groups, options
 from genlab.runs.errors import UserError, nearest
 from genlab.runs.flags import in_order
 from genlab.runs.shown import visible

@@ -24,7 +24,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from genlab.runs import trust
-from genlab.runs.compose import build, conf_dir, options
+from genlab.runs.compose import build
+from genlab.runs.conf import conf_dir, options
 from genlab.runs.errors import UserError, nearest, root_cause
 from genlab.runs.fit import fits, hints_of, options_that_fit, wanted
 

@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -58,6 +57,52 @@ def cpu_name() -> str:
 
 def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
     """Plain data for provenance.json; `more` adds what the run knows (parameters, fingerprint)."""
+    return redact(
+        {
+            "command": _command(overrides),
+            "started": time.time(),
+            "time": _now(),
+            **_surroundings(),
+            **more,
+        }
+    )
+
+
+def gone_on(before: dict[str, Any], overrides: list[str], run: Path, examples: int) -> dict:
+    """`before` with the command that goes on with the run, and what is no longer as it was.
+
+    `overrides` are all that the run was ever given: those that no command before tells are new.
+    """
+    earlier = [e for e in before.get("resumed") or [] if isinstance(e, dict)]
+    told = [w for e in [before, *earlier] for w in given(e)]
+    new = overrides[len(told) :]
+    known: dict[str, Any] = {}
+    for entry in [before, *earlier]:
+        known |= entry
+    changed = {k: v for k, v in redact(_surroundings()).items() if known.get(k) != v}
+    entry = {"command": _command([f"resume={run}", *new]), "time": _now(), "examples": examples}
+    return before | {"resumed": [*earlier, redact(entry | changed)]}
+
+
+def given(entry: dict[str, Any]) -> list[str]:
+    """The overrides of an entry's command, but for the `resume=` of one that goes on."""
+    try:
+        words = shlex.split(str(entry.get("command", "")))[2:]
+    except ValueError:  # a stranger's, or torn
+        return []
+    return [w for w in words if not w.startswith("resume=")]
+
+
+def _command(overrides: list[str]) -> str:
+    return shlex.join(["genlab", "train", *overrides])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def _surroundings() -> dict[str, Any]:
+    """Code, versions and machine."""
     import torch
 
     machine = {
@@ -68,18 +113,8 @@ def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
     }
     if torch.cuda.is_available():
         machine["gpu"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return redact(
-        {
-            "command": shlex.join(["genlab", "train", *overrides]),
-            "started": time.time(),
-            "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-            "git": {
-                "commit": _git("rev-parse", "HEAD"),
-                "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-            },
-            "versions": _versions(),
-            "machine": machine,
-            "python": sys.version.split()[0],
-            **more,
-        }
-    )
+    git = {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+    return {"git": git, "versions": _versions(), "machine": machine}

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from genlab.runs.curves import PALETTE, Chart, Line, chart, color_of, smooth
 from genlab.runs.errors import UserError
+from genlab.runs.provenance import given
 from genlab.runs.record import (
     Drawn,
     Record,
@@ -29,7 +30,7 @@ from genlab.runs.record import (
 from genlab.runs.shown import cut, duration, figure, number, plain, short, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOOKS, MORE_CURVES, CELLS_DRAWN = 12, 24, 24  # most that a page shows
+LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
 RATE = "speed/examples_per_second"
 
 
@@ -77,8 +78,11 @@ def write_report(run: Path) -> Path:
         "neighbours": neighbours(read_either(record, "evaluation/neighbours", width=560)),
         "metrics": found,
         "notes": facts(record.evaluation.get("notes")),
-        "provenance": facts({k: v for k, v in record.provenance.items() if k != "command"}),
+        "provenance": facts(
+            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed")}
+        ),
         "command": record.provenance.get("command"),
+        "resumed": resumed(record),
     }
     return _write(run / "report.html", "run.html", page)
 
@@ -103,7 +107,8 @@ def write_comparison(sweep: Path) -> Path:
                 # ./ lest a folder named "javascript:..." be read as a scheme
                 "link": f"./{quote(where, errors='surrogateescape')}/report.html",
                 "color": color_of(i, len(records)),
-                "values": [_overrides(record.overrides).get(key) for key in differing],
+                "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
+                "label": _label(differing, values) or where,
                 "state": state(record)[0],
                 "metrics": {m.name: m for m in measured(record)},
                 "rate": mean(record, RATE),
@@ -251,6 +256,24 @@ def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, 
     return {"title": title, "chart": drawn, "problem": ""}
 
 
+def resumed(record: Record) -> list[dict[str, Any]]:
+    """How the run went on: the command where it changed something, and what was then other."""
+    entries = record.provenance.get("resumed")
+    shown = []
+    for entry in [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []:
+        examples = number(entry.get("examples"))
+        other = {k: entry[k] for k in ("git", "versions", "machine") if k in entry}
+        shown.append(
+            {
+                "time": entry.get("time", ""),
+                "examples": "some" if examples is None else figure(examples),
+                "command": str(entry.get("command")) if given(entry) else "",
+                "other": facts(other),
+            }
+        )
+    return shown[-RESUMED:]
+
+
 def looks(record: Record) -> dict[str, Any]:
     """Looks evenly from the first to the last."""
     all_of = sorted(record.looks)
@@ -311,6 +334,12 @@ def differences(all_overrides: Sequence[Sequence[str]]) -> tuple[list[str], list
 def _overrides(overrides: Iterable[str]) -> dict[str, str]:
     parts = (o.lstrip("+").partition("=") for o in overrides)
     return {key: value if equals else "set" for key, equals, value in parts}
+
+
+def _label(keys: Sequence[str], values: Sequence[str | None]) -> str:
+    """A cell by what it alone was given: "model=vae, seed=1"."""
+    given = [(k.rpartition(".")[2], v) for k, v in zip(keys, values) if v is not None]
+    return ", ".join(f"{k}={v}" for k, v in given)
 
 
 def _best(records: Sequence[Record], name: str) -> float | None:

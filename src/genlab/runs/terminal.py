@@ -11,13 +11,18 @@ import signal
 import sys
 from typing import Any, TextIO
 
+from genlab.runs.redact import redact
+from genlab.runs.shown import visible
+
 
 def say(text: str) -> None:
     """To stderr: without secrets, control characters made visible."""
-    from genlab.runs.redact import redact
-    from genlab.runs.shown import visible
-
     print(visible(redact(text)), file=sys.stderr, flush=True)
+
+
+def complain(error: BaseException) -> None:
+    """One line on what went wrong."""
+    say(f"genlab: {error}")
 
 
 def outlive() -> None:
@@ -30,6 +35,20 @@ def outlive() -> None:
             setattr(sys, name, Lasting(stream))
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def quiet() -> None:
+    """Lightning's notices about hardware and workers, which say nothing a run should heed."""
+    import logging
+    import warnings
+
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings(
+        "ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*"
+    )
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    os.environ.setdefault("KMP_WARNINGS", "0")
 
 
 class Lasting:

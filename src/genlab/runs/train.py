@@ -8,7 +8,7 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import shutil
 import sys
 import time
@@ -18,6 +18,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs import compose, ranks, stops
+from genlab.runs.answer import answer
 from genlab.runs.errors import USER, UserError, is_users, root_cause
 from genlab.runs.folder import (
     check_room,
@@ -39,7 +40,7 @@ from genlab.runs.resume import (
     resumed_settings,
     trained,
 )
-from genlab.runs.terminal import say
+from genlab.runs.terminal import quiet, say
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -49,8 +50,6 @@ codes: list[int] = []  # exit codes of the jobs that ran in this process
 def job(cfg: DictConfig) -> int:
     """One job of Hydra's: a run, or one cell of a sweep, whose failure does not end the others."""
     from hydra.core.hydra_config import HydraConfig
-
-    from genlab.cli import answer
 
     hydra = HydraConfig.get()
     code = answer(lambda: main(cfg), list(hydra.overrides.task))
@@ -165,8 +164,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
         initialise(model, settings["init_from"])
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
-    if trainer.is_global_zero and not (checkpoint and (run / "provenance.json").is_file()):
-        record_provenance(settings, run, data, model)
+    if trainer.is_global_zero:
+        record_provenance(settings, run, data, model, held.get("clock"))
     try:
         if checkpoint is None and trainer.val_check_interval:
             trainer.validate(model, datamodule=data, verbose=False)  # the baseline
@@ -303,12 +302,21 @@ def initialise(model: Any, path: str) -> None:
     load_weights(model, read_run(path)["state_dict"], path)
 
 
-def record_provenance(settings: dict[str, Any], run: Path, data: Any, model: Any) -> None:
-    from genlab.runs.provenance import provenance
+def record_provenance(
+    settings: dict[str, Any], run: Path, data: Any, model: Any, clock: dict[str, int] | None
+) -> None:
+    """provenance.json; where the run goes on from `clock`, with what went on added to it."""
+    from genlab.runs.provenance import gone_on, provenance
 
-    overrides = read_overrides(run)
+    path, overrides = run / "provenance.json", read_overrides(run)
+    told = None
+    with contextlib.suppress(OSError, ValueError):  # torn or lost: told anew
+        told = json.loads(path.read_text()) if clock else None
+    if clock and isinstance(told, dict):
+        write_json(path, gone_on(told, overrides, run, clock["examples"]))
+        return
     write_json(
-        run / "provenance.json",
+        path,
         provenance(
             overrides,
             parameters=sum(p.numel() for p in model.parameters()),
@@ -329,17 +337,3 @@ def finish(settings: dict[str, Any], run: Path) -> None:
 
     report = write_report(run)
     print_summary(run, report)
-
-
-def quiet() -> None:
-    """Lightning's notices about hardware and workers, which say nothing a run should heed."""
-    import logging
-    import warnings
-
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings(
-        "ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*"
-    )
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
-    os.environ.setdefault("KMP_WARNINGS", "0")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from genlab.runs.conf import conf_dir
 from genlab.runs.errors import UserError, nearest
 from genlab.runs.fit import fits, hints_of, options_that_fit, wanted
 
@@ -161,8 +162,6 @@ def _check_types(cls: type, node: dict, place: str) -> None:
         if key in OWN_KEYS or key not in hints or fits(value, hints[key], look):
             continue
         if isinstance(value, dict) and "_target_" in value:
-            from genlab.runs.compose import conf_dir
-
             named = value["_target_"].rpartition(".")[2]
             options = options_that_fit(conf_dir(), key, hints[key], look)
             remedy = f"; {key}={', '.join(options)}" if options else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from genlab.cli import answer
+from genlab.runs.answer import answer
 from genlab.runs.terminal import outlive
 
 
