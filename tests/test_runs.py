@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import TINY, fit, genlab, genlab_here, settled
+from running import TINY, fit, genlab_here, settled
 
 import genlab as package
 from genlab.callbacks.rows import read_rows
@@ -190,12 +190,12 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
     overrides = [o for o in FAMILIES[family] if "dropout" not in o]
     one = fit(overrides, tmp_path / "one")
-    done = genlab(
+    two = tmp_path / "two"
+    done = genlab_here(
         "train", *[o for o in TINY if not o.startswith("trainer")], *overrides,
-        "trainer=ddp_cpu", GENLAB_OUTPUTS=str(tmp_path / "two"), OMP_NUM_THREADS="1",
+        "trainer=ddp_cpu", f"hydra.run.dir={two}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    two = next((tmp_path / "two").rglob("config.yaml")).parent
     assert losses(two) == pytest.approx(losses(one), rel=1e-3)
     looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
              for x in (one, two)]  # fmt: skip
@@ -217,12 +217,10 @@ def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:
 
 def test_every_command_on_one_run(tmp_path: Path) -> None:
     """train -> sample -> evaluate -> report -> export -> load, as a user types them."""
-    outputs = str(tmp_path / "o")
-    done = genlab(
-        "train", "debug=smoke", "net.width=8", "callbacks.look.num=4", GENLAB_OUTPUTS=outputs
-    )
+    run = tmp_path / "run"
+    more = ["net.width=8", "callbacks.look.num=4", f"hydra.run.dir={run}"]
+    done = genlab_here("train", "debug=smoke", *more)
     assert done.returncode == 0, done.stderr[-3000:]
-    run = next(Path(outputs).rglob("config.yaml")).parent
     assert "report.html" in done.stderr and (run / "report.html").is_file()
     assert json.loads((run / "provenance.json").read_text())["versions"]["torch"]
     found = json.loads((run / "evaluation.json").read_text())
@@ -240,7 +238,7 @@ def test_every_command_on_one_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     a = package.load(tmp_path / "out").sample(2, torch.arange(2))
     assert torch.equal(a, package.load(run).sample(2, torch.arange(2)))
-    done = genlab("train", f"resume={run}", GENLAB_OUTPUTS=outputs)
+    done = genlab_here("train", f"resume={run}")
     assert "is finished" in done.stderr and done.returncode == 0
 
 

@@ -86,6 +86,7 @@ assert kinds == ["FSDPBlock", "FSDPBlock", "FSDPGPT"], kinds
 """
 
 
+@pytest.mark.faults
 def test_a_process_holds_half_of_the_weights() -> None:
     subprocess.run([sys.executable, "-c", HALVED], check=True)
 

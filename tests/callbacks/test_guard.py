@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import fit, genlab
+from running import fit, genlab_here
 from test_runs import FAMILIES
 
 from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, params_of
@@ -140,10 +140,10 @@ class FakeModel:
 
 
 def test_a_wild_rate_ends_with_code_20(tmp_path: Path) -> None:
-    done = genlab(
+    done = genlab_here(
         "train", "data=ring", "net=mlp", "net.width=16", "trainer=cpu",
         "trainer.threads=1", "logger=none", "optim.optimizer.lr=1e30", "evaluate=false",
-        "budget.examples=20_000", "callbacks.look.num=4", GENLAB_OUTPUTS=str(tmp_path),
+        "budget.examples=20_000", "callbacks.look.num=4", f"hydra.run.dir={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 20, done.stderr
     assert "Traceback" not in done.stderr

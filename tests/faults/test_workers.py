@@ -51,12 +51,12 @@ def test_it_is_named_with_its_file(fault, images: Path, monkeypatch: pytest.Monk
 
     data, found = batches(images)
     monkeypatch.setattr(folder, "opened", opened)
-    monkeypatch.setattr(folder, "PATIENCE", 2)
+    monkeypatch.setattr(folder, "PATIENCE", 1)
     began = time.monotonic()
     with pytest.raises(folder.WorkerFault, match=bad.name) as error:
         for _ in range(8):
             next(found)
-    assert ("died" if fault == "killed" else "nothing for 2 s") in str(error.value)
+    assert ("died" if fault == "killed" else "nothing for 1 s") in str(error.value)
     assert time.monotonic() - began < 20
     record(f"a decoding worker {fault}: named with its file", 1, 1)
 

@@ -10,14 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from running import genlab
+from running import genlab, genlab_here
 from test_runs import parts
 
 from genlab.runs.checkpoint import valid_checkpoints
 
 COMMAND = [
     "train", "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "net.width=8",
-    "data.batch_size=16", "budget.examples=4_000", "look_every=2_000", "save_every=320",
+    "data.batch_size=16", "budget.examples=2_400", "look_every=1_200", "save_every=320",
     "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
@@ -44,9 +44,9 @@ def when_training(outputs: Path, rows: int) -> Path:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> dict[str, str]:
     outputs = tmp_path_factory.mktemp("whole")
-    done = genlab(*COMMAND, GENLAB_OUTPUTS=str(outputs))
+    done = genlab_here(*COMMAND, f"hydra.run.dir={outputs / 'run'}")
     assert done.returncode == 0, done.stderr
-    return parts(next(outputs.rglob("config.yaml")).parent)
+    return parts(outputs / "run")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, 
     assert process.returncode == code, stderr
     assert time.monotonic() - sent < 10
     assert "Traceback" not in stderr
-    done = genlab("train", f"resume={run}")
+    done = genlab_here("train", f"resume={run}")
     assert done.returncode == 0, done.stderr
     assert parts(run) == whole
 
@@ -78,7 +78,7 @@ def test_kill_9_loses_at_most_one_save(tmp_path, whole) -> None:
     process.kill()
     process.wait()
     assert not valid_checkpoints(run)[1]
-    done = genlab("train", f"resume={run}")
+    done = genlab_here("train", f"resume={run}")
     assert done.returncode == 0, done.stderr
     assert parts(run) == whole
 

@@ -336,6 +336,8 @@ class DecodedBatches:
                 except RuntimeError as error:  # nothing came, or the worker is dead
                     dead = [i for i, w in enumerate(batches._workers) if not w.is_alive()]
                     if dead or time.monotonic() > deadline:
+                        for worker in batches._workers:  # torch would wait 5 s for one that hangs
+                            worker.kill()
                         raise self._fault(at, dead, k % workers, str(error)) from error
             if isinstance(batch, str):  # a worker's own exception would come as a page of text
                 raise ValueError(batch)
