@@ -18,7 +18,7 @@ from genlab.runs.conf import conf_dir, options
 from genlab.runs.errors import UserError
 from genlab.runs.folder import find_run, read_settings, write_json
 from genlab.runs.options import Change, changed, device_of, parse, writable
-from genlab.runs.redact import restore
+from genlab.runs.redact import redact, restore
 from genlab.runs.terminal import quiet
 
 
@@ -73,12 +73,15 @@ def evaluate_run(
     metric = compose.build(settings["metric"], trusted=trusted, where="metric")
     data.prepare()
     data.load()
+    # a figure that was taken otherwise than the run asks for says so wherever it is shown
+    asked = redact({"changed": ", ".join(f"{k}={v}" for k, v in changes)}) if changes else {}
+    asked |= {"seed": seed} if seed else {}
     print("genlab: measuring ...", file=sys.stderr, flush=True)
     found = metric(model, data, seed=seed)
     result = {
         "metrics": found.metrics,
         "floor": found.floor,
-        "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler"))},
+        "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler")), **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
