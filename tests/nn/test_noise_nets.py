@@ -12,8 +12,9 @@ from genlab.nn.unet import UNet
 
 def build(name: str, shape, num_classes: int | None = 4, *, perturb: bool = True):
     torch.manual_seed(0)
-    if name == "unet":
-        net = UNet(shape, num_classes=num_classes, width=8)
+    if name.startswith("unet"):
+        patch = 2 if name == "unet in patches" else 1
+        net = UNet(shape, num_classes=num_classes, width=8, patch=patch)
     elif name == "dit":
         net = DiT(shape, num_classes=num_classes, width=32, depth=2)
     else:
@@ -28,7 +29,13 @@ def build(name: str, shape, num_classes: int | None = 4, *, perturb: bool = True
 CASES = [
     (net, (c, s, s)) for net in ("unet", "dit") for c, s in ((1, 8), (3, 12), (1, 28), (3, 32))
 ]
-CASES += [("unet", (2, 9, 13)), ("dit", (1, 8, 12)), ("mlp", (2,)), ("mlp", (1, 8, 8))]
+CASES += [
+    ("unet", (2, 9, 13)),
+    ("unet in patches", (3, 20, 12)),
+    ("dit", (1, 8, 12)),
+    ("mlp", (2,)),
+    ("mlp", (1, 8, 8)),
+]
 every_case = pytest.mark.parametrize(("name", "shape"), CASES)
 every_net = pytest.mark.parametrize(
     ("name", "shape"), [("unet", (1, 8, 8)), ("dit", (1, 8, 8)), ("mlp", (2,))]
@@ -124,6 +131,8 @@ def test_the_default_unet_is_small():
     ("message", "make"),
     [
         ("data.shape=.2.: net unet takes images", lambda: UNet((2,))),
+        (r"net.patch=3 does not divide.*\[1, 28, 28\]", lambda: UNet((1, 28, 28), patch=3)),
+        ("net.patch=0", lambda: UNet((1, 8, 8), patch=0)),
         ("net.multipliers", lambda: UNet((1, 8, 8), multipliers=(1, 1, 1, 1, 1))),
         (r"net.attention=\[8\]: allowed are \[1, 2, 4\]", lambda: UNet((1, 8, 8), attention=(8,))),
         ("data.shape=.2.: net dit takes images", lambda: DiT((2,))),

@@ -69,13 +69,20 @@ class UNet(nn.Module):
         attention: Sequence[int] = (2, 4),
         head_dim: int = 32,
         dropout: float = 0.0,
+        patch: int = 1,
     ) -> None:
         """`multipliers` of width, one a level; each level halves the sides of the one before.
 
         `attention` lists the factors of reduction at which blocks attend: 1 is the full size.
+        `patch`: squares of so many pixels a side go in and out as one position of more channels;
+        2 is a quarter of the work at large sides (Hoogeboom et al. 2023, arXiv 2301.11093).
         """
         super().__init__()
         channels, height, length = image_shape(shape, "unet")
+        if patch < 1 or height % patch or length % patch:
+            raise ValueError(f"net.patch={patch} does not divide the sides of {list(shape)}")
+        channels, height, length = channels * patch**2, height // patch, length // patch
+        self.patch = patch
         factors = [2**i for i in range(len(multipliers))]
         if factors[-1] > min(height, length):
             raise ValueError(
@@ -111,7 +118,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         emb = self.conditioning(t, cond)
-        h = self.first(x)
+        h = self.first(F.pixel_unshuffle(x, self.patch))
         if h.device.type == "cpu":  # 5 to 8 % faster there: every layer keeps this layout
             h = h.contiguous(memory_format=torch.channels_last)
         skips = []
@@ -127,4 +134,4 @@ class UNet(nn.Module):
                 h = level(h + skip(skips.pop()), emb)
             if i > 0:
                 h = F.interpolate(self.narrow[i - 1](h), size=skips[-1].shape[-2:])
-        return self.last(F.silu(self.norm(h)))
+        return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.patch)
