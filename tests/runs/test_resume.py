@@ -10,6 +10,7 @@ import yaml
 from running import TINY, genlab_here
 
 from genlab.callbacks.rows import read_rows
+from genlab.runs.provenance import gone_on
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 
@@ -44,6 +45,16 @@ def test_a_longer_budget_takes_the_schedule_with_it(run: Path) -> None:
     resumed = json.loads((run / "provenance.json").read_text())["resumed"]
     assert [r["examples"] for r in resumed] == [256, 512]
     assert resumed[1]["command"] == f"genlab train resume={run} budget.examples=528"
+
+
+@pytest.mark.parametrize("resumed", [5, "x", ["x"], {"a": 1}, [{"command": "a b 'c"}], None])
+def test_how_a_run_went_on_is_told_whatever_stood_there(resumed, tmp_path: Path) -> None:
+    told = gone_on({"command": "genlab train a=1", "resumed": resumed}, ["a=1", "b=2"], tmp_path, 9)
+    last = told["resumed"][-1]
+    assert last["command"] == f"genlab train resume={tmp_path} b=2" and last["examples"] == 9
+    assert last["versions"]["torch"]  # not told before
+    again = gone_on(told, ["a=1", "b=2"], tmp_path, 10)["resumed"][-1]
+    assert again["command"] == f"genlab train resume={tmp_path}" and "versions" not in again
 
 
 def test_a_run_ends_with_a_look(tmp_path: Path) -> None:

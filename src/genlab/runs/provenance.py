@@ -73,7 +73,8 @@ def gone_on(before: dict[str, Any], overrides: list[str], run: Path, examples: i
 
     `overrides` are all that the run was ever given: those that no command before tells are new.
     """
-    earlier = [e for e in before.get("resumed") or [] if isinstance(e, dict)]
+    resumed = before.get("resumed")  # of any type where the folder is a stranger's
+    earlier = [e for e in resumed if isinstance(e, dict)] if isinstance(resumed, list) else []
     told = [w for e in [before, *earlier] for w in given(e)]
     new = overrides[len(told) :]
     known: dict[str, Any] = {}
