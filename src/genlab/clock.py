@@ -28,6 +28,15 @@ class Clock:
         self.batches, self.examples = int(state["batches"]), int(state["examples"])
 
 
+def steps(examples: int, batch: int) -> int:
+    """Batches of `batch` examples until `examples` have been seen.
+
+    Rounded up for the budget and for what comes at equal distances in it, so that the last of these
+    is the end: k steps(n) >= steps(k n).
+    """
+    return -(-examples // batch)
+
+
 def warmup_decay(
     examples: int, *, warmup: int, horizon: int | None, decay: str, final: float
 ) -> float:

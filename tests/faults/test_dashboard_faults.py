@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -103,11 +104,13 @@ def test_another_logger_takes_the_place_of_one_that_does_not_open(capsys) -> Non
 
 def test_a_call_costs_the_training_thread_microseconds() -> None:
     logger = Harmless(Stub(fault=lambda: time.sleep(0.001)), "logger.stub")
-    began = time.thread_time()
+    seconds = []
     for i in range(1000):
+        began = time.thread_time()
         logger.log_metrics({"a": i}, step=i)
-    assert (time.thread_time() - began) / 1000 < 200e-6
+        seconds.append(time.thread_time() - began)
     logger.close()
+    assert statistics.median(seconds) < 200e-6  # the mean has the garbage collector's passes in it
 
 
 # --- whole runs -------------------------------------------------------------------------------

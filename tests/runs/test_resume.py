@@ -10,6 +10,7 @@ import yaml
 from running import TINY, genlab_here
 
 from genlab.callbacks.rows import read_rows
+from genlab.clock import steps
 from genlab.runs.provenance import gone_on
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
@@ -55,6 +56,15 @@ def test_how_a_run_went_on_is_told_whatever_stood_there(resumed, tmp_path: Path)
     assert last["versions"]["torch"]  # not told before
     again = gone_on(told, ["a=1", "b=2"], tmp_path, 10)["resumed"][-1]
     assert again["command"] == f"genlab train resume={tmp_path}" and "versions" not in again
+
+
+@pytest.mark.parametrize("batch", [1, 7, 16, 128, 1000])
+@pytest.mark.parametrize("looks", [1, 3, 4, 10])
+def test_looks_at_equal_distances_end_where_the_run_does(looks: int, batch: int) -> None:
+    for every in (1, 96, 1000, 50_000):
+        assert looks * steps(every, batch) >= steps(looks * every, batch)
+        if every >= looks * batch:  # and none of them is lost
+            assert (looks - 1) * steps(every, batch) < steps(looks * every, batch)
 
 
 def test_a_run_ends_with_a_look(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ memory is taken and no data is read.
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
+from genlab.clock import steps
 from genlab.runs import compose
 from genlab.runs.conf import conf_dir
 from genlab.runs.strangers import check_command_line
@@ -66,7 +66,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     data, batch = settings["data"], settings["data"]["batch_size"]
     flows, activations = flow(model, settings)
     parameters = sum(p.numel() for p in model.parameters())
-    steps = math.ceil(settings["budget"]["examples"] / batch)
+    total = steps(settings["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
     groups = ("data", "net", "model", "objective", "sampler", "optim", "trainer")
     console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
@@ -82,11 +82,11 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(settings["trainer"]["accelerator"]) else "32-true"
     looks = settings["look_every"]
-    looks = f"a look every {max(1, looks // batch):,} steps" if looks else "no looks"
+    looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(
         f"  {parameters:,} parameters; about {memory / 2**20:,.0f} MiB to train at batch {batch}"
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
-        f"  {steps:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
+        f"  {total:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
         f" {looks}; precision {precision}\n"
         f"  shape {tuple(data['shape'])}, classes {data['num_classes']},"
         f" vocabulary {data['vocab']}",

@@ -17,6 +17,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.clock import steps
 from genlab.runs import compose, ranks, stops
 from genlab.runs.answer import answer
 from genlab.runs.errors import USER, UserError, is_users, root_cause
@@ -247,9 +248,9 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         options["clip"] = None  # the GAN clips for itself
     cls = compose.trust.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
-        max_steps=-(-settings["budget"]["examples"] // batch),
+        max_steps=steps(settings["budget"]["examples"], batch),
         max_minutes=settings["budget"].get("minutes"),
-        look_every_steps=max(1, looks // batch) if looks else None,
+        look_every_steps=steps(looks, batch) if looks else None,
         callbacks=callbacks,
         loggers=loggers(settings, run),
         plugins=[AtomicCheckpointIO()],
