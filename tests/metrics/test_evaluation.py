@@ -7,7 +7,7 @@ import torch
 
 from genlab.metrics import features
 from genlab.metrics.evaluation import ImageEvaluation, TextEvaluation
-from genlab.metrics.report import Report, draw, proportional_labels, same_labels, subset
+from genlab.metrics.report import Report, draw, in_turn, proportional_labels, same_labels, subset
 
 from .stand_ins import Handout, Table
 
@@ -167,6 +167,16 @@ def test_labels_in_proportion_and_interleaved():
     ids = same_labels(labels, torch.tensor([0, 3, 3]), draws)
     assert sorted(labels[ids].tolist()) == [0, 3, 3]
     assert len(same_labels(labels, torch.tensor([3] * 99), draws)) == 20
+
+
+def test_a_grid_has_a_column_per_class() -> None:
+    labels = proportional_labels(torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2]), 40)
+    order = in_turn(labels)
+    assert sorted(order.tolist()) == list(range(40))
+    assert labels[order][:24].tolist() == [0, 1, 2] * 8  # there are eight of the rarest
+    twos = order[labels[order] == 2]
+    assert twos.tolist() == sorted(twos.tolist())
+    assert in_turn(torch.tensor([3, 3, 1])).tolist() == [2, 0, 1]
 
 
 def test_a_subset_is_fixed_and_has_no_rhythm():

@@ -23,6 +23,7 @@ from genlab.metrics.report import (
     Report,
     draw,
     gather,
+    in_turn,
     proportional_labels,
     same_labels,
     subset,
@@ -123,7 +124,7 @@ class ImageEvaluation:
         worst = ratio.argsort(stable=True)[: self.pairs]  # of the pixels, the last space
         ids = subset(len(data.train), self.max_train)[index[worst]]
         report.pictures = {
-            "samples": x,
+            "samples": x if asked is None else x[in_turn(asked)],
             "neighbour_samples": x[worst],
             "neighbours": gather(data.train, ids)[0],
         }

@@ -118,6 +118,18 @@ def proportional_labels(labels: Tensor, num: int) -> Tensor:
     return classes[places.argsort(stable=True)]
 
 
+def in_turn(labels: Tensor) -> Tensor:
+    """Indices [N] that take the classes in turn: the first of each, then the second of each, ...
+
+    For looking at: in a grid as wide as there are classes every column is one class, in order.
+    """
+    labels = labels.long()
+    by_class, counts = labels.argsort(stable=True), labels.bincount()
+    turn = torch.empty_like(labels)  # which one of its class each is, from 0 on
+    turn[by_class] = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[by_class]]
+    return (turn * len(counts) + labels).argsort(stable=True)
+
+
 def same_labels(available: Tensor, wanted: Tensor, draws: torch.Generator) -> Tensor:
     """Indices of random examples, in random order, with each label as often as `wanted` has it."""
     chosen = []
