@@ -76,6 +76,7 @@ MISTAKES = {
     "shape": (["data.shape=[1,9,9]"], "data.shape=[1,9,9]", "data.shape=[1,8,8]"),
     "classes": (["data.num_classes=12"], "data.num_classes=12", "10"),
     "batch": (["data.batch_size=0"], "data.batch_size", "1"),
+    "bare": (["fashion_diffusion"], "fashion_diffusion", "experiment=fashion_diffusion"),
     "resume": (["resume=nowhere"], "nowhere", "config.yaml"),
     "init": (["init_from=nowhere.ckpt", "logger=none"], "nowhere.ckpt", "config.yaml"),
     "argument": (["+net.colour=red"], "net.colour", "UNet takes no"),

@@ -184,6 +184,10 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
             f"{key}={value}: several values are a sweep: add -m; one list is written"
             f" {key}=[{value}]"
         )
+    if match := re.search(r"Error parsing override '([^']*)'\s+missing EQUAL", text):
+        word = match.group(1)
+        meant = [f"{g}={word}" for g in groups() if word in options(g)]
+        return f"{word}: write NAME=VALUE{'; nearest: ' + ', '.join(meant) if meant else ''}"
     if match := re.search(r"In '([^']+)': (.*)", text, re.S):
         return f"{match.group(1)}: {' '.join(match.group(2).split())}"
     return " ".join(text.split())

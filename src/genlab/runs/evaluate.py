@@ -54,10 +54,11 @@ def evaluate_run(
     trusted: list[str] | None = None,
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found."""
+    folder = find_run(run)  # a wrong name is told before torch is imported
     from genlab.runs.checkpoint import find_checkpoint, load_model
 
     quiet()
-    folder, device = find_run(run), device_of(device)
+    device = device_of(device)
     if to is None:
         writable(folder)
     began = time.perf_counter()
