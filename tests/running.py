@@ -12,9 +12,10 @@ from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from genlab.runs import compose, train
-from genlab.runs.answer import answer
-from genlab.runs.conf import conf_dir
+from genlab.runs import train
+from genlab.runs.say.answer import answer
+from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir
 
 TINY = [
     "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "budget.examples=256",

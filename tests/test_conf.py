@@ -9,8 +9,8 @@ import pytest
 from conftest import CONF
 from running import fit, genlab, genlab_here, settled
 
-from genlab.callbacks.rows import read_rows
-from genlab.runs.checkpoint import newest, valid_checkpoints
+from genlab.rows import read_rows
+from genlab.runs.folder.checkpoint import newest, valid_checkpoints
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
@@ -57,7 +57,10 @@ def test_every_toy_composes_with_every_family(data: str) -> None:
 
 @pytest.mark.parametrize("trainer", sorted(p.stem for p in (CONF / "trainer").glob("*.yaml")))
 def test_every_trainer_composes(trainer: str) -> None:
-    assert settled([f"trainer={trainer}"])["trainer"]["_target_"] == "genlab.runs.trainer.Trainer"
+    assert (
+        settled([f"trainer={trainer}"])["trainer"]["_target_"]
+        == "genlab.runs.devices.trainer.Trainer"
+    )
 
 
 @pytest.mark.parametrize("debug", ["smoke", "overfit", "profile"])
@@ -151,7 +154,7 @@ def test_a_run_folder_that_holds_a_linked_file_is_not_written_into(tmp_path: Pat
 
 
 def test_newest_needs_a_run(tmp_path: Path) -> None:
-    from genlab.runs.errors import UserError
+    from genlab.runs.say.errors import UserError
 
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="no valid checkpoint"):

@@ -11,9 +11,9 @@ import torch
 from running import TINY, fit, genlab_here, settled
 
 import genlab as package
-from genlab.callbacks.rows import read_rows
+from genlab.rows import read_rows
 from genlab.runs import train
-from genlab.runs.checkpoint import load_model, newest, read
+from genlab.runs.folder.checkpoint import load_model, newest, read
 
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
@@ -146,7 +146,7 @@ def test_the_check_of_resume_sees_a_difference(tmp_path: Path) -> None:
     whole = fit(overrides, tmp_path / "whole")
     broken = tmp_path / "broken"
     stopped_at(5, overrides, broken)
-    from genlab.runs.checkpoint import save
+    from genlab.runs.folder.checkpoint import save
 
     path = newest(broken)
     held = read(path)

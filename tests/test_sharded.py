@@ -12,8 +12,8 @@ from running import TINY, fit, genlab, genlab_here
 from test_runs import losses, parts
 
 import genlab as package
-from genlab.callbacks.rows import read_rows
-from genlab.runs.checkpoint import newest, read
+from genlab.rows import read_rows
+from genlab.runs.folder.checkpoint import newest, read
 
 TWO = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1"]
 VAE = ["model=vae", "net.encoder.width=8", "net.decoder.width=8"]
@@ -73,7 +73,7 @@ import torch
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from genlab.nn.transformer import GPT
-from genlab.runs.sharded import shard
+from genlab.runs.devices.sharding import shard
 torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
 model = torch.nn.Module()
 model.net = GPT(vocab=31, max_length=8, width=32, depth=2, heads=2)

@@ -17,7 +17,7 @@ import torch
 from loop_overhead import CASES, ours, settings_for
 from pytorch_lightning.loggers import Logger
 
-from genlab.runs import dashboard
+from genlab.runs.say import dashboard
 
 
 class Strange(Logger):

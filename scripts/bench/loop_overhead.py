@@ -35,8 +35,8 @@ CASES = {
 def settings_for(overrides: list[str], steps: int) -> dict:
     from hydra import compose, initialize_config_dir
 
-    from genlab.runs.compose import settle
-    from genlab.runs.conf import conf_dir
+    from genlab.runs.settings.compose import settle
+    from genlab.runs.settings.conf import conf_dir
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
@@ -50,8 +50,8 @@ def settings_for(overrides: list[str], steps: int) -> dict:
 
 def bare(settings: dict, steps: int, *, ema: bool) -> list[float]:
     """Seconds of each step of a loop with nothing but the step."""
-    from genlab.runs import compose
-    from genlab.runs.trainer import fast_bf16
+    from genlab.runs.devices.trainer import fast_bf16
+    from genlab.runs.settings import compose
 
     # Lightning's import sets it, and each optimiser's step pays for it; a bare loop has none
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
@@ -82,7 +82,8 @@ def ours(settings: dict, steps: int) -> list[float]:
     """Seconds between the ends of genlab's steps."""
     from pytorch_lightning import Callback
 
-    from genlab.runs import terminal, train
+    from genlab.runs import train
+    from genlab.runs.say import terminal
 
     class Watch(Callback):
         def __init__(self) -> None:

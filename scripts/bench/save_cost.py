@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from genlab.runs.background import AtomicCheckpointIO
-from genlab.runs.checkpoint import damage, save
+from genlab.runs.folder.background import AtomicCheckpointIO
+from genlab.runs.folder.checkpoint import damage, save
 
 STATE = {f"layer{i}": torch.randn(512, 512) for i in range(80)}  # 80 x 1 MiB
 

@@ -32,8 +32,8 @@ COMMANDS = ("train", "sample", "evaluate", "report", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
-    from genlab.runs.answer import answer
-    from genlab.runs.terminal import outlive
+    from genlab.runs.say.answer import answer
+    from genlab.runs.say.terminal import outlive
 
     argv = list(sys.argv[1:] if argv is None else argv)
     outlive()
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     command, rest = argv[0], argv[1:]
     if command not in COMMANDS:
-        from genlab.runs.errors import USER, nearest
+        from genlab.runs.say.errors import USER, nearest
 
         print(
             f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(USER)
     code = answer(lambda: run(command, rest), rest)
     if code - 128 in signal.valid_signals():
-        from genlab.runs.terminal import say
+        from genlab.runs.say.terminal import say
 
         say(f"genlab: ended by {signal.Signals(code - 128).name}")
     sys.exit(code)
@@ -65,18 +65,18 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(command: str, rest: list[str]) -> None:
     if any(word in ("-h", "--help") for word in rest):
-        from genlab.runs.help import print_help
+        from genlab.runs.settings.help import print_help
 
         print_help(command)
     elif command == "list":
-        from genlab.runs.listing import print_list
+        from genlab.runs.list import print_list
 
         print_list(rest)
     elif command == "train":
         train(rest)
     elif command == "check":
         from genlab.runs.check import check_command
-        from genlab.runs.flags import in_order
+        from genlab.runs.settings.flags import in_order
 
         check_command(in_order(rest, ("--config-dir", "-cd", "--multirun", "-m")))
     elif command == "report":
@@ -102,9 +102,9 @@ def train(rest: list[str]) -> None:
     import hydra
 
     from genlab.runs import train as runs
-    from genlab.runs.conf import conf_dir
-    from genlab.runs.flags import in_order
-    from genlab.runs.strangers import check_command_line
+    from genlab.runs.gate.files import check_command_line
+    from genlab.runs.settings.conf import conf_dir
+    from genlab.runs.settings.flags import in_order
 
     rest = in_order(rest)
     check_command_line(rest)

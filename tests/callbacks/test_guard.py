@@ -11,9 +11,9 @@ from running import fit, genlab_here
 from test_runs import FAMILIES
 
 from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, params_of
-from genlab.callbacks.rows import read_rows
 from genlab.models.base import GenerativeModel
-from genlab.runs.checkpoint import newest, read, valid_checkpoints
+from genlab.rows import read_rows
+from genlab.runs.folder.checkpoint import newest, read, valid_checkpoints
 
 AT = 9  # the batch that goes wrong
 

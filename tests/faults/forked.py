@@ -23,7 +23,7 @@ from hydra.core.plugins import Plugins
 
 import genlab
 from genlab import cli
-from genlab.runs import checkpoint
+from genlab.runs.folder import checkpoint
 
 for module in pkgutil.walk_packages(genlab.__path__, "genlab."):
     importlib.import_module(module.name)

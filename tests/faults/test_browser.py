@@ -16,7 +16,7 @@ import pytest
 import yaml
 from faults.record import record
 
-from genlab.runs.report import write_comparison, write_report
+from genlab.runs.page.write import write_comparison, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the report in")

@@ -14,10 +14,10 @@ from record import record, share
 from running import fit, genlab
 from test_runs import FAMILIES, parts
 
-from genlab.callbacks.rows import damaged_rows, line_of, mend, read_rows
-from genlab.runs.checkpoint import damage, manifest, newest, read
-from genlab.runs.errors import UserError
-from genlab.runs.folder import read_settings, seal
+from genlab.rows import damaged_rows, line_of, mend, read_rows
+from genlab.runs.folder.checkpoint import damage, manifest, newest, read
+from genlab.runs.folder.layout import read_settings, seal
+from genlab.runs.say.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_changed_settings_are_refused_by_name(run: Path) -> None:
 
 
 def test_the_newest_is_chosen_by_number_never_by_a_clock(tmp_path: Path) -> None:
-    from genlab.runs.checkpoint import save
+    from genlab.runs.folder.checkpoint import save
 
     numbers = [5, 10**12, 2 * 10**12 + 1, 99]  # some with more digits than the name has zeros
     for i, number in enumerate(numbers):
@@ -208,7 +208,7 @@ def test_the_newest_is_chosen_by_number_never_by_a_clock(tmp_path: Path) -> None
 
 def test_a_save_over_the_same_name_is_valid_at_every_instant(tmp_path: Path, monkeypatch) -> None:
     """A stop between two renames leaves the file before valid, though its hash is renamed first."""
-    from genlab.runs.checkpoint import save
+    from genlab.runs.folder.checkpoint import save
 
     path = tmp_path / "examples=000000000001.ckpt"
     save({"w": torch.zeros(2)}, path)

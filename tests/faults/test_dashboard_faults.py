@@ -21,9 +21,9 @@ import pytest
 from faults.record import record
 from pytorch_lightning.loggers import Logger
 
-from genlab.callbacks.rows import read_rows
-from genlab.runs import dashboard
-from genlab.runs.dashboard import Harmless
+from genlab.rows import read_rows
+from genlab.runs.say import dashboard
+from genlab.runs.say.dashboard import Harmless
 
 
 class Stub(Logger):
@@ -168,7 +168,8 @@ atexit.register(note)
 blocked = sys.argv[2]
 if blocked:
     sys.modules[blocked] = None
-from genlab.runs import dashboard, trainer
+from genlab.runs.say import dashboard
+from genlab.runs.devices import trainer
 from genlab import cli
 def timed(owner, name, key):
     work = getattr(owner, name)

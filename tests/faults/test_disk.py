@@ -17,9 +17,9 @@ from record import record
 from running import TINY, fit, genlab
 from test_runs import FAMILIES, parts
 
-from genlab.runs import folder
-from genlab.runs.checkpoint import damage, newest, save, valid_checkpoints
-from genlab.runs.errors import UserError
+from genlab.runs.folder import layout as folder
+from genlab.runs.folder.checkpoint import damage, newest, save, valid_checkpoints
+from genlab.runs.say.errors import UserError
 
 WIDE = ["model=vae", "net.encoder.width=64", "net.decoder.width=64"]
 

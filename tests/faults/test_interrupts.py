@@ -17,8 +17,8 @@ from record import record, share
 from test_kills import number
 from test_runs import FAMILIES, parts
 
-from genlab.callbacks.rows import read_rows
-from genlab.runs.checkpoint import newest, valid_checkpoints
+from genlab.rows import read_rows
+from genlab.runs.folder.checkpoint import newest, valid_checkpoints
 
 pytestmark = pytest.mark.faults
 FAMILY = FAMILIES["vae"]

@@ -16,8 +16,8 @@ from record import record, share
 from running import genlab
 from test_runs import FAMILIES, parts
 
-from genlab.callbacks.rows import damaged_rows, read_rows
-from genlab.runs.checkpoint import damage, valid_checkpoints
+from genlab.rows import damaged_rows, read_rows
+from genlab.runs.folder.checkpoint import damage, valid_checkpoints
 
 pytestmark = pytest.mark.faults
 
@@ -130,7 +130,7 @@ def test_kills_during_saves_with_tmpdir_elsewhere(tmp_path: Path, monkeypatch) -
     """Lightning's own save leaves torn files where TMPDIR is on another file system."""
     import torch
 
-    from genlab.runs.checkpoint import save
+    from genlab.runs.folder.checkpoint import save
 
     elsewhere = Path("/dev/shm")
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:

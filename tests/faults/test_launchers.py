@@ -15,7 +15,7 @@ from record import record
 from running import TINY, fit
 from test_runs import FAMILIES, losses
 
-from genlab.callbacks.rows import read_rows
+from genlab.rows import read_rows
 
 pytestmark = pytest.mark.faults
 WORDS = [

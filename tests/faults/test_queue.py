@@ -13,8 +13,8 @@ import pytest
 from record import record
 from test_runs import FAMILIES, parts
 
-from genlab.callbacks.rows import read_rows
-from genlab.runs.checkpoint import valid_checkpoints
+from genlab.rows import read_rows
+from genlab.runs.folder.checkpoint import valid_checkpoints
 
 pytestmark = pytest.mark.faults
 SWEEP = [

@@ -31,7 +31,7 @@ def workers_of(run: Path) -> list[int]:
         try:
             arguments = (folder / "cmdline").read_bytes().split(b"\0")
             state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
-            if b"genlab.runs.worker" in arguments and str(run).encode() in arguments:
+            if b"genlab.runs.devices.worker" in arguments and str(run).encode() in arguments:
                 variables = (folder / "environ").read_bytes().split(b"\0")
                 rank = next(v for v in variables if v.startswith(b"LOCAL_RANK="))
                 if state != "Z":

@@ -12,7 +12,7 @@ from test_runs import FAMILIES, Stop, digest, parts
 
 from genlab.callbacks.look import Look
 from genlab.runs import train
-from genlab.runs.checkpoint import load_model, newest, read, save
+from genlab.runs.folder.checkpoint import load_model, newest, read, save
 
 SIZE, BATCHES = 128, 14  # an epoch of digits is 11.2 batches
 # after which batches the run is broken: 7 is where a look comes, 11 the last whole batch of an
@@ -160,7 +160,7 @@ def test_the_sums_of_a_row_survive_a_stop(tmp_path: Path) -> None:
     from running import fit
     from test_runs import stopped_at
 
-    from genlab.callbacks.rows import read_rows
+    from genlab.rows import read_rows
 
     overrides = [*FAMILIES["vae"], "callbacks.ledger.log_every=5"]
     fit(overrides, tmp_path / "whole")

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from faults.record import record
 
-from genlab.runs.errors import UserError
-from genlab.runs.redact import redact, restore
-from genlab.runs.terminal import say
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.terminal import say
 
 # where it comes from: the secret; the third holds what URLs, YAML and shells give a meaning to
 CANARY = {

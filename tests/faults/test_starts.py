@@ -16,12 +16,12 @@ import pytest
 from faults.record import record
 from running import TINY
 
-from genlab.callbacks.rows import read_rows
-from genlab.runs.errors import UserError
-from genlab.runs.folder import claim, find_run
+from genlab.rows import read_rows
+from genlab.runs.folder.layout import claim, find_run
 from genlab.runs.report import report
-from genlab.runs.summary import print_summary
-from genlab.runs.terminal import Lasting, complain, say
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.summary import print_summary
+from genlab.runs.say.terminal import Lasting, complain, say
 
 SMALL = [*TINY, "data=digits", "model=vae", "net=mlp_vae", "callbacks.look.num=0"]
 GENLAB = [sys.executable, "-m", "genlab.cli"]

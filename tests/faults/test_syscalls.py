@@ -15,7 +15,7 @@ import pytest
 import torch
 from record import record, share
 
-from genlab.runs.checkpoint import damage, newest, read, save
+from genlab.runs.folder.checkpoint import damage, newest, read, save
 
 CALLS = ("write", "fsync", "rename", "openat", "unlink")
 FAULTS = {"killed": "signal=SIGKILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"}

@@ -169,10 +169,12 @@ TARGETS: dict[str, Maker] = {
     "ModelCheckpoint": lambda f, m: t("pytorch_lightning.callbacks.ModelCheckpoint", m),
     "pl.Trainer": lambda f, m: t("pytorch_lightning.Trainer", default_root_dir=m),
     # by genlab itself: its functions, what its modules have imported, other ways to write a name
-    "genlab.write_text": lambda f, m: t("genlab.runs.folder.write_text", t("pathlib.Path", m), "x"),
-    "genlab.save": lambda f, m: t("genlab.runs.checkpoint.save", {}, t("pathlib.Path", m)),
+    "genlab.write_text": lambda f, m: t(
+        "genlab.runs.folder.layout.write_text", t("pathlib.Path", m), "x"
+    ),
+    "genlab.save": lambda f, m: t("genlab.runs.folder.checkpoint.save", {}, t("pathlib.Path", m)),
     "genlab.load": lambda f, m: t("genlab.load", _pickled(f, m)),
-    "genlab.build": lambda f, m: t("genlab.runs.compose.build", t("os.mkdir", m)),
+    "genlab.build": lambda f, m: t("genlab.runs.settings.compose.build", t("os.mkdir", m)),
     "genlab.cli.main": lambda f, m: t("genlab.cli.main", ["export", f"to={m}"]),
     "genlab.unpack": lambda f, m: t("genlab.data.archives.unpack", m, m),
     "through cli": lambda f, m: t("genlab.cli.os.mkdir", m),
@@ -181,8 +183,8 @@ TARGETS: dict[str, Maker] = {
     "through folder.touch": lambda f, m: t("genlab.data.folder.Path.touch", t("pathlib.Path", m)),
     "through base": lambda f, m: t("genlab.models.base.LightningModule"),
     "through tokens": lambda f, m: t("genlab.models.autoregressive.Path", m),
-    "through trainer": lambda f, m: t("genlab.runs.trainer.pl.Trainer", default_root_dir=m),
-    "through trainer.Any": lambda f, m: t("genlab.runs.trainer.Checkpoint"),
+    "through trainer": lambda f, m: t("genlab.runs.devices.trainer.pl.Trainer", default_root_dir=m),
+    "through trainer.Any": lambda f, m: t("genlab.runs.devices.trainer.Checkpoint"),
     "another's class": lambda f, m: t("genlab.models.diffusion.GenerativeModel"),
     "method of a class": lambda f, m: t("genlab.callbacks.ledger.Ledger.__init__", m),
     "class attribute": lambda f, m: t("genlab.callbacks.ledger.Ledger.__class__", m),

@@ -430,7 +430,7 @@ IMAGES: dict[str, Any] = {
 
 
 def _write_text() -> Any:
-    from genlab.runs.folder import write_text
+    from genlab.runs.folder.layout import write_text
 
     return write_text
 

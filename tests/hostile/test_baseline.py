@@ -21,7 +21,7 @@ from strange_files import FILES
 from test_configs import GATES, put
 from test_strange_files import meet
 
-from genlab.runs.errors import UserError
+from genlab.runs.say.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "faults"))
 from record import record
@@ -61,7 +61,7 @@ def plain_folder(files: dict[str, str], folder: Path) -> None:
     import hydra
     from hydra.utils import instantiate
 
-    from genlab.runs.conf import conf_dir
+    from genlab.runs.settings.conf import conf_dir
 
     for name, text in files.items():
         (folder / "conf" / name).parent.mkdir(parents=True, exist_ok=True)

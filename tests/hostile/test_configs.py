@@ -19,12 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 from running import genlab, settled
 
-from genlab.runs import compose
-from genlab.runs.checkpoint import load_model
-from genlab.runs.conf import conf_dir
-from genlab.runs.errors import UserError
-from genlab.runs.folder import read_settings
-from genlab.runs.strangers import check_command_line, check_folder, folder_name
+from genlab.runs.folder.checkpoint import load_model
+from genlab.runs.folder.layout import read_settings
+from genlab.runs.gate.files import check_command_line, check_folder, folder_name
+from genlab.runs.say.errors import UserError
+from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir
 
 
 @functools.cache

@@ -14,8 +14,8 @@ from strange_files import FILES, File, contents, export, tensors
 import genlab
 from genlab.data.archives import unpack
 from genlab.data.folder import ImageFolder
-from genlab.runs.checkpoint import read_run
-from genlab.runs.errors import UserError
+from genlab.runs.folder.checkpoint import read_run
+from genlab.runs.say.errors import UserError
 
 
 def meet(file: File, path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.runs.checkpoint import damage, manifest, newest, read, save
-from genlab.runs.errors import UserError
+from genlab.runs.folder.checkpoint import damage, manifest, newest, read, save
+from genlab.runs.say.errors import UserError
 
 STATE = {"w": torch.arange(600.0).reshape(20, 30), "n": 3, "nested": {"a": [1, 2.5, "x"]}}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from running import genlab
 
-from genlab.runs.dashboard import prepare_wandb
-from genlab.runs.redact import redact
+from genlab.runs.say.dashboard import prepare_wandb
+from genlab.runs.say.secrets import redact
 
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 

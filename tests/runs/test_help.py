@@ -13,8 +13,8 @@ from conftest import CONF, ROOT
 from running import genlab, genlab_here
 
 from genlab.cli import COMMANDS
-from genlab.runs.errors import UserError
-from genlab.runs.flags import in_order
+from genlab.runs.say.errors import UserError
+from genlab.runs.settings.flags import in_order
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,8 +9,8 @@ import pytest
 from running import fit, genlab_here
 from safetensors.torch import load_file
 
-from genlab.runs.errors import UserError
-from genlab.runs.options import parse, read_value, writable
+from genlab.runs.say.errors import UserError
+from genlab.runs.settings.overrides import parse, read_value, writable
 
 RUNS = {
     "images": ["data=digits", "model=diffusion", "net=mlp", "net.width=16"],
@@ -203,5 +203,5 @@ def test_other_samples_have_another_name_and_the_same_have_the_same(runs, tmp_pa
 
 def test_a_picture_of_the_first_samples_says_so(runs, tmp_path: Path) -> None:
     words = [f"run={runs['points']}", f"to={tmp_path}"]
-    assert "the first 256 of 300" in genlab_here("sample", *words, "num=300").stderr
+    assert "the first 10,000 of 10,001" in genlab_here("sample", *words, "num=10_001").stderr
     assert "the first" not in genlab_here("sample", *words, "num=256").stderr

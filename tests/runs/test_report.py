@@ -17,10 +17,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from genlab.runs.errors import UserError
-from genlab.runs.record import find_cells, read_record
-from genlab.runs.report import differences, report, write_comparison, write_report
-from genlab.runs.shown import duration, figure, visible
+from genlab.runs.page.record import find_cells, read_record
+from genlab.runs.page.write import differences, write_comparison, write_report
+from genlab.runs.report import report
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.shown import duration, figure, visible
 
 ATTACKS = (
     "<script>alert(1)</script>",

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from running import TINY, genlab_here
 
-from genlab.callbacks.rows import read_rows
 from genlab.clock import steps
-from genlab.runs.provenance import gone_on
+from genlab.rows import read_rows
+from genlab.runs.folder.provenance import gone_on
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 

@@ -13,7 +13,7 @@ import pytest
 from running import genlab, genlab_here
 from test_runs import parts
 
-from genlab.runs.checkpoint import valid_checkpoints
+from genlab.runs.folder.checkpoint import valid_checkpoints
 
 COMMAND = [
     "train", "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "net.width=8",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from genlab.runs.compose import build
-from genlab.runs.errors import UserError
-from genlab.runs.trust import check_arguments, check_names
+from genlab.runs.gate.classes import check_arguments, check_names
+from genlab.runs.say.errors import UserError
+from genlab.runs.settings.compose import build
 
 HOSTILE = [
     "os.system",
@@ -20,8 +20,8 @@ HOSTILE = [
     "importlib.import_module",
     "hydra.utils.instantiate",
     "hydra.utils.get_class",
-    "genlab.runs.checkpoint.read",
-    "genlab.runs.trainer.os.system",
+    "genlab.runs.folder.checkpoint.read",
+    "genlab.runs.devices.trainer.os.system",
     "genlab.data.base.os.system",
     "genlab.cli.main",
     "torch.optim.adamw.torch.load",

@@ -16,8 +16,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.guard import Guard
-from genlab.callbacks.rows import line_of, read_rows
 from genlab.models.base import GenerativeModel
+from genlab.rows import line_of, read_rows
 
 
 class Ledger(Callback):

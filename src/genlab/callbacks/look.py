@@ -14,7 +14,6 @@ from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.checkpoint import is_last
 from genlab.callbacks.ledger import Ledger
-from genlab.callbacks.pictures import save_samples
 from genlab.models.base import GenerativeModel
 
 
@@ -67,10 +66,7 @@ class Look(Callback):
             if not trainer.is_global_zero:
                 return
             stem = self.folder / f"{model.clock.examples:012d}"
-            path = save_samples(data, x.cpu(), stem, cond)
+            items = data.decode(x.cpu())
+            path = data.view.save(items, stem)
             for logger in trainer.loggers:
-                if path.suffix == ".png" and hasattr(logger, "log_image"):
-                    logger.log_image("samples", [str(path)], step=model.clock.batches)
-                elif hasattr(logger, "log_text"):
-                    rows = [[i, text] for i, text in enumerate(data.decode(x.cpu())[:16])]
-                    logger.log_text("samples", columns=["index", "text"], data=rows)
+                data.view.log(logger, "samples", items, path, step=model.clock.batches)

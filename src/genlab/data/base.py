@@ -20,6 +20,7 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
 from genlab.rng import generator
+from genlab.views.base import View
 
 EVERYTHING = slice(None)
 
@@ -84,6 +85,7 @@ class DataModule(LightningDataModule, ABC):
     """
 
     kind: Literal["image", "text", "points"]
+    view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
 

@@ -20,6 +20,7 @@ from genlab.batch import Batch
 from genlab.data import files
 from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
 from genlab.rng import seed_of
+from genlab.views.grid import Grid
 
 Form = Literal["image", "pixels"]
 
@@ -75,6 +76,7 @@ class Images(DataModule):
     """Labelled images: what the sets and a folder of one's own share."""
 
     kind = "image"
+    view = Grid()
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from genlab.data import files
 from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
 from genlab.data.tokenizers import END, Tokenizer
 from genlab.rng import generator, seed_of
+from genlab.views.texts import Texts
 
 
 class Windows(Examples):
@@ -71,6 +72,7 @@ class Text(DataModule):
     """
 
     kind = "text"
+    view = Texts()
 
     def __init__(
         self,

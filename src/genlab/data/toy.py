@@ -19,6 +19,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch
 from genlab.data.base import EVERYTHING, DataModule, Examples, sha256
 from genlab.rng import generator as seeded
+from genlab.views.scatter import Scatter
 
 
 class Law(ABC):
@@ -217,6 +218,7 @@ class Toy2D(DataModule):
     """
 
     kind = "points"
+    view = Scatter()
     held_out = 4096
 
     def __init__(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.clock import steps
-from genlab.runs import compose
-from genlab.runs.conf import conf_dir
-from genlab.runs.strangers import check_command_line
+from genlab.runs.gate.files import check_command_line
+from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir
 
 
 def check_command(words: list[str]) -> None:
@@ -47,7 +47,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from genlab.runs.trainer import fast_bf16
+    from genlab.runs.devices.trainer import fast_bf16
 
     trusted = settings["trust"]
     if settings["metric"]:

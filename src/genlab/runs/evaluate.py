@@ -13,13 +13,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from genlab.runs import compose, trust
-from genlab.runs.conf import conf_dir, options
-from genlab.runs.errors import UserError
-from genlab.runs.folder import find_run, read_settings, write_json
-from genlab.runs.options import Change, changed, device_of, parse, writable
-from genlab.runs.redact import redact, restore
-from genlab.runs.terminal import quiet
+from genlab.runs.folder.layout import find_run, read_settings, write_json
+from genlab.runs.gate import classes
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.terminal import quiet
+from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir, options
+from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
 
 
 def evaluate_command(overrides: list[str]) -> None:
@@ -55,7 +56,7 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found."""
     folder = find_run(run)  # a wrong name is told before torch is imported
-    from genlab.runs.checkpoint import find_checkpoint, load_model
+    from genlab.runs.folder.checkpoint import find_checkpoint, load_model
 
     quiet()
     device = device_of(device)
@@ -110,8 +111,8 @@ def _check_fit(
                 f"{named}: its {key} is {written(theirs)}, the model was trained with"
                 f" {written(mine)}; choose data that is like the run's, or leave it out"
             )
-    trust.check_names(now["data"], trusted, "data")
-    kind = getattr(trust.find(now["data"]["_target_"], trusted, "data"), "kind", None)
+    classes.check_names(now["data"], trusted, "data")
+    kind = getattr(classes.find(now["data"]["_target_"], trusted, "data"), "kind", None)
     measures = {
         OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
         for name in options("metric")
@@ -132,7 +133,7 @@ def _name(node: dict[str, Any] | None) -> str:
 
 
 def _note(folder: Path, model: Any, result: dict[str, Any]) -> None:
-    from genlab.callbacks.rows import append
+    from genlab.rows import append
 
     row = {"kind": "evaluate", "examples": model.clock.examples, "batches": model.clock.batches}
     row |= {f"evaluate/{k}": v for k, v in result["metrics"].items()}
@@ -141,18 +142,10 @@ def _note(folder: Path, model: Any, result: dict[str, Any]) -> None:
 
 def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
     """samples, and pairs of a sample and the training example nearest to it."""
-    from genlab.callbacks.pictures import save_grid, save_samples
-
     folder.mkdir(parents=True, exist_ok=True)
+    view = data.view
     if (x := pictures.get("samples")) is not None:
-        save_samples(data, x if data.kind == "points" else x[:100], folder / "samples")
+        view.save(data.decode(x[: view.measured]), folder / "samples")
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
-    if mine is None or theirs is None or data.kind == "points":
-        return
-    a, b = data.decode(mine), data.decode(theirs)
-    if data.kind == "image":
-        pairs = [image for pair in zip(a, b) for image in pair]
-        save_grid(pairs, folder / "neighbours.png", columns=8)
-    else:
-        text = "\n\n-----\n\n".join(f"sample:  {s}\nnearest: {t}" for s, t in zip(a, b))
-        (folder / "neighbours.txt").write_text(text, encoding="utf-8")
+    if mine is not None and theirs is not None:
+        view.pairs(data.decode(mine), data.decode(theirs), folder / f"neighbours{view.suffix}")

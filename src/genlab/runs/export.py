@@ -11,14 +11,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.errors import UserError
-from genlab.runs.exported import FILES, file_hash
-from genlab.runs.folder import find_run, write_text, write_yaml
-from genlab.runs.terminal import say
+from genlab.runs.folder.exported import FILES, file_hash
+from genlab.runs.folder.layout import find_run, write_text, write_yaml
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.terminal import say
 
 
 def export_command(overrides: list[str]) -> None:
-    from genlab.runs.options import parse, writable
+    from genlab.runs.settings.overrides import parse, writable
 
     asked, _ = parse("export", overrides)
     if asked["to"] in (None, "???"):
@@ -30,7 +30,7 @@ def export(path: str, to: Path) -> Path:
     """Write the folder; an existing one is refused."""
     from safetensors.torch import save_file
 
-    from genlab.runs.checkpoint import read_run
+    from genlab.runs.folder.checkpoint import read_run
 
     if to.exists():
         raise UserError(f"{to} is there already: name a new folder")

@@ -10,19 +10,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.errors import UserError
-from genlab.runs.options import Change, changed, device_of, parse, writable
-from genlab.runs.shown import visible
-from genlab.runs.terminal import say
-
-SHOWN = 256  # samples in the picture
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.shown import visible
+from genlab.runs.say.terminal import say
+from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
 
 
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
     device = device_of(asked["device"])
-    from genlab.callbacks.pictures import save_samples
-    from genlab.runs.checkpoint import load_data, load_model, read_run
+    from genlab.runs.folder.checkpoint import load_data, load_model, read_run
 
     loaded = read_run(asked["run"])
     settings = changed(loaded["genlab"]["settings"], changes, asked["trust"])
@@ -44,18 +41,19 @@ def sample_command(overrides: list[str]) -> None:
         model, num, cond, given, seed=asked["seed"], first=asked["first"], size=asked["batch_size"]
     )
     seconds = time.perf_counter() - began
-    picture = save_samples(data, x[:SHOWN], stem, cond)
+    items = data.decode(x[: data.view.most])
+    picture = data.view.save(items, stem)
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
     save_file({"x": x.contiguous(), **({"cond": cond} if cond is not None else {})}, numbers)
-    part = f" (the first {SHOWN} of {num:,})" if num > SHOWN else ""
+    part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     say(
         f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
         f"  to look at  {picture}{part}\n  as numbers  {numbers}"
     )
-    if data.kind == "text":
-        print(visible(data.decode(x[:1])[0]))
+    if spoken := data.view.spoken(items):
+        print(visible(spoken))
 
 
 def check_memory(num: int, shape: tuple[int, ...]) -> None:
@@ -91,7 +89,7 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
 
 def home(run: str) -> Path:
     """The folder that belongs to a run, a checkpoint or an exported folder."""
-    from genlab.runs.folder import find_run
+    from genlab.runs.folder.layout import find_run
 
     if (Path(run) / "model.safetensors").is_file():
         return Path(run)

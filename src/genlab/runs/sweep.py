@@ -13,16 +13,16 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from genlab.runs.folder import write_yaml
-from genlab.runs.redact import redact
-from genlab.runs.terminal import say
+from genlab.runs.folder.layout import write_yaml
+from genlab.runs.say.secrets import redact
+from genlab.runs.say.terminal import say
 
 codes: list[int] = []
 
 
 def states(sweep: Path) -> dict[str, str]:
     """Each cell's folder and what became of it: finished, failed or never started."""
-    from genlab.callbacks.rows import read_rows
+    from genlab.rows import read_rows
 
     found = {}
     cells = (p for p in sweep.iterdir() if p.is_dir() and not p.name.startswith("."))  # .submitit
@@ -58,7 +58,7 @@ class SweepEnd(Callback):
         for name, state in found.items():
             say(f"  {state:12} {sweep / name}")
         if "finished" in found.values():
-            from genlab.runs.report import write_comparison
+            from genlab.runs.page.write import write_comparison
 
             say(f"  comparison   {write_comparison(sweep)}")
         codes.append(int(any(state != "finished" for state in found.values())))

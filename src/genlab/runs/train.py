@@ -18,10 +18,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.clock import steps
-from genlab.runs import compose, ranks, stops
-from genlab.runs.answer import answer
-from genlab.runs.errors import USER, UserError, is_users, root_cause
-from genlab.runs.folder import (
+from genlab.runs.devices import ranks, signals
+from genlab.runs.folder.layout import (
     check_room,
     claim,
     find_run,
@@ -30,8 +28,7 @@ from genlab.runs.folder import (
     write_settings,
     write_yaml,
 )
-from genlab.runs.redact import redact, restore
-from genlab.runs.resume import (
+from genlab.runs.folder.resume import (
     begun,
     check_data,
     found_in,
@@ -41,7 +38,12 @@ from genlab.runs.resume import (
     resumed_settings,
     trained,
 )
-from genlab.runs.terminal import quiet, say
+from genlab.runs.gate import classes
+from genlab.runs.say.answer import answer
+from genlab.runs.say.errors import USER, UserError, is_users, root_cause
+from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.terminal import quiet, say
+from genlab.runs.settings import compose
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -127,7 +129,7 @@ def _remove_empty(run: Path) -> None:
 
 def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Fit in this process, or in one process per device where several are asked for."""
-    from genlab.runs.launch import processes_here, supervise
+    from genlab.runs.devices.processes import processes_here, supervise
 
     num = processes_here(settings["trainer"])
     if num > 1:
@@ -218,8 +220,8 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     import torch
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-    from genlab.runs.background import AtomicCheckpointIO
-    from genlab.runs.dashboard import loggers
+    from genlab.runs.folder.background import AtomicCheckpointIO
+    from genlab.runs.say.dashboard import loggers
 
     trusted = settings["trust"]
     if settings["evaluate"]:  # a mistake in it is told now, not after the training
@@ -246,7 +248,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         if options["accumulate"] > 1:
             raise UserError("trainer.accumulate: a GAN's step takes the whole batch; set it to 1")
         options["clip"] = None  # the GAN clips for itself
-    cls = compose.trust.find(options.pop("_target_"), trusted, "trainer")
+    cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),
         max_minutes=settings["budget"].get("minutes"),
@@ -290,7 +292,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
         elif isinstance(callback, Profile):
             callback.path = run / "profile.txt"
         elif isinstance(callback, Signals):
-            callback.watched, callback.others = stops.WATCHED, stops.others
+            callback.watched, callback.others = signals.WATCHED, signals.others
         elif isinstance(callback, Progress):
             callback.total = settings["budget"]["examples"]
             callback.minutes = settings["budget"].get("minutes")
@@ -298,7 +300,7 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
 
 def initialise(model: Any, path: str) -> None:
     """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh."""
-    from genlab.runs.checkpoint import load_weights, read_run
+    from genlab.runs.folder.checkpoint import load_weights, read_run
 
     load_weights(model, read_run(path)["state_dict"], path)
 
@@ -307,7 +309,7 @@ def record_provenance(
     settings: dict[str, Any], run: Path, data: Any, model: Any, clock: dict[str, int] | None
 ) -> None:
     """provenance.json; where the run goes on from `clock`, with what went on added to it."""
-    from genlab.runs.provenance import gone_on, provenance
+    from genlab.runs.folder.provenance import gone_on, provenance
 
     path, overrides = run / "provenance.json", read_overrides(run)
     told = None
@@ -333,8 +335,8 @@ def finish(settings: dict[str, Any], run: Path) -> None:
         from genlab.runs.evaluate import evaluate_run
 
         evaluate_run(run, trusted=settings["trust"])
-    from genlab.runs.report import write_report
-    from genlab.runs.summary import print_summary
+    from genlab.runs.page.write import write_report
+    from genlab.runs.say.summary import print_summary
 
     report = write_report(run)
     print_summary(run, report)

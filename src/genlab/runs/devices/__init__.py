@@ -1,0 +1,1 @@
+"""Where a run computes: trainer, processes, ranks, signals, sharding."""

@@ -1,0 +1,1 @@
+"""What a run keeps: layout, checkpoints, saves, resume, provenance, export."""

@@ -1,0 +1,161 @@
+"""A run's folder: what lies where, who may write in it, and how a folder is found by name.
+
+config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
+config.yaml.sha256                           its hash: a resume refuses settings that were changed
+metrics.jsonl                                the append-only ledger: the truth
+checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
+report.html wandb/                           to look at
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.runs.gate.files import plain, read_yaml
+from genlab.runs.say.errors import UserError
+
+
+def outputs() -> Path:
+    return Path(os.environ.get("GENLAB_OUTPUTS", "outputs"))
+
+
+def find_run(path: str | Path) -> Path:
+    """The run folder that `path` names; "last" is the one that was started last."""
+    if str(path) == "last":
+        runs = [p.parent for p in outputs().glob("**/config.yaml") if p.is_file()]
+        if not runs:
+            raise UserError(
+                f"there is no run under {outputs()}/ yet: start one with `genlab train`"
+            )
+        return max(runs, key=started)
+    folder = Path(path)
+    if folder.is_file() and folder.suffix == ".ckpt":
+        folder = folder.parent.parent
+    if not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>"
+        )
+    refuse_links(folder)
+    return folder
+
+
+def refuse_links(run: Path) -> None:
+    """A stranger's run folder may hold links where a file would be written: over one's own."""
+    for at, folders, files in os.walk(run):
+        if Path(at) == run and "wandb" in folders:  # has links of its own, and is not written again
+            folders.remove("wandb")
+        for name in files:
+            if os.path.islink(file := os.path.join(at, name)):
+                raise UserError(
+                    f"{file} is a link to {os.readlink(file)}: a run folder holds its own files;"
+                    " put a copy in its place, or remove it"
+                )
+
+
+def started(run: Path) -> tuple[float, str]:
+    """When a run was started, from its own provenance (never from the file system's clock)."""
+    told = run / "provenance.json"
+    try:
+        # a pipe in its place would be waited for
+        data = json.loads(told.read_text()) if told.is_file() else {}
+        return float(data["started"]), run.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, run.name
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as f:  # follows no link that was put there
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(temporary, path)
+
+
+def write_yaml(path: Path, data: Any) -> None:
+    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, data: Any) -> None:
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _hash_line(file: Path) -> bytes:
+    return f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n".encode()
+
+
+def seal(file: Path) -> None:
+    """Write a small file's hash beside it."""
+    write_text(file.with_name(file.name + ".sha256"), _hash_line(file).decode())
+
+
+def write_settings(run: Path, settings: dict[str, Any]) -> None:
+    """config.yaml and its hash; killed in between, it has none, which is no damage."""
+    path = run / "config.yaml"
+    path.with_name(path.name + ".sha256").unlink(missing_ok=True)
+    write_yaml(path, settings)
+    seal(path)
+
+
+def check_seal(file: Path) -> None:
+    """Refuse a file that is not as it was sealed; one without a seal (an older run's) passes."""
+    beside = file.with_name(file.name + ".sha256")
+    if beside.exists() and beside.read_bytes() != _hash_line(file):
+        raise UserError(
+            f"{file} was changed or damaged since the run began (see {beside.name}): put the"
+            f" original back, or delete {beside.name} to take the file as it is"
+        )
+
+
+def tidy(run: Path) -> None:
+    """Remove what a killed writer left half-written; only the folder's one writer may."""
+    for folder in (run, run / "checkpoints", run / "samples"):
+        for left in folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
+
+def check_room(run: Path, needed: int) -> None:
+    """Refuse to start where the disk has not `needed` bytes free."""
+    if (free := shutil.disk_usage(run).free) < needed:
+        raise UserError(
+            f"{run}: {free / 2**20:,.0f} MiB free, {needed / 2**20:,.0f} MiB needed for"
+            " checkpoints; free some space or set GENLAB_OUTPUTS to another disk"
+        )
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    """A run's config.yaml; it may be a stranger's."""
+    path = run / "config.yaml"
+    settings = read_yaml(path)
+    check_seal(path)
+    plain(settings, str(path))
+    if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
+        raise UserError(f"{path} holds no settings of a run")
+    return settings
+
+
+def claim(run: Path):
+    """The lock that makes this process the folder's only writer; freed when the process ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        try:
+            owner = (run / ".writer").read_text().strip()
+        except OSError:
+            owner = "another process"
+        raise UserError(f"{run} is being written by {owner}: wait for it or stop it") from None
+    (run / ".writer").write_text(f"process {os.getpid()} on {os.uname().nodename}")
+    return lock

@@ -1,0 +1,121 @@
+"""Where a result comes from: command, code, versions, machine, data."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from genlab.runs.say.secrets import redact
+
+PACKAGES = [
+    "genlab",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scikit-learn",
+    "wandb",
+]
+
+
+def _git(*args: str) -> str:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *args], capture_output=True, text=True, timeout=5, check=True
+        )
+        return done.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
+    """Plain data for provenance.json; `more` adds what the run knows (parameters, fingerprint)."""
+    return redact(
+        {
+            "command": _command(overrides),
+            "started": time.time(),
+            "time": _now(),
+            **_surroundings(),
+            **more,
+        }
+    )
+
+
+def gone_on(before: dict[str, Any], overrides: list[str], run: Path, examples: int) -> dict:
+    """`before` with the command that goes on with the run, and what is no longer as it was.
+
+    `overrides` are all that the run was ever given: those that no command before tells are new.
+    """
+    resumed = before.get("resumed")  # of any type where the folder is a stranger's
+    earlier = [e for e in resumed if isinstance(e, dict)] if isinstance(resumed, list) else []
+    told = [w for e in [before, *earlier] for w in given(e)]
+    new = overrides[len(told) :]
+    known: dict[str, Any] = {}
+    for entry in [before, *earlier]:
+        known |= entry
+    changed = {k: v for k, v in redact(_surroundings()).items() if known.get(k) != v}
+    entry = {"command": _command([f"resume={run}", *new]), "time": _now(), "examples": examples}
+    return before | {"resumed": [*earlier, redact(entry | changed)]}
+
+
+def given(entry: dict[str, Any]) -> list[str]:
+    """The overrides of an entry's command, but for the `resume=` of one that goes on."""
+    try:
+        words = shlex.split(str(entry.get("command", "")))[2:]
+    except ValueError:  # a stranger's, or torn
+        return []
+    return [w for w in words if not w.startswith("resume=")]
+
+
+def _command(overrides: list[str]) -> str:
+    return shlex.join(["genlab", "train", *overrides])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def _surroundings() -> dict[str, Any]:
+    """Code, versions and machine."""
+    import torch
+
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        machine["gpu"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    git = {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+    return {"git": git, "versions": _versions(), "machine": machine}

@@ -1,0 +1,156 @@
+"""Going on with a run: what may change, what was saved, where its ledger is to end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from genlab.runs.folder.layout import find_run, read_settings
+from genlab.runs.gate.files import read_yaml
+from genlab.runs.say.errors import UserError, nearest
+from genlab.runs.say.secrets import redact
+from genlab.runs.say.terminal import say
+
+CHANGEABLE = (
+    "budget.",
+    "save_every=",
+    "look_every=",
+    "logger",
+    "trainer.threads",
+    "evaluate=",
+    "trust=",
+)
+# what conf/ takes from one of these: a key's name, and whence it comes
+FOLLOWS = {"horizon": "budget.examples", "save_every": "save_every"}
+
+
+def begun(run: Path, settings: dict[str, Any]) -> bool:
+    """Whether the folder holds this very run, which then goes on: the same command, given again.
+
+    So does a cell of a sweep that a queue starts again. Another run's folder is not taken.
+    """
+    if not (run / "config.yaml").exists():
+        return False
+    there, wanted = read_settings(find_run(run)), yaml.safe_load(yaml.safe_dump(redact(settings)))
+    if differing := list(_differing(there | {"trust": 0}, wanted | {"trust": 0})):
+        raise UserError(
+            f"{run} holds a run already, with another {', '.join(differing[:5])}: name another"
+            f" folder, or go on with that run by resume={run}"
+        )
+    return True
+
+
+def _differing(a: Any, b: Any, at: str = "") -> Iterator[str]:
+    """The keys at which two settings differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b}):
+            yield from _differing(a.get(key), b.get(key), f"{at}.{key}".lstrip("."))
+    elif a != b:
+        yield at
+
+
+def resumed_settings(run: Path, overrides: list[str], logger: Any) -> dict[str, Any]:
+    """The run's own settings, with what may change: how long, how often, where to log.
+
+    `logger` is what the command line composed, for `logger=OPTION`. A longer budget takes the end
+    of the learning rate's fall with it, where the two were one.
+    """
+    before = OmegaConf.create(read_settings(run))
+    settings = before.copy()
+    for change in (o for o in overrides if not o.startswith("resume=")):
+        key, _, _ = change.partition("=")
+        if not change.startswith(CHANGEABLE) or "=" not in change:
+            raise UserError(
+                f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
+                " change; to train on with other settings use init_from"
+            )
+        if key == "logger":
+            settings.logger = OmegaConf.create({"name": before.name, "logger": logger}).logger
+            continue
+        if key != "trust" and OmegaConf.select(settings, key, default="") == "":
+            parent = OmegaConf.select(settings, key.rpartition(".")[0] or "")
+            known = list(parent) if parent else []
+            raise UserError(f"{key}: this run has no such setting{nearest(key, known)}")
+        try:
+            settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([change]))
+        except Exception as error:
+            raise UserError(f"{change}: {error}") from error
+    plain = OmegaConf.to_container(settings, resolve=True)
+    for key, source in FOLLOWS.items():
+        _follow(plain, key, OmegaConf.select(before, source), OmegaConf.select(settings, source))
+    return plain  # type: ignore[return-value]
+
+
+def _follow(node: Any, key: str, old: Any, new: Any) -> None:
+    """Where `key` was taken from a setting that has changed, it changes too."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, dict | list):
+            _follow(value, key, old, new)
+        elif name == key and value == old:
+            node[name] = new
+
+
+def check_data(run: Path, data: Any) -> None:
+    """A run goes on with the data it began with; another file under its name is another run."""
+    try:
+        began = json.loads((run / "provenance.json").read_text())["data_fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # not told, or torn: nothing to compare with
+    if began != data.fingerprint():
+        raise UserError(
+            f"{run}: its data has changed since it began (it was {str(began)[:12]}, it is"
+            f" {data.fingerprint()[:12]}): put it back, or begin another run, whose weights may"
+            f" come from this one: init_from={run}"
+        )
+
+
+def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest valid checkpoint of a run, its contents, and what is to be told of the others.
+
+    None where nothing was saved yet: such a run begins again in its folder, and says so.
+    """
+    from genlab.runs.folder.checkpoint import checkpoint_files, newest_and_notices, read
+
+    if not checkpoint_files(run):
+        return None, {}, [f"{run} has no checkpoint yet: it begins from the start"]
+    path, notices = newest_and_notices(run)
+    return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
+
+
+def go_on(run: Path, held: dict[str, Any], notices: list[str]) -> None:
+    """Make the ledger end where the checkpoint `held` does, and tell what was found damaged."""
+    from genlab.rows import append, mend
+
+    done = held.get("clock", {"batches": -1, "examples": 0})
+    ledger = run / "metrics.jsonl"
+    notices = notices + mend(ledger, done["batches"], held.get("ledger", {}).get("rows"))
+    for notice in notices:
+        say(f"genlab: {notice}")
+        append(ledger, {"kind": "notice", **done, "notice": redact(notice)})
+
+
+def read_overrides(run: Path) -> list[str]:
+    path = run / "overrides.yaml"
+    return list(read_yaml(path) or []) if path.is_file() else []
+
+
+def measured(run: Path) -> bool:
+    """Whether evaluation.json is of the newest checkpoint: a finished run, started again."""
+    path = run / "evaluation.json"
+    newest = max((p.name for p in (run / "checkpoints").glob("*.ckpt")), default="")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return json.loads(path.read_text()).get("checkpoint") == newest
+    return False
+
+
+def trained(run: Path) -> bool:
+    """Whether the run's ledger holds a batch that was trained on."""
+    from genlab.rows import read_rows
+
+    return any(r["kind"] == "train" for r in read_rows(run / "metrics.jsonl"))

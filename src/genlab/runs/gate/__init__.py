@@ -1,0 +1,1 @@
+"""What a file may name or hold: trusted classes, strangers' files, types."""

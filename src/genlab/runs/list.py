@@ -1,0 +1,60 @@
+"""`genlab list`: the groups, their options, the experiments, from the YAML files' first lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from genlab.runs.gate.files import check_folder, read_text
+from genlab.runs.say.errors import UserError, nearest
+from genlab.runs.say.shown import visible
+from genlab.runs.settings.conf import conf_dir, groups, options
+from genlab.runs.settings.flags import in_order
+
+ORDER = "experiment data net model objective sampler optim trainer callbacks logger metric debug"
+
+
+def print_list(words: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    words = in_order(words, ("--config-dir", "-cd"))
+    folders = []
+    while words[:1] and words[0].startswith("-"):
+        folders, words = [*folders, Path(words[1])], words[2:]
+    found = {group: options(group) for group in groups()}
+    for folder in folders:
+        for group, more in own_options(folder).items():
+            found[group] = {**found.get(group, {}), **more}
+    wanted = words
+    known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
+    for name in wanted:
+        if name not in known:
+            raise UserError(f"there is no group {name!r}{nearest(name, known)}")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for group in wanted or known:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        table.add_column(style="cyan", no_wrap=True, min_width=24)
+        table.add_column()
+        for option, line in sorted(found[group].items()):
+            table.add_row(Text(visible(f"{group}={option}")), Text(visible(line)))
+        console.print(f"[bold]{group}[/bold]")
+        console.print(table)
+    if not wanted:
+        for folder in folders:
+            console.print(f"\nyour own: {folder}", highlight=False, markup=False)
+        console.print(f"\nfiles: {conf_dir()}/GROUP/OPTION.yaml", highlight=False)
+
+
+def own_options(folder: Path) -> dict[str, dict[str, str]]:
+    """The groups and options of a folder of YAML files, as --config-dir takes it."""
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder")
+    check_folder(folder)
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted(folder.glob("*/*.yaml")):
+        lines = (x[1:].strip() for x in read_text(file).splitlines() if x.startswith("#"))
+        line = next((x for x in lines if not x.startswith("@")), "")
+        found.setdefault(file.parent.name, {})[file.stem] = line
+    return found

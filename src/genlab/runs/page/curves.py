@@ -1,0 +1,205 @@
+"""Curves over examples seen, as SVG in data: URIs, once for light paper and once for dark.
+
+Read: `chart` draws lines with their names at their ends, no legend. No pyplot: nothing global.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from genlab.runs.say.shown import short, visible
+
+# middle tones: each has a contrast of at least 3 on the light and on the dark ground
+PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99")
+RAMP = ("#6f6bd1", "#3d7cc9", "#2f9470", "#8a9a2e", "#d0902a", "#c4524e")
+INK = {"light": ("#5d6470", "#d9d9d3"), "dark": ("#a3abb8", "#3a3f48")}  # text, rules
+MOST = 500  # points kept of a line
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """`points` are (examples seen, value); `marked` shows each one; `label` stands at the end.
+
+    A `noisy` line is drawn faint, with its running mean over it.
+    """
+
+    label: str
+    points: Points
+    color: str = PALETTE[0]
+    marked: bool = False
+    noisy: bool = False
+
+    @property
+    def trend(self) -> Points:
+        return smooth(self.points) if self.noisy and len(self.points) >= 60 else self.points
+
+
+@dataclass(frozen=True)
+class Chart:
+    light: str
+    dark: str
+    alt: str
+    note: str
+
+
+def color_of(index: int, count: int) -> str:
+    """Distinct colours for a few, a ramp in order for many."""
+    if count <= len(PALETTE):
+        return PALETTE[index]
+    place = index / (count - 1) * (len(RAMP) - 1)
+    low, share = min(int(place), len(RAMP) - 2), place - min(int(place), len(RAMP) - 2)
+    a, b = (bytes.fromhex(RAMP[i][1:]) for i in (low, low + 1))
+    return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in zip(a, b))
+
+
+def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False) -> Chart:
+    """`log` scale: None takes one where values span 5-fold. `zero`: the axis begins at 0."""
+    lines = [replace(x, label=visible(x.label), points=thin(x.points)) for x in lines if x.points]
+    values = [y for line in lines for _, y in line.points]
+    if log is None:
+        log = min(values) > 0 and max(values) > 5 * min(values)
+    limits, note = (None, "") if log or zero else frame(lines)
+    told = [
+        f"{line.label} from {short(line.points[0][1])} to {short(line.points[-1][1])}"
+        for line in lines[:8]
+    ]
+    return Chart(
+        *(_draw(lines, mode, log=log, zero=zero, limits=limits) for mode in INK),
+        alt=f"Curves over examples seen: {'; '.join(told)}",
+        note="logarithmic scale" if log else note,
+    )
+
+
+def thin(points: Points) -> Points:
+    """At most `MOST` points, each the mean of its neighbours."""
+    size = math.ceil(len(points) / MOST)
+    if size <= 1:
+        return points
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(sum(x for x, _ in p) / len(p), sum(y for _, y in p) / len(p)) for p in parts]
+
+
+def smooth(points: Points) -> Points:
+    """The running mean over a twentieth of the line, centred."""
+    half = max(1, len(points) // 40)
+    parts = [points[max(0, i - half) : i + half + 1] for i in range(len(points))]
+    return [(x, sum(y for _, y in p) / len(p)) for (x, _), p in zip(points, parts)]
+
+
+def frame(lines: Sequence[Line]) -> tuple[tuple[float, float] | None, str]:
+    """Vertical limits that leave out a start far off the rest, and a sentence that says so."""
+    end = max(x for line in lines for x, _ in line.points)
+    values = [y for line in lines for _, y in line.points]
+    late = [y for line in lines for x, y in line.points if x >= 0.05 * end]
+    span = max(late) - min(late)
+    if span == 0 or max(values) - min(values) < 5 * span:
+        return None, ""
+    far = max(values) if max(values) - max(late) > min(late) - min(values) else min(values)
+    return (
+        min(late) - 0.1 * span,
+        max(late) + 0.25 * span,
+    ), f"starts at {short(far)}, off the frame"
+
+
+def _tick(value: float, _: int = 0) -> str:
+    if value == 0:
+        return "0"
+    return f"{value / 1000:g}k" if 1e3 <= abs(value) < 1e6 else short(value)
+
+
+def _draw(
+    lines: Sequence[Line],
+    mode: str,
+    *,
+    log: bool,
+    zero: bool,
+    limits: tuple[float, float] | None,
+) -> str:
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    ink, rule = INK[mode]
+    settings = {
+        "svg.fonttype": "none",  # the reader's own fonts, and small files
+        "svg.hashsalt": "genlab",  # the same curves give the same bytes
+        "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Arial", "DejaVu Sans"],
+        "font.size": 9,
+        "text.parse_math": False,  # a name may hold $
+        "path.simplify": True,
+    }
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of glyphs that the measuring font lacks
+        figure = Figure(figsize=(4.2, 2.5))
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((0.12, 0.14, 0.595, 0.8))
+        for i, line in enumerate(lines):
+            _line(axes, line, order=3 + i / len(lines))
+        if log:
+            axes.set_yscale("log")
+        if zero:
+            axes.set_ylim(0, 1.15 * max(y for line in lines for _, y in line.points) or 1)
+        elif limits:
+            axes.set_ylim(*limits)
+        end = max(x for line in lines for x, _ in line.points) or 1
+        axes.set_xlim(-0.01 * end, 1.01 * end)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        if log:
+            low, high = axes.get_ylim()
+            narrow = high < 100 * low
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=8))
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(_tick))
+        axes.tick_params(length=0, colors=ink, pad=5)
+        axes.grid(axis="y", color=rule, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side == "bottom")
+            spine.set_color(rule)
+        _names(axes, lines)
+        out = BytesIO()
+        figure.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _line(axes, line: Line, *, order: float) -> None:
+    xs, ys = zip(*line.points)
+    style = {"color": line.color, "solid_capstyle": "round", "zorder": order}
+    if line.marked or len(xs) < 3:
+        axes.plot(xs, ys, linewidth=1.4, marker="o", markersize=3.4, clip_on=True, **style)
+    else:
+        if line.trend is not line.points:
+            axes.plot(xs, ys, linewidth=0.8, alpha=0.38, **style)
+        axes.plot(*zip(*line.trend), linewidth=1.6, **style)
+
+
+def _names(axes, lines: Sequence[Line]) -> None:
+    """Each line's name at its end, pushed apart where two would touch."""
+    named = [line for line in lines if line.label]
+    into = axes.transData + axes.transAxes.inverted()
+    ends = []
+    for line in named:
+        y = into.transform(line.trend[-1])[1]
+        ends.append([min(1.0, max(0.0, y)) if math.isfinite(y) else 0.5, line])
+    ends.sort(key=lambda e: e[0])
+    gap = min(0.085, 1.0 / max(1, len(ends) - 1))
+    for i in range(1, len(ends)):
+        ends[i][0] = max(ends[i][0], ends[i - 1][0] + gap)
+    for i in range(len(ends) - 1, -1, -1):
+        ends[i][0] = min(ends[i][0], ends[i + 1][0] - gap if i + 1 < len(ends) else 1.0)
+    for y, line in ends:
+        label = line.label if len(line.label) <= 18 else line.label[:17] + "…"
+        label = label.replace("\n", "␊").replace("\t", "␉")
+        axes.text(1.025, y, label, color=line.color, va="center", transform=axes.transAxes)

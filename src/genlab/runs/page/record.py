@@ -1,0 +1,278 @@
+"""What a run folder says, read without trusting it: files may be missing, torn or a stranger's.
+
+Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
+`Record.problems`. Shown by report.py, drawn by curves.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genlab.rows import body
+from genlab.runs.say.shown import number
+
+MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
+NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
+TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
+LINE_BYTES, LEDGER_BYTES = 2**20, 2**30
+BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as a data: URI; `width` in CSS pixels is a whole multiple of its own pixels."""
+
+    uri: str
+    width: int
+    height: int
+    enlarged: bool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples as people look at them: a picture, or texts, or the reason why there is neither."""
+
+    picture: Picture | None = None
+    texts: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass
+class Record:
+    """One run. `series[name]` is a sorted list of (examples seen, value), finite values alone."""
+
+    path: Path
+    name: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    config: str = ""
+    overrides: list[str] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    looks: dict[int, Path] = field(default_factory=dict)
+    examples: int | None = None
+    seconds: float | None = None
+    state: str = "not started"
+    error: str = ""
+    not_finite: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def budget(self) -> int | None:
+        budget = self.settings.get("budget")
+        value = number(budget.get("examples")) if isinstance(budget, dict) else None
+        return int(value) if value is not None and math.isfinite(value) else None
+
+    @property
+    def date(self) -> str:
+        if self.provenance.get("time"):
+            return str(self.provenance["time"])
+        began = number(self.provenance.get("started"))
+        try:
+            return time.strftime("%Y-%m-%d %H:%M", time.localtime(began)) if began else ""
+        except (OverflowError, ValueError, OSError):
+            return ""
+
+    def last(self, name: str) -> float | None:
+        return self.series[name][-1][1] if self.series.get(name) else None
+
+    def best(self, name: str) -> tuple[float, float] | None:
+        """The lowest value of a series as (value, examples seen then)."""
+        return min(((y, x) for x, y in self.series.get(name, ())), default=None)
+
+
+def is_run(path: Path) -> bool:
+    return any((path / mark).is_file() for mark in (*MARKS, "config.yaml"))
+
+
+def find_cells(sweep: Path) -> list[Path]:
+    """Run folders below `sweep` (none within another one), 2 before 10."""
+    found = []
+    for folder, names, _ in os.walk(sweep):
+        names[:] = [n for n in names if not n.startswith(".")]
+        if Path(folder) != sweep and is_run(Path(folder)):
+            found.append(Path(folder))
+            names.clear()
+    return sorted(found, key=lambda p: natural(str(p.relative_to(sweep))))
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", text)
+    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+
+
+def read_record(run: Path) -> Record:
+    """Everything a report shows of a run, except the pictures themselves."""
+    record = Record(run, name=run.resolve().name)
+    record.config = _text(record, "config.yaml")
+    record.settings = _mapping(record, "config.yaml", _yaml(record.config))
+    if isinstance(record.settings.get("name"), str) and record.settings["name"].strip():
+        record.name = record.settings["name"]
+    overrides = _yaml(_text(record, "overrides.yaml"))
+    if isinstance(overrides, list):
+        record.overrides = [str(o) for o in overrides]
+    elif overrides is not None:
+        record.problems.append("overrides.yaml holds no list")
+    for name in ("provenance", "evaluation"):
+        text = _text(record, f"{name}.json")
+        setattr(record, name, _mapping(record, f"{name}.json", _json(text) if text else None))
+    _read_ledger(record)
+    folder = run / "samples"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if re.fullmatch(r"[0-9]{12}\.(png|txt)", path.name):  # others were drawn by hand
+            record.looks[int(path.stem)] = path
+    return record
+
+
+def _read_ledger(record: Record) -> None:
+    path, torn = _inside(record.path, record.path / "metrics.jsonl"), 0
+    values: dict[str, dict[float, float]] = {}
+    if path is None:
+        record.problems.append("metrics.jsonl is missing: nothing was logged")
+        return
+    try:
+        with path.open("rb") as file:
+            torn = _read_rows(record, file, values)
+    except OSError as error:
+        record.problems.append(f"metrics.jsonl: {error.strerror}")
+        return
+    record.series = {name: sorted(points.items()) for name, points in values.items()}
+    if torn:
+        record.problems.append(f"metrics.jsonl: {torn} torn line{'s' if torn > 1 else ''} left out")
+    if record.not_finite:
+        record.problems.append(f"{record.not_finite} logged values are not finite and left out")
+
+
+def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, float]]) -> int:
+    """Note what the rows say; gives the number of lines that are no rows."""
+    torn = 0
+    while line := file.readline(LINE_BYTES):
+        if file.tell() > LEDGER_BYTES:
+            record.problems.append(f"metrics.jsonl: read to {LEDGER_BYTES / 2**30:.0f} GiB")
+            break
+        if not line.strip():
+            continue
+        row = _json(body(line))
+        if not isinstance(row, dict):
+            torn += 1
+            continue
+        kind, examples = row.get("kind"), number(row.get("examples"))
+        if kind in ("train", "look", "end"):  # what a resumed run says later holds
+            record.state, record.error = "finished" if kind == "end" else "unfinished", ""
+        if isinstance(row.get("state"), str):
+            record.state = row["state"]
+        for key in ("error", "exception"):
+            if isinstance(row.get(key), str):
+                record.error, record.state = row[key], "failed"
+        if examples is None or not math.isfinite(examples):
+            continue
+        record.examples = max(int(examples), record.examples or 0)
+        if (seconds := number(row.get("seconds"))) is not None and math.isfinite(seconds):
+            record.seconds = max(seconds, record.seconds or 0.0)
+        for name, value in row.items():
+            value = None if name in NOT_VALUES else number(value)
+            if value is not None and math.isfinite(value):
+                values.setdefault(name, {})[examples] = value  # a resumed run's later row counts
+            elif value is not None:
+                record.not_finite += 1
+    return torn
+
+
+def read_drawn(record: Record, path: Path, *, width: int) -> Drawn:
+    """A picture, enlarged to at most `width` CSS pixels, or texts."""
+    place = _inside(record.path, path)
+    if place is None:
+        return Drawn(problem="not drawn")
+    try:
+        if path.suffix == ".txt":
+            with place.open("rb") as f:
+                text = f.read(TEXT_BYTES).decode("utf-8", "replace")
+            return Drawn(texts=tuple(text.split(BETWEEN)))
+        return Drawn(picture=_picture(place, width))
+    except Exception as error:  # a damaged picture has many ways to fail, and a report has none
+        return Drawn(problem=f"{path.name} could not be shown: {error}")
+
+
+def read_either(record: Record, stem: str, *, width: int) -> Drawn | None:
+    """`stem`.png or `stem`.txt of a run, None where it has neither."""
+    for suffix in (".png", ".txt"):
+        if _inside(record.path, record.path / f"{stem}{suffix}") is not None:
+            return read_drawn(record, record.path / f"{stem}{suffix}", width=width)
+    return None
+
+
+def _picture(path: Path, target: int) -> Picture:
+    from PIL import Image
+
+    size = path.stat().st_size
+    if size > PICTURE_BYTES:
+        raise ValueError(f"{size / 2**20:.0f} MiB, over {PICTURE_BYTES / 2**20:.0f}")
+    data = path.read_bytes()
+    with Image.open(BytesIO(data), formats=["PNG"]) as image:
+        width, height = image.size
+        if width * height > PICTURE_PIXELS:
+            raise ValueError(f"{width} x {height} pixels, over {PICTURE_PIXELS:,}")
+        image.load()  # a torn file is found here
+    scale = max(1, target // width)
+    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+    return Picture(uri, width * scale, height * scale, scale > 1)
+
+
+def _inside(run: Path, path: Path) -> Path | None:
+    """The file, if there is one and it lies in the run folder: no link leads out of it."""
+    try:
+        real = path.resolve()
+        return real if real.is_file() and real.is_relative_to(run.resolve()) else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _text(record: Record, name: str) -> str:
+    path = _inside(record.path, record.path / name)
+    if path is None:
+        if name != "evaluation.json":  # of a run that is not measured yet: nothing is wrong
+            record.problems.append(f"{name} is missing")
+        return ""
+    try:
+        with path.open("rb") as f:
+            text = f.read(TEXT_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        record.problems.append(f"{name}: {error.strerror}")
+        return ""
+    if not text.strip():
+        record.problems.append(f"{name} is empty")
+    return text
+
+
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return ...
+
+
+def _yaml(text: str) -> Any:
+    from genlab.runs.gate.files import parse
+    from genlab.runs.say.errors import UserError
+
+    try:
+        return parse(text, "") if text else None
+    except UserError:
+        return ...
+
+
+def _mapping(record: Record, name: str, data: Any) -> dict[str, Any]:
+    if isinstance(data, dict):
+        return data
+    if data is not None:
+        record.problems.append(f"{name} could not be read: it holds no mapping")
+    return {}

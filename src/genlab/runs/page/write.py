@@ -1,0 +1,367 @@
+"""The pages: one self-contained report.html for a run, or one that compares a sweep's cells.
+
+Read: `write_report` and `write_comparison` gather what templates/run.html and sweep.html show; what
+a folder holds is read by record.py, curves are drawn by curves.py. The page has no script and no
+address to load from; every text is escaped, and control characters in it are made visible.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from genlab.runs.folder.provenance import given
+from genlab.runs.page.curves import PALETTE, Chart, Line, chart, color_of, smooth
+from genlab.runs.page.record import (
+    Drawn,
+    Record,
+    find_cells,
+    read_drawn,
+    read_either,
+    read_record,
+)
+from genlab.runs.say.errors import UserError
+from genlab.runs.say.shown import cut, duration, figure, number, plain, short, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
+RATE = "speed/examples_per_second"
+
+
+def write_report(run: Path) -> Path:
+    """run/report.html, of whatever the folder holds so far."""
+    run = _folder(run)
+    record = read_record(run)
+    loss, others = curves(record)
+    found = measured(record)
+    page = {
+        "title": record.name,
+        "record": record,
+        "state": state(record),
+        "figures": figures(record, found),
+        "charts": loss + others[:MORE_CURVES],
+        "looks": looks(record),
+        "samples": read_either(record, "evaluation/samples", width=560),
+        "neighbours": neighbours(read_either(record, "evaluation/neighbours", width=560)),
+        "metrics": found,
+        "notes": facts(record.evaluation.get("notes")),
+        "provenance": facts(
+            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed")}
+        ),
+        "command": record.provenance.get("command"),
+        "resumed": resumed(record),
+    }
+    return _write(run / "report.html", "run.html", page)
+
+
+def write_comparison(sweep: Path) -> Path:
+    """sweep/report.html: the runs below the folder side by side, and a report in each of them."""
+    sweep = _folder(sweep)
+    cells = find_cells(sweep)
+    if not cells:
+        raise UserError(f"run={sweep}: there is no run folder below it to compare")
+    records = [read_record(cell) for cell in cells]
+    differing, shared = differences([r.overrides for r in records])
+    rows = []
+    for i, record in enumerate(records):
+        if not _is_fresh(record.path):
+            write_report(record.path)
+        where = str(record.path.relative_to(sweep))
+        rows.append(
+            {
+                "record": record,
+                "where": where,
+                # ./ lest a folder named "javascript:..." be read as a scheme
+                "link": f"./{quote(where, errors='surrogateescape')}/report.html",
+                "color": color_of(i, len(records)),
+                "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
+                "label": _label(differing, values) or where,
+                "state": state(record)[0],
+                "metrics": {m.name: m for m in measured(record)},
+                "rate": mean(record, RATE),
+                "drawn": _final(record) if i < CELLS_DRAWN else None,
+            }
+        )
+    names = {r.name for r in records}
+    page = {
+        "title": names.pop() if len(names) == 1 else sweep.resolve().name,
+        "folder": sweep.resolve().name,
+        "date": min((r.date for r in records if r.date), default=""),
+        "rows": rows,
+        "differing": differing,
+        "shared": shared,
+        "metrics": list(dict.fromkeys(name for row in rows for name in row["metrics"]))[
+            :MORE_CURVES
+        ],
+        "best": {name: _best(records, name) for name in ("train/loss", "val/loss")},
+        "finished": sum(r.state == "finished" for r in records),
+        "charts": compared(rows),
+    }
+    return _write(sweep / "report.html", "sweep.html", page)
+
+
+# --- what is shown ----------------------------------------------------------------------------
+
+
+def state(record: Record) -> tuple[str, str]:
+    """In one word, and in a sentence."""
+    seen, budget = record.examples, record.budget
+    share = f"{seen:,} of {budget:,} examples" if seen is not None and budget else ""
+    if record.state == "finished":
+        early = bool(budget and seen is not None and seen < 0.99 * budget)
+        return "finished", f"stopped at {share}" if early else ""
+    if record.state == "unfinished":
+        where = share or (f"{seen:,} examples" if seen is not None else "")
+        return "unfinished", f"{where} so far: it is still running, or was interrupted".lstrip()
+    return record.state, "nothing has been logged yet" if record.state == "not started" else share
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    value: float | None
+    floor: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over floor, where that says something: an unbiased distance may be negative."""
+        if self.value is None or self.floor is None or self.value < 0 or not self.floor > 0:
+            return None
+        return self.value / self.floor
+
+
+def measured(record: Record) -> list[Metric]:
+    metrics, floor = (record.evaluation.get(k) for k in ("metrics", "floor"))
+    floor = floor if isinstance(floor, dict) else {}
+    items = metrics.items() if isinstance(metrics, dict) else ()
+    return [Metric(name, number(value), number(floor.get(name))) for name, value in items]
+
+
+def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str]]:
+    """The few numbers one looks for first: (what, value, remark)."""
+    shown = []
+    if best := record.best("val/loss"):
+        last = record.last("val/loss")
+        where = f"lowest {short(best[0])} at {best[1]:,.0f}"
+        shown.append(("validation loss", figure(last), "the lowest" if last == best[0] else where))
+    elif (last := record.last("train/loss")) is not None:
+        shown.append(
+            ("training loss", figure(last), "at the end" if record.state == "finished" else "")
+        )
+    for m in [m for m in found if m.floor is not None][:3]:
+        shown.append((plain(m.name), figure(m.value), f"real data {figure(m.floor)}"))
+    if record.examples is not None:
+        remark = f"of {record.budget:,}" if record.budget else ""
+        seen = record.examples
+        shown.append(("examples seen", figure(seen) if seen < 10**6 else short(seen), remark))
+    if record.seconds is not None:
+        rate = mean(record, RATE)
+        shown.append(
+            ("time", duration(record.seconds), f"{figure(rate)} examples/s" if rate else "")
+        )
+    if (parameters := number(record.provenance.get("parameters"))) is not None:
+        shown.append(("parameters", short(parameters), ""))
+    return shown
+
+
+def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The loss, rate and speed; then all other logged values, training and validation together."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name in record.series:
+        side, _, base = name.partition("/")
+        if side == "evaluate":
+            continue  # one point each: they stand in the table of metrics
+        groups.setdefault(base if side in ("train", "val") and base else name, []).append(
+            (side, name)
+        )
+    for base in groups:
+        groups[base].sort()
+    titles = {"loss": "Loss", "lr": "Learning rate", RATE: "Speed, examples per second"}
+    first = [b for b in titles if b in groups]
+    charts = []
+    for base in [*first, *sorted(b for b in groups if b not in titles)]:
+        lines = []
+        for side, name in groups[base]:
+            color = PALETTE[side == "val"]
+            label = {"val": "validation"}.get(side, side) if len(groups[base]) > 1 else ""
+            label = f"{label} {short(record.series[name][-1][1])}".strip()
+            noisy = side != "val" and base != "lr"
+            lines.append(Line(label, record.series[name], color, marked=side == "val", noisy=noisy))
+        title = titles.get(base, plain(base))
+        charts.append(
+            drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
+        )
+    return charts[: len(first)], charts[len(first) :]
+
+
+def compared(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Validation and training loss of all cells; every line is named where they are few."""
+    charts = []
+    for name, title in (("val/loss", "Validation loss"), ("train/loss", "Training loss")):
+        there = [row for row in rows if row["record"].series.get(name)]
+        ends = sorted(there, key=lambda row: row["record"].last(name))
+        named = [id(row) for row in (there if len(there) <= 8 else [ends[0], ends[-1]])]
+        lines = []
+        for row in there:
+            points = row["record"].series[name]
+            label = ", ".join(v for v in row["values"] if v is not None) or row["where"]
+            if len(points) >= 60:
+                points = smooth(points)
+                points = [*points[:: len(points) // 30], points[-1]]
+            label = label if id(row) in named else ""
+            lines.append(Line(label, points, row["color"], marked=name == "val/loss"))
+        if lines:
+            charts.append(drawn_chart(title, lines))
+    return charts
+
+
+def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, Any]:
+    try:
+        drawn: Chart | None = chart(lines, **options)
+    except Exception as error:  # odd numbers must not cost the reader the rest of the page
+        return {"title": title, "chart": None, "problem": f"could not be drawn: {error}"}
+    return {"title": title, "chart": drawn, "problem": ""}
+
+
+def resumed(record: Record) -> list[dict[str, Any]]:
+    """How the run went on: the command where it changed something, and what was then other."""
+    entries = record.provenance.get("resumed")
+    shown = []
+    for entry in [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []:
+        examples = number(entry.get("examples"))
+        other = {k: entry[k] for k in ("git", "versions", "machine") if k in entry}
+        shown.append(
+            {
+                "time": entry.get("time", ""),
+                "examples": "some" if examples is None else figure(examples),
+                "command": str(entry.get("command")) if given(entry) else "",
+                "other": facts(other),
+            }
+        )
+    return shown[-RESUMED:]
+
+
+def looks(record: Record) -> dict[str, Any]:
+    """Looks evenly from the first to the last."""
+    all_of = sorted(record.looks)
+    num = min(LOOKS, len(all_of))
+    chosen = [all_of[round(i * (len(all_of) - 1) / max(1, num - 1))] for i in range(num)]
+    shown = [(n, read_drawn(record, record.looks[n], width=300)) for n in dict.fromkeys(chosen)]
+    return {"shown": shown, "count": len(all_of), "texts": any(d.texts for _, d in shown)}
+
+
+def neighbours(drawn: Drawn | None) -> dict[str, Any] | None:
+    """Pairs of texts where they can be told apart; else as they are."""
+    if drawn is None:
+        return None
+    pairs = []
+    for text in drawn.texts:
+        sample, mark, nearest = text.partition("\nnearest: ")
+        if not mark or not sample.startswith("sample:"):
+            return {"drawn": drawn, "pairs": []}
+        pairs.append((sample.removeprefix("sample:").removeprefix("  "), nearest))
+    return {"drawn": drawn, "pairs": pairs}
+
+
+def _final(record: Record) -> Drawn | None:
+    found = read_either(record, "evaluation/samples", width=240)
+    if found is None and record.looks:
+        found = read_drawn(record, record.looks[max(record.looks)], width=240)
+    return found
+
+
+def facts(data: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
+    """Nested plain data as (dotted name, text)."""
+    if not isinstance(data, dict):
+        return []
+    shown: list[tuple[str, str]] = []
+    for key, value in list(data.items())[:200]:
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and depth < 4:
+            shown += facts(value, f"{name}.", depth + 1)
+        elif name == "started" and number(value):
+            continue  # the same moment as `time`, for programs
+        elif isinstance(value, str):
+            shown.append((name, value))
+        elif number(value) is not None:
+            shown.append((name, figure(value)))
+        else:
+            shown.append((name, "none" if value is None else json.dumps(value, default=str)[:2000]))
+    return shown
+
+
+def differences(all_overrides: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Keys whose values are not the same in all cells, and the overrides that are."""
+    parsed = [_overrides(overrides) for overrides in all_overrides]
+    keys = list(dict.fromkeys(key for cell in parsed for key in cell))
+    differing = [k for k in keys if len({cell.get(k) for cell in parsed}) > 1]
+    return differing, [f"{k}={parsed[0][k]}" for k in keys if k not in differing]
+
+
+def _overrides(overrides: Iterable[str]) -> dict[str, str]:
+    parts = (o.lstrip("+").partition("=") for o in overrides)
+    return {key: value if equals else "set" for key, equals, value in parts}
+
+
+def _label(keys: Sequence[str], values: Sequence[str | None]) -> str:
+    """A cell by what it alone was given: "model=vae, seed=1"."""
+    given = [(k.rpartition(".")[2], v) for k, v in zip(keys, values) if v is not None]
+    return ", ".join(f"{k}={v}" for k, v in given)
+
+
+def _best(records: Sequence[Record], name: str) -> float | None:
+    values = [v for r in records if (v := r.last(name)) is not None]
+    return min(values) if len(values) > 1 else None
+
+
+def mean(record: Record, name: str) -> float | None:
+    values = [y for _, y in record.series.get(name, ())]
+    return sum(values) / len(values) if values else None
+
+
+# --- how it is written ------------------------------------------------------------------------
+
+
+def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from genlab import __version__
+    from genlab.runs.folder.layout import write_text
+
+    def shown(value: Any) -> Any:  # of every expression in a template, before it is escaped
+        return value if isinstance(value, Markup) else visible(str(value))
+
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"figure": figure, "duration": duration, "plain": plain, "cut": cut}
+    write_text(path, env.get_template(template).render(**page, version=__version__))
+    return path
+
+
+def _folder(path: Path) -> Path:
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"run={path}: there is no such folder; give outputs/<name>/<run>")
+    return path
+
+
+def _is_fresh(run: Path) -> bool:
+    """Whether a cell's report is there and newer than what it tells of."""
+    told = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
+    try:
+        written = os.stat(run / "report.html").st_mtime_ns
+        return all(p.stat().st_mtime_ns <= written for p in told if p.is_file())
+    except OSError:
+        return False

@@ -1,0 +1,68 @@
+"""A command or a job is run, and answered for: one line for a mistake, a traceback for a fault, and
+the exit code of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
+    """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback."""
+    from genlab.runs.devices.signals import received, stand_by
+
+    stand_by()
+    try:
+        work()
+    except SystemExit as stop:
+        return stop.code & 255 if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:  # asked twice: at once
+        return 130
+    except Exception as error:
+        return 128 + received[0] if received else _explain(error, overrides or [])
+    return 0
+
+
+def _explain(error: Exception, overrides: list[str]) -> int:
+    from genlab.runs.say import errors
+    from genlab.runs.say.secrets import redact
+    from genlab.runs.say.terminal import complain
+
+    redact(overrides)  # what they hold is secret in the messages too
+    cause = errors.root_cause(error)
+    if any(o.startswith("debug=") for o in overrides):
+        _trace(error)
+        return errors.FAULT
+    if type(error).__module__.startswith(("hydra", "omegaconf")) and not errors.is_users(cause):
+        from genlab.runs.settings.compose import explain
+
+        if type(error).__name__ != "InstantiationException":
+            complain(Exception(explain(error, overrides)))
+            return errors.USER
+    if errors.is_users(cause):
+        complain(cause)
+        return errors.USER
+    if line := errors.of_the_disk(cause):
+        complain(Exception(line))
+        return errors.USER if isinstance(cause, PermissionError) else errors.FAULT
+    if code := getattr(cause, "exit_code", 0):  # a known fault, told in one line
+        complain(cause)
+        return code
+    import traceback
+
+    frames = traceback.extract_tb(cause.__traceback__)
+    if isinstance(cause, ValueError) and frames and "/hydra/_internal/" in frames[-1].filename:
+        complain(cause)  # Hydra refuses an override
+        return errors.USER
+    _trace(error)
+    complain(Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}"))
+    return errors.FAULT
+
+
+def _trace(error: Exception) -> None:
+    """The traceback, without secrets."""
+    import traceback
+
+    from genlab.runs.say.terminal import say
+
+    say("".join(traceback.format_exception(error)).rstrip())

@@ -1,0 +1,262 @@
+"""Weights & Biases and other loggers, made harmless: never waited for, never fatal.
+
+Read: `loggers` makes those that a config names; `prepare_wandb` settles the mode (offline unless
+asked, and where the server does not answer); `Harmless` holds any logger in a thread of its own.
+The truth is the ledger, metrics.jsonl: whatever becomes of a dashboard, a run goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from pytorch_lightning.loggers import Logger
+
+from genlab.runs.devices.ranks import rank_here
+from genlab.runs.gate.files import folder_name
+from genlab.runs.say.errors import UserError, root_cause
+from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.terminal import say
+from genlab.runs.settings import compose
+
+PATIENCE = 2.0  # seconds to wait for the server before going on offline
+OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
+CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
+TOLD = ("name", "project", "group", "notes", "tags", "job_type")  # what wandb keeps of its node
+WAITING = 10_000  # calls that may wait for a slow logger
+ELSEWHERE = "metrics.jsonl and report.html hold everything"
+# wandb's own record of the run: the command line, the git remote and the packages may hold
+# secrets, and genlab's provenance has what is needed
+SILENT = {
+    "silent": True, "console": "off", "x_disable_meta": True, "x_disable_machine_info": True,
+    "disable_git": True, "disable_code": True, "disable_job_creation": True,
+    "x_save_requirements": False, "init_timeout": 5, "finish_timeout": CLOSING - 1,
+}  # fmt: skip
+
+
+def loggers(settings: dict[str, Any], run: Path) -> list:
+    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
+    if rank_here():
+        return []
+    made = []
+    for name, node in (settings["logger"] or {}).items():
+        if not node:
+            continue
+        more, wandb = {}, node["_target_"].endswith(".WandbLogger")
+        node = {
+            k: v if wandb and k in TOLD else restore(v, f"logger.{name}.{k}")
+            for k, v in node.items()
+        }
+        if wandb:
+            node, more = prepare_wandb(node, run), {"settings": SILENT}
+            if node is None:
+                continue
+        node["save_dir"] = str(run)
+        for key in ("name", "version"):  # parts of a path under it
+            if node.get(key) and not wandb:
+                folder_name(node[key])
+
+        make = partial(_made, node, more, settings["trust"], f"logger.{name}")
+        try:
+            logger = make()
+        except UserError:
+            raise
+        except Exception as error:
+            say(f"genlab: logger.{name} is left out: {root_cause(error)}")
+            continue
+        online = node.get("mode") == "online"
+        offline = partial(make, mode="offline", offline=True) if online else None
+        logger = Harmless(logger, f"logger.{name}", instead=offline)
+        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
+        made.append(logger)
+    return made
+
+
+def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
+    """A logger of a config's node, and of arguments that no config may give."""
+    made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
+    logger = made(**more)
+    # Lightning hands on a setting that wandb warns of, at every start
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+    return logger
+
+
+def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
+    """Logger settings that cannot hang: online only if the server answers; None: leave out."""
+    if importlib.util.find_spec("wandb") is None:
+        say("genlab: wandb is not installed: metrics.jsonl and report.html alone")
+        return None
+    mode = os.environ.get("WANDB_MODE") if node["mode"] == "offline" else node["mode"]
+    # the logger itself leaves the old word in the environment, which the next cell of a sweep reads
+    mode = {None: "offline", "dryrun": "offline", "run": "online"}.get(mode, mode)
+    if mode not in ("offline", "online", "disabled"):
+        raise ValueError(f"logger.wandb.mode={mode!r}: allowed are offline, online, disabled")
+    if mode == "disabled":
+        return None
+    if mode == "online" and (problem := _unreachable()):
+        say(f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later")
+        mode = "offline"
+    # its reports of errors and of use hold what ours leave out, and are waited for at exit
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")  # what it says before its settings are read
+    logging.raiseExceptions = False  # a log of its own that cannot be written is no error of ours
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of wandb's thread: notices are ours
+    return {
+        **node,
+        **{k: told(node[k]) for k in TOLD if node.get(k)},
+        "mode": mode, "save_dir": str(run), "offline": mode == "offline",
+    }  # fmt: skip
+
+
+def told(value: str | list[str]) -> str | list[str]:
+    """What wandb is told: no secret, and nothing that `restore` would put back."""
+    if isinstance(value, list):
+        return [told(v) for v in value]
+    return str(redact(value)).replace("[redacted", "(redacted")
+
+
+def _unreachable() -> str | None:
+    url = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    if not os.environ.get("WANDB_API_KEY") and not (Path.home() / ".netrc").exists():
+        return "no key: set WANDB_API_KEY or run `wandb login`"
+    try:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        socket.create_connection((url.hostname or "", port), timeout=PATIENCE).close()
+    except OSError as error:
+        return f"{url.hostname} does not answer: {error}"
+    return None
+
+
+class Harmless(Logger):
+    """A logger whose every call waits in a queue for a thread of its own.
+
+    The first call that fails drops the logger, with one notice; a call that hangs holds up nothing
+    but the calls behind it.
+    """
+
+    def __init__(
+        self, logger: Logger, label: str, *, instead: Callable[[], Logger] | None = None
+    ) -> None:
+        """`label` names it in notices; `instead` makes another one where it cannot be opened."""
+        super().__init__()
+        self._logger, self._label, self._instead = logger, label, instead
+        self._calls: queue.Queue[Callable[[], Any] | None] = queue.Queue(WAITING)
+        self._opened, self._dropped = threading.Event(), False
+        self._thread = threading.Thread(target=self._work, name=label, daemon=True)
+        self._thread.start()
+        self._opened.wait(OPENING)
+
+    def _work(self) -> None:
+        try:
+            self._open()
+            self._opened.set()
+            while (work := self._calls.get()) is not None:
+                work()
+        except BaseException as error:
+            self._drop(f"{type(error).__name__}: {error}")
+        finally:
+            self._opened.set()
+
+    def _open(self) -> None:
+        try:
+            experiment = getattr(self._logger, "experiment", None)
+        except Exception as error:
+            if self._instead is None:
+                raise
+            say(f"genlab: {self._label} goes on offline ({error}); `wandb sync` sends it later")
+            self._logger = self._instead()
+            experiment = self._logger.experiment
+        if (define := getattr(experiment, "define_metric", None)) is not None:
+            define("examples")
+            define("*", step_metric="examples")
+
+    def _drop(self, why: str) -> None:
+        if not self._dropped:
+            self._dropped = True
+            say(f"genlab: {self._label} is dropped ({why}); {ELSEWHERE}")
+
+    def _later(self, method: str, *args: Any, **kwargs: Any) -> None:
+        if self._dropped:
+            return
+        try:
+            self._calls.put_nowait(lambda: getattr(self._logger, method)(*args, **kwargs))
+        except queue.Full:
+            self._drop("it does not keep up")
+
+    def __getattr__(self, name: str) -> Any:
+        """log_image, log_text and the like, where the logger has them."""
+        if name.startswith("log_") and callable(getattr(self._logger, name)):
+            return partial(self._later, name)
+        raise AttributeError(name)
+
+    @property
+    def name(self) -> str:
+        return self._label
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def experiment(self) -> None:
+        """Not to be had outside its thread."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._later("log_metrics", metrics, step=step)
+
+    def log_hyperparams(self, params: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        self._later("log_hyperparams", params)
+
+    def close(self) -> None:
+        """Finish what waits, for `CLOSING` seconds at most."""
+        try:
+            self._calls.put(self._finish, timeout=0.1)
+            self._calls.put(None, timeout=0.1)
+        except queue.Full:
+            self._drop("it does not keep up")
+        self._thread.join(CLOSING if not self._dropped else 0.5)
+        if self._thread.is_alive():
+            self._drop(f"not done after {CLOSING:.0f} s")
+        if self._dropped and "wandb" in type(self._logger).__module__:
+            _end_service()
+
+    def _finish(self) -> None:
+        self._logger.finalize("success")
+        wandb = sys.modules.get("wandb")  # only if a logger has imported it
+        if wandb is not None and getattr(wandb, "run", None) is not None:
+            wandb.finish()
+        if wandb is not None and self._instead is not None:  # online: at exit it would wait
+            wandb.teardown()
+
+
+def _end_service() -> None:
+    """End the process that wandb left: at exit it would be waited for without a limit, and a
+    sweep's next cell would be handed to it."""
+    import signal
+
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = entry.read_text().partition("(")[2].rpartition(")")
+            if name.startswith("wandb") and int(rest.split()[1]) == os.getpid():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except (OSError, ValueError, IndexError):
+            continue
+    forget = threading.Thread(target=_forget_service, daemon=True)
+    forget.start()
+    forget.join(1)
+
+
+def _forget_service() -> None:
+    with contextlib.suppress(Exception):
+        sys.modules["wandb"].teardown()

@@ -1,0 +1,66 @@
+"""Errors where the user is: one line that says what, where and the remedy, and the exit code.
+
+0 done; 1 a fault of the program; 2 the user's mistake; 20 the numbers stopped being finite.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+USER, FAULT, NOT_FINITE = 2, 1, 20
+
+
+class UserError(ValueError):
+    """Something to put right in the command line or in a file."""
+
+
+def nearest(word: str, known: Iterable[str], num: int = 3) -> str:
+    """ ", nearest: a, b" or the whole list where it is short; nothing where nothing is known."""
+    known = sorted(map(str, known))
+    close = difflib.get_close_matches(word, known, n=num, cutoff=0.5)
+    if close:
+        return f"; nearest: {', '.join(close)}"
+    return f"; there is: {', '.join(known[:30])}" if known else ""
+
+
+def is_users(error: BaseException) -> bool:
+    """True where genlab itself refused: the error was raised in genlab's own code on purpose."""
+    if isinstance(error, UserError):
+        return True
+    if not isinstance(error, ValueError | FileNotFoundError | FileExistsError | PermissionError):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(__file__).resolve().parents[2]
+    return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(package)
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error beneath Hydra's wrapping, and OmegaConf's of a refusal."""
+    beneath: BaseException | None = error
+    while beneath is not None:
+        if isinstance(beneath, UserError):
+            return beneath
+        beneath = beneath.__cause__ or beneath.__context__
+    while type(error).__module__.startswith("hydra") and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+DISK = {
+    errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)", errno.EIO: "look at the disk",
+    errno.EROFS: "set GENLAB_OUTPUTS to a folder that can be written",
+    errno.EACCES: "set GENLAB_OUTPUTS to a folder that can be written",
+}  # fmt: skip
+
+
+def of_the_disk(error: BaseException) -> str:
+    """One line on an error of the file system: what, where, remedy; empty if it is none."""
+    if not isinstance(error, OSError) or error.errno not in DISK:
+        return ""
+    where = error.filename or "a file of the run"
+    return f"{error.strerror}: {where}; {DISK[error.errno]}, then go on with resume=RUN"

@@ -1,0 +1,84 @@
+"""What is said to the user: without secrets, inert in a terminal, and whether anyone reads or not.
+
+A pipe whose reader has gone (`genlab train | head -1`) or a terminal that was closed must not end a
+run, nor turn its exit code into another one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, TextIO
+
+from genlab.runs.say.secrets import redact
+from genlab.runs.say.shown import visible
+
+
+def say(text: str) -> None:
+    """To stderr: without secrets, control characters made visible."""
+    print(visible(redact(text)), file=sys.stderr, flush=True)
+
+
+def complain(error: BaseException) -> None:
+    """One line on what went wrong."""
+    say(f"genlab: {error}")
+
+
+def outlive() -> None:
+    """From here on nobody has to read what is printed, and a closed terminal ends nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the start: >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the process's life)
+        elif not isinstance(stream, Lasting):
+            setattr(sys, name, Lasting(stream))
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def quiet() -> None:
+    """Lightning's notices about hardware and workers, which say nothing a run should heed."""
+    import logging
+    import warnings
+
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings(
+        "ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*"
+    )
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    os.environ.setdefault("KMP_WARNINGS", "0")
+
+
+class Lasting:
+    """A text stream that says nothing more once its other end is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._silence()
+            return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._silence()
+
+    def _silence(self) -> None:
+        """Whatever is written to the same descriptor from now on is lost, and no error."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,1 @@
+"""From a command line to plain settings and objects: compose, overrides, flags, help."""

@@ -1,0 +1,223 @@
+"""The command lines that start from a trained model: of sample, evaluate, export and report.
+
+Their few knobs stand in conf/COMMAND.yaml. A group that the run already has (its sampler; to
+measure, its metric and data too) is changed in place: `sampler=ddim` takes another option of the
+group, `sampler.num_steps=40` sets one knob of it. Texts (a prompt, a path) are taken as they are
+typed, all other values are read as Hydra reads them; what is wrong is refused before anything is
+loaded, under the name that it has on the command line.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import os
+import re
+import types
+import typing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from genlab.runs.gate import classes
+from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
+from genlab.runs.say.errors import UserError, nearest, root_cause
+from genlab.runs.settings.compose import build
+from genlab.runs.settings.conf import conf_dir, options
+
+GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
+TEXTS = ("run", "to", "prompt", "device")
+LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
+Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
+
+
+def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Change]]:
+    """The command's own settings, and the changes to the run's groups: options before knobs."""
+    settings = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text())
+    groups, given = GROUPS.get(command, ()), {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if key.startswith("-"):
+            raise UserError(f"{key}: `genlab {command}` has no flags but --help")
+        if not equals and key in settings:
+            raise UserError(f"{key} needs a value: {key}=VALUE")
+        if not equals or "/" in key:  # `genlab evaluate outputs/...` is clear enough
+            key, text = "run", override
+        if key not in settings and key.split(".")[0] not in groups:
+            known = [*settings, *groups]
+            raise UserError(f"{override}: `genlab {command}` has no {key!r}{nearest(key, known)}")
+        if key in given:
+            raise UserError(
+                f"{key} is given twice ({given[key]!r} and {text!r}): `genlab {command}` takes one"
+            )
+        given[key] = text
+    for key in settings.keys() & given.keys():
+        settings[key] = _own(key, given[key])
+    if settings["run"] == "???":
+        raise UserError(f"`genlab {command}` needs run=RUN: a run folder, a checkpoint or run=last")
+    changes = [(k, v) for k, v in given.items() if k not in settings]
+    return settings, sorted(changes, key=lambda change: "." in change[0])
+
+
+def _own(key: str, text: str) -> Any:
+    """The value of one of the command's own keys."""
+    if key == "to" and text == "null":
+        return None
+    if key in TEXTS:
+        if not text and key != "prompt":
+            raise UserError(f"{key}= is empty: give it a value, or leave it out")
+        return text
+    if key == "cond":
+        return _classes(text)
+    value = read_value(key, text)
+    if key in LEAST and (isinstance(value, bool) or not isinstance(value, int)):
+        raise UserError(f"{key}={text}: it must be a whole number, at least {LEAST[key]}")
+    if key in LEAST and not LEAST[key] <= value <= MOST:
+        bound = f"least {LEAST[key]}" if value < MOST else "most 1e18"
+        raise UserError(f"{key}={text[:60]}: it must be at {bound}")
+    if key == "trust" and not (
+        isinstance(value, list) and all(isinstance(v, str) and v for v in value)
+    ):
+        raise UserError(f"trust={text}: it is a list of packages: trust=[my_package]")
+    return value
+
+
+def _classes(text: str) -> int | list[int] | None:
+    value = read_value("cond", text)
+    found = value if isinstance(value, list) else [value]
+    if value is not None and not (
+        found and all(isinstance(c, int) and not isinstance(c, bool) for c in found)
+    ):
+        raise UserError(
+            f"cond={text}: give the number of a class, or a list of numbers: cond=7, cond=[1,2]"
+        )
+    return value
+
+
+def read_value(key: str, text: str) -> Any:
+    """A number, a list, true, null or a word, as Hydra reads it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(f"x={text}")
+    except (HydraException, ValueError):  # a number of thousands of digits is a ValueError
+        raise UserError(f"{key}={text[:60]}: this is no value that can be read") from None
+    if override.is_sweep_override():
+        raise UserError(f"{key}={text}: this is a sweep of values: give one, or [a list]")
+    return override.value()
+
+
+def changed(
+    settings: dict[str, Any], changes: list[Change], trusted: list[str] | None = None
+) -> dict[str, Any]:
+    """The run's settings with groups and knobs replaced; what does not fit the model is refused."""
+    full, trusted = copy.deepcopy(settings), trusted or []
+    full["sampler"] = full["model"].get("sampler") or {}
+    for key, text in changes:
+        group, _, rest = key.partition(".")
+        if not rest:
+            full[group] = _option(group, text, full)
+            continue
+        *path, last = rest.split(".")
+        node, place = full.setdefault(group, {}), group
+        for part in path:
+            node, place = node.get(part), f"{place}.{part}"
+            if not isinstance(node, dict):
+                raise UserError(f"{key}: {place} has no knobs")
+        hints = _arguments(node, trusted, place)
+        if last not in {*node, *hints}:
+            known = {*node, *hints} - {"_target_"}
+            raise UserError(f"{key}: there is no {last!r} in {place}{nearest(last, known)}")
+        node[last] = _knob(key, text, hints.get(last), node.get(last))
+    full["model"] = {**full["model"], "sampler": full["sampler"]}
+    if any(key.partition(".")[0] == "sampler" for key, _ in changes):
+        _check_sampler(full, dict(changes).get("sampler"), trusted)
+    return full
+
+
+def _option(group: str, name: str, full: dict[str, Any]) -> Any:
+    if name not in options(group):
+        raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
+    node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    node.pop("defaults", None)
+    merged = OmegaConf.create({**full, group: node})
+    return OmegaConf.to_container(merged, resolve=True)[group]
+
+
+def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str, Any]:
+    """What the node's constructor takes, with the types that it states (None: not known)."""
+    if "_target_" not in node:
+        return {}
+    classes.check_names(node, trusted, place)
+    cls = classes.find(node["_target_"], trusted, place)
+    hints = hints_of(cls)
+    return {key: hints.get(key) for key in inspect.signature(cls).parameters}
+
+
+def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
+    """What was typed for a knob, as the type that its constructor states; inf only where it was."""
+    kinds = typing.get_args(hint) or (hint,)
+    if str in kinds:
+        return None if text == "null" and types.NoneType in kinds else text
+    value = read_value(key, text)
+    if hint is None or value == before:
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={text}: it must be a finite number")
+    if not fits(value, hint, lambda name: None):
+        raise UserError(f"{key}={text}: it must be {wanted(hint)}")
+    return value
+
+
+def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str]) -> None:
+    """Refuse a sampler that another family draws with, and knobs that it refuses itself."""
+    node, model = full["sampler"], full["model"]
+    takes = _arguments(model, trusted, "model").get("sampler")
+    if takes is not None and "_target_" in node:
+        classes.check_names(node, trusted, "sampler")
+        find = partial(classes.find, trusted=trusted, place="sampler")
+        if not fits(node, takes, find):
+            family = model["_target_"].rsplit(".", 1)[-1]
+            fitting = ", ".join(options_that_fit(conf_dir(), "sampler", takes, find))
+            given = option or node["_target_"]
+            raise UserError(
+                f"sampler={given}: it does not fit {family}; samplers that fit: {fitting}"
+            )
+    try:
+        build(node, trusted=trusted, where="sampler")
+    except Exception as error:
+        cause = root_cause(error)
+        raise UserError(str(cause)) from error
+
+
+def device_of(name: str) -> str:
+    """The device that device=NAME stands for, which is there."""
+    if not (found := re.fullmatch(r"auto|cpu|mps|cuda(?::(\d{1,3}))?", name)):
+        raise UserError(f"device={name}: allowed are auto, cpu, cuda, cuda:N and mps")
+    import torch
+
+    num = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda" if num else "cpu"
+    if name.startswith("cuda") and not num:
+        raise UserError(f"device={name}: there is no GPU here; use device=cpu or device=auto")
+    if int(found[1] or 0) >= max(num, 1):
+        raise UserError(f"device={name}: the GPUs here are cuda:0 to cuda:{num - 1}")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device=mps: it is not there; use device=cpu or device=auto")
+    return name
+
+
+def writable(folder: Path) -> Path:
+    """The folder, which is there or can be made, and written in."""
+    there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+    if not there.is_dir():
+        raise UserError(f"to={folder}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"to={folder}: {there} cannot be written in; name another folder")
+    return folder

@@ -1,0 +1,52 @@
+"""A view: how a kind of data looks to people and lies on disk.
+
+Read: `View` is what `DataModule.view` holds; grid.py, scatter.py, texts.py are one each. Looks,
+`sample`, `evaluate`, the report and the dashboards call the view, and never ask for a kind of data.
+A view is given items: what `data.decode(x)` gives.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class View(ABC):
+    """One format that people look at."""
+
+    suffix: ClassVar[str]  # of the files, with its dot
+    most: ClassVar[int] = 256  # items that one file shows
+    measured: ClassVar[int] = 100  # of those that an evaluation drew
+
+    @abstractmethod
+    def write(
+        self, items: Sequence[Any], path: Path, captions: Sequence[str] | None = None
+    ) -> None:
+        """Write the items as one file; `captions`: what each was asked for."""
+
+    def pairs(self, mine: Sequence[Any], theirs: Sequence[Any], path: Path) -> bool:
+        """Write each of `mine` beside its neighbour in `theirs`; False where that shows nothing."""
+        return False
+
+    @abstractmethod
+    def log(self, logger: Any, name: str, items: Sequence[Any], path: Path, *, step: int) -> None:
+        """Hand the items, or the file at `path` that shows them, to a logger that takes them."""
+
+    def spoken(self, items: Sequence[Any]) -> str:
+        """What the terminal shows of the items; nothing for what it cannot show."""
+        return ""
+
+    def save(self, items: Sequence[Any], stem: Path, captions: Sequence[str] | None = None) -> Path:
+        """Write the first `most` items as stem + suffix; gives the path."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        path = stem.with_name(stem.name + self.suffix)
+        self.write(items[: self.most], path, captions[: self.most] if captions else None)
+        return path
+
+
+def log_picture(logger: Any, name: str, path: Path, *, step: int) -> None:
+    """Hand a picture to a logger of pictures."""
+    if hasattr(logger, "log_image"):
+        logger.log_image(name, [str(path)], step=step)

@@ -1,0 +1,35 @@
+"""Texts: one file, a rule between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genlab.views.base import View
+
+RULE = "\n\n-----\n\n"
+
+
+class Texts(View):
+    """Strings in one UTF-8 file."""
+
+    suffix = ".txt"
+
+    def write(
+        self, items: Sequence[str], path: Path, captions: Sequence[str] | None = None
+    ) -> None:
+        path.write_text(RULE.join(items), encoding="utf-8")
+
+    def pairs(self, mine: Sequence[str], theirs: Sequence[str], path: Path) -> bool:
+        pairs = (f"sample:  {s}\nnearest: {t}" for s, t in zip(mine, theirs))
+        path.write_text(RULE.join(pairs), encoding="utf-8")
+        return True
+
+    def spoken(self, items: Sequence[str]) -> str:
+        return items[0]
+
+    def log(self, logger: Any, name: str, items: Sequence[str], path: Path, *, step: int) -> None:
+        if hasattr(logger, "log_text"):
+            rows = [[i, text] for i, text in enumerate(items[:16])]
+            logger.log_text(name, columns=["index", "text"], data=rows)
