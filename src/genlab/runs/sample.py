@@ -107,6 +107,8 @@ def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
         if not data.num_classes:
             raise UserError("cond: this model was trained without classes")
         wanted = asked["cond"] if isinstance(asked["cond"], list) else [asked["cond"]]
+        if any(isinstance(c, str) for c in wanted):  # until data.asked takes names
+            raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
         if any(not 0 <= int(c) < data.num_classes for c in wanted):
             raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
         cond = torch.tensor([int(wanted[i % len(wanted)]) for i in range(num)])

@@ -44,6 +44,7 @@ from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.mistakes import check_values
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -55,7 +56,9 @@ def job(cfg: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
-    code = answer(lambda: main(cfg), list(hydra.overrides.task))
+    words = list(hydra.overrides.task)
+    cell = "" if hydra.mode.name == "RUN" else f"cell {hydra.job.num} ({' '.join(words)}): "
+    code = answer(lambda: main(cfg), words, cell=cell)
     if code > 128:  # a signal ends a sweep, not only the cell it came in
         raise SystemExit(code)
     codes.append(code)
@@ -89,7 +92,9 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         logger = OmegaConf.to_container(cfg.logger)
         settings = {**resumed_settings(run, overrides, logger), "trust": list(cfg.trust)}
     else:
-        settings = compose.settle(cfg, dict(hydra.runtime.choices))
+        choices = dict(hydra.runtime.choices)
+        settings = compose.settle(cfg, choices)
+        check_values(overrides, choices, settings)
         run = Path(hydra.runtime.output_dir)
     compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
@@ -339,4 +344,4 @@ def finish(settings: dict[str, Any], run: Path) -> None:
     from genlab.runs.say.summary import print_summary
 
     report = write_report(run)
-    print_summary(run, report)
+    print_summary(run, report, settings["trust"])

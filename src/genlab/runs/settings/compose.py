@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import folder_name, plain
-from genlab.runs.say.errors import UserError, is_users, nearest, root_cause
-from genlab.runs.settings.conf import conf_dir, groups, options
+from genlab.runs.gate.files import folder_name, plain, walk
+from genlab.runs.say.errors import UserError, is_users, root_cause
+from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.mistakes import check_values
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
@@ -47,10 +49,42 @@ NUMBERS = (
     ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
 )  # fmt: skip
 
+# whole numbers of a network that are at least 1
+SIZES = ("width", "depth", "heads", "kv_heads", "blocks", "patch", "latent_dim", "head_dim")
+
 # what torch and Python raise where a class of ours is given a number that it cannot work with
 NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
 # in others the noise, which is drawn in float32, does not meet the weights
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+
+def composed(words: Sequence[str], *own: Path) -> DictConfig:
+    """What Hydra composes of these overrides, its own settings too; `own` are --config-dir's."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    more = [f"hydra.searchpath=[{','.join(f'file://{p.absolute()}' for p in own)}]"] if own else []
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose("train", [*words, *more], return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def settings_of(words: Sequence[str], *own: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """The checked settings of a run that is composed, not started, and the options chosen."""
+    from hydra.core.hydra_config import HydraConfig
+
+    cfg = composed(words, *own)
+    HydraConfig.instance().set_config(cfg)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    settings = settle(cfg, choices)
+    check_values(words, choices, settings)
+    check(settings)
+    return settings, choices
 
 
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
@@ -61,7 +95,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
         plain = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
-        raise UserError(_misfit(str(error), choices or {})) from error
+        raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
     except OmegaConfBaseException as error:
         if isinstance(cause := root_cause(error), UserError):
             raise cause from None
@@ -70,17 +104,19 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
     return plain
 
 
-def _misfit(message: str, choices: dict[str, str | None]) -> str:
-    key = re.search(r"key '([^']+)' not found", message)
-    where = re.search(r"full_key: (\S+)", message)
+def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
+    """What the interpolation at `place` asks for, and who would have it."""
+    node: Any = OmegaConf.to_container(cfg, resolve=False)
+    for part in place.replace("[", ".").replace("]", "").split("."):
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    needs = str(node).strip("${}")
     model, net = choices.get("model"), choices.get("net")
-    if key and key.group(1).startswith("net.") and model in NETS:
+    if needs.startswith("net.") and model in NETS:
         return (
-            f"model={model} needs {key.group(1)}, which net={net} does not have;"
+            f"model={model} needs {needs}, which net={net} does not have;"
             f" nets that fit: {NETS[model]}"
         )
-    place = f" (needed by {where.group(1)})" if where else ""
-    return f"{key.group(1) if key else message} is not there{place}; data={choices.get('data')}"
+    return f"{needs} is not there (needed by {place}); data={choices.get('data')}"
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -118,6 +154,8 @@ def check(settings: dict[str, Any]) -> None:
         if not right or not (value >= least if types is int else value > least):
             bound = f"at least {least}" if types is int else f"above {least:g}"
             raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
+    check_sizes(settings)
+    check_start(settings)
     classes.check_arguments(settings, trusted)
     if metric := settings.get("metric"):
         kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
@@ -134,6 +172,43 @@ def check(settings: dict[str, Any]) -> None:
     precision = settings["trainer"].get("precision", "auto")
     if str(precision) not in (*PRECISIONS, "32"):
         raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
+
+
+def check_sizes(settings: dict[str, Any]) -> None:
+    """Refuse a network of no width, and a batch that the whole budget does not fill."""
+    for place, value in walk(settings.get("net"), "net"):
+        key = place.rpartition(".")[2]
+        if key in SIZES and type(value) in (int, float) and value < 1:
+            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
+    batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
+    if batch > budget:
+        raise UserError(
+            f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
+            " whole; a smaller batch or a longer budget"
+        )
+
+
+def check_start(settings: dict[str, Any]) -> None:
+    """Refuse a run to start from that is not there, or of another family."""
+    from genlab.runs.folder.layout import find_run, read_settings
+
+    start = settings.get("init_from")
+    if not isinstance(start, str):
+        return
+    path = Path(start)
+    if start != "last" and (path.is_file() or (path / "model.safetensors").is_file()):
+        return
+    try:
+        there = read_settings(find_run(start))["model"].get("_target_")
+    except UserError as error:
+        raise UserError(f"init_from={start}: {error}") from None
+    mine = settings["model"]["_target_"]
+    if there != mine:
+        families = [str(name).rpartition(".")[2] for name in (there, mine)]
+        raise UserError(
+            f"init_from={start}: it holds a {families[0]}, this run trains a {families[1]}: start"
+            " from a run of the same model"
+        )
 
 
 def _kind(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
@@ -157,57 +232,3 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
         place = f"{where}.{key[1]}" if key else where
         said = (str(cause).strip() or "no reason given").splitlines()[0]
         raise UserError(f"{place}: {type(cause).__name__}: {said}") from error
-
-
-def explain(error: Exception, overrides: Sequence[str]) -> str:
-    """One line for an error of Hydra's composition: the key, and the nearest right ones."""
-    text = str(error)
-    if match := re.search(r"Could not find '([^']+)'", text):
-        group, _, option = match.group(1).rpartition("/")
-        if group and (conf_dir() / group).is_dir():
-            return f"{group}={option}: there is no such option{nearest(option, options(group))}"
-        return f"{match.group(1)}: there is no such file in the configuration"
-    if match := re.search(r"Could not override '([^']+)'", text):
-        key = match.group(1)
-        known = _keys_beside(key, overrides)
-        word = key.rsplit(".", 1)[-1]
-        head = key.split(".")[0]
-        if not known and head != key and (top := _keys_beside(head, overrides)) and head not in top:
-            return f"{key}: there is no key {head!r} in train.yaml{nearest(head, top)}"
-        if "No match in the defaults list" in text:
-            return f"{key}: there is no such group{nearest(word, groups())}"
-        place = key.rpartition(".")[0] or "train.yaml"
-        return f"{key}: there is no key {word!r} in {place}{nearest(word, known)}"
-    if match := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
-        key, value = match.groups()
-        return (
-            f"{key}={value}: several values are a sweep: add -m; one list is written"
-            f" {key}=[{value}]"
-        )
-    if match := re.search(r"Error parsing override '([^']*)'\s+missing EQUAL", text):
-        word = match.group(1)
-        meant = [f"{g}={word}" for g in groups() if word in options(g)]
-        return f"{word}: write NAME=VALUE{'; nearest: ' + ', '.join(meant) if meant else ''}"
-    if match := re.search(r"In '([^']+)': (.*)", text, re.S):
-        return f"{match.group(1)}: {' '.join(match.group(2).split())}"
-    return " ".join(text.split())
-
-
-def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
-    """The keys next to `key` in the config composed without the overrides that name it."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    word = key.split("=")[0]
-    keep = [o for o in overrides if not o.lstrip("+~").startswith(word) and not o.startswith("-")]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg: Any = compose("train", [o for o in keep if "," not in o])
-        for part in key.split(".")[:-1]:
-            cfg = cfg[part]
-        return list(cfg)
-    except Exception:
-        return []
-    finally:
-        GlobalHydra.instance().clear()

@@ -14,6 +14,7 @@ import inspect
 import math
 import os
 import re
+import tempfile
 import types
 import typing
 from functools import partial
@@ -23,6 +24,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
 from genlab.runs.say.errors import UserError, nearest, root_cause
@@ -59,8 +61,21 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
         settings[key] = _own(key, given[key])
     if settings["run"] == "???":
         raise UserError(f"`genlab {command}` needs run=RUN: a run folder, a checkpoint or run=last")
+    if settings["run"] == "last" and command != "report":
+        settings["run"] = str(last_with_weights())
     changes = [(k, v) for k, v in given.items() if k not in settings]
     return settings, sorted(changes, key=lambda change: "." in change[0])
+
+
+def last_with_weights() -> Path:
+    """The run that was started last; if it has no checkpoint, the newest that has one is named."""
+    last = find_run("last")
+    if any((last / "checkpoints").glob("*.ckpt")):
+        return last
+    older = [p.parent.parent for p in outputs().glob("**/checkpoints/*.ckpt")]
+    good = [run for run in older if (run / "config.yaml").is_file()]
+    remedy = f"; the newest run with one is run={max(good, key=started)}" if good else ""
+    raise UserError(f"run=last: {last} was stopped before its first checkpoint{remedy}")
 
 
 def _own(key: str, text: str) -> Any:
@@ -86,14 +101,16 @@ def _own(key: str, text: str) -> Any:
     return value
 
 
-def _classes(text: str) -> int | list[int] | None:
+def _classes(text: str) -> int | str | list[int | str] | None:
+    """Classes by number or by name; the data knows which there are."""
     value = read_value("cond", text)
     found = value if isinstance(value, list) else [value]
+    words = (int, str)
     if value is not None and not (
-        found and all(isinstance(c, int) and not isinstance(c, bool) for c in found)
+        found and all(isinstance(c, words) and not isinstance(c, bool) and c != "" for c in found)
     ):
         raise UserError(
-            f"cond={text}: give the number of a class, or a list of numbers: cond=7, cond=[1,2]"
+            f"cond={text}: give a class by number or name, or a list of them: cond=7, cond=[1,2]"
         )
     return value
 
@@ -218,6 +235,8 @@ def writable(folder: Path) -> Path:
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
     if not there.is_dir():
         raise UserError(f"to={folder}: {there} is a file; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"to={folder}: {there} cannot be written in; name another folder")
-    return folder
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix=".genlab_"):
+            return folder
+    except OSError:
+        raise UserError(f"to={folder}: {there} cannot be written in; name another folder") from None
