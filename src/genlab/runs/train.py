@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.clock import steps
 from genlab.runs.devices import ranks, signals
+from genlab.runs.devices.processes import processes_here
 from genlab.runs.folder.layout import (
     check_room,
     claim,
@@ -96,6 +97,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         settings = compose.settle(cfg, choices)
         check_values(overrides, choices, settings)
         run = Path(hydra.runtime.output_dir)
+    if {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
+        processes_here(settings["trainer"])  # a device that is not here, told before all else
     compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
@@ -134,7 +137,7 @@ def _remove_empty(run: Path) -> None:
 
 def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Fit in this process, or in one process per device where several are asked for."""
-    from genlab.runs.devices.processes import processes_here, supervise
+    from genlab.runs.devices.processes import supervise
 
     num = processes_here(settings["trainer"])
     if num > 1:

@@ -6,6 +6,7 @@ is the one call of Hydra's `instantiate` in genlab. Nothing here imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
+from genlab.runs.devices.processes import memory_here
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name, plain, walk
@@ -51,6 +53,8 @@ NUMBERS = (
 
 # whole numbers of a network that are at least 1
 SIZES = ("width", "depth", "heads", "kv_heads", "blocks", "patch", "latent_dim", "head_dim")
+
+ORDINARY = 2048  # no network whose numbers are all below fills a machine's memory
 
 # what torch and Python raise where a class of ours is given a number that it cannot work with
 NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
@@ -156,6 +160,7 @@ def check(settings: dict[str, Any]) -> None:
             raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
     check_sizes(settings)
     check_start(settings)
+    check_memory(settings)
     classes.check_arguments(settings, trusted)
     if metric := settings.get("metric"):
         kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
@@ -185,6 +190,29 @@ def check_sizes(settings: dict[str, Any]) -> None:
         raise UserError(
             f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
             " whole; a smaller batch or a longer budget"
+        )
+
+
+def check_memory(settings: dict[str, Any]) -> None:
+    """Refuse networks whose weights, with what trains them, are more than this machine's memory."""
+    sizes = (v for _, v in walk(settings.get("net")) if type(v) in (int, float))
+    if max(sizes, default=0) <= ORDINARY or settings["trainer"].get("strategy") == "fsdp":
+        return  # with FSDP each process holds a share
+    import torch
+
+    parameters, last = 0, " "
+    for place, node in classes.targets(settings["model"], "model"):
+        if not node["_target_"].startswith("genlab.nn.") or place.startswith(f"{last}."):
+            continue
+        last = place
+        with contextlib.suppress(Exception), torch.device("meta"):  # told where it is built
+            net = build(node, trusted=settings.get("trust") or (), where=place)
+            parameters += sum(p.numel() for p in net.parameters())
+    needed, there = 4 * 4 * parameters, memory_here()
+    if needed > there:
+        raise UserError(
+            f"net: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train (weights,"
+            f" gradients, two moments), this machine has {there / 2**30:,.0f}: a smaller net.width"
         )
 
 
