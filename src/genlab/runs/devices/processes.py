@@ -44,7 +44,8 @@ def processes_here(trainer: dict[str, Any]) -> int:
         return len(devices)
     if isinstance(devices, str) and devices != "auto" and not re.fullmatch(r"-?\d+", devices):
         raise UserError(f"trainer.devices={devices}: a number, -1 or auto for all, or a list")
-    gpus = _gpus(trainer["accelerator"])
+    plain = trainer["accelerator"] not in ("gpu", "cuda") and str(devices) == "1"
+    gpus = 0 if plain else _gpus(trainer["accelerator"])  # torch is imported where it is asked
     if devices == "auto" and trainer["accelerator"] == "cpu":
         return 1
     if devices == "auto" or (int(devices) == -1 and trainer["accelerator"] != "cpu"):

@@ -89,7 +89,12 @@ def _meant(word: str, left: list[str], known: dict[str, argparse.Action]) -> str
     name, equals, value = word.lstrip("-").partition("=")
     long = [flag for flag in known if flag.startswith("--")]
     close = nearest(word.partition("=")[0], long)
-    if word.startswith("--") and close.startswith("; nearest") and len(name) > 7:
+    if (
+        word.startswith("--")
+        and close.startswith("; nearest")
+        and "." not in name
+        and len(name) > 7
+    ):
         return close
     value = value if equals else left[0] if left and not left[0].startswith("-") else "VALUE"
     return f"; write it without dashes: {name.replace('-', '_')}={value}" if name else ""

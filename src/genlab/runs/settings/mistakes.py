@@ -176,14 +176,16 @@ def _missing(key: str, cfg: DictConfig) -> str:
 def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) -> str:
     """Keys beside the wrong one, then keys anywhere that end as it does, then nearest of all."""
     line = f"there is no key {word!r} in {place or 'train.yaml'}"
-    if place in groups() and not difflib.get_close_matches(word, node, cutoff=0.7):
+    own = [k for k in node if k != "hydra"]
+    if synonym := SYNONYMS.get(word):
+        return f"{line}; nearest: {synonym}"
+    alike = [k for k in every if k.split(".")[-1] == word]
+    if inside := [k for k in alike if k.startswith(f"{place}.")] or ([] if place else alike):
+        return f"{line}; nearest: {', '.join(inside[:4])}"
+    if place in groups() and not difflib.get_close_matches(word, own, cutoff=0.7):
         files = {f.stem: f.read_text() for f in sorted((conf_dir() / place).glob("*.yaml"))}
         if having := [n for n, text in files.items() if f"\n{word}:" in text]:
             return f"{line}; {place}={', '.join(having)} would have it"
-    own = [k for k in node if k != "hydra"]
-    for known in (SYNONYMS.get(word), [k for k in every if k.split(".")[-1] == word]):
-        if known:
-            return f"{line}; nearest: {known if isinstance(known, str) else ', '.join(known[:4])}"
     if not place and not difflib.get_close_matches(word, own, cutoff=0.5):
         close = difflib.get_close_matches(word, {k.split(".")[-1] for k in every}, cutoff=0.7)
         if close:
