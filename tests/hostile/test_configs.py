@@ -14,8 +14,8 @@ import yaml
 from corpus import CONFIGS, Config
 from running import genlab, settled
 
-from genlab.runs.folder.checkpoint import load_model
 from genlab.runs.folder.layout import read_settings
+from genlab.runs.folder.load import load_model
 from genlab.runs.gate.files import check_command_line, check_folder, folder_name
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings import compose

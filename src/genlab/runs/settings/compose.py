@@ -21,6 +21,7 @@ from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name, plain, walk
 from genlab.runs.say.errors import UserError, is_users, root_cause
+from genlab.runs.settings.build import inline_parts, named
 from genlab.runs.settings.conf import conf_dir
 from genlab.runs.settings.mistakes import check_values
 
@@ -94,6 +95,7 @@ def settings_of(words: Sequence[str], *own: Path) -> tuple[dict[str, Any], dict[
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
     """The composed config as plain, resolved data; a missing piece is named with its remedy."""
     try:
+        inline_parts(cfg)
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
@@ -124,29 +126,21 @@ def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse what cannot be built: no plain data, targets, arguments, then what does not fit."""
+    """Refuse what cannot be built: first what is told without torch, then what its classes say."""
     plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()
     if not isinstance(trusted, list | tuple):
         raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
     classes.check_names(settings, trusted)
-    data, model = settings["data"], settings["model"]["_target_"].rsplit(".", 1)[-1]
-    tokens = data.get("vocab") is not None
-    if tokens != (model == "Autoregressive") and model in (
-        "GAN", "VAE", "Diffusion", "Autoregressive",
-    ):  # fmt: skip
-        kinds = {
-            True: "digits_pixels, stdlib_code, shakespeare, text_file",
-            False: "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
-        }
-        what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
-        raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
-    if model == "GAN" and settings.get("trainer", {}).get("strategy") == "fsdp":
-        raise UserError(
-            "trainer.strategy=fsdp: a GAN's step (two networks, second derivatives) does not run"
-            " under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
-        )
+    _check_numbers(settings)
+    _check_run(settings)
+    check_memory(settings)
+    _check_classes(settings, trusted)
+
+
+def _check_numbers(settings: dict[str, Any]) -> None:
+    """Refuse a number of the run that is out of its bounds, and a network of no width."""
     for key, least, optional in NUMBERS:
         value = settings
         for part in key.split("."):
@@ -158,16 +152,21 @@ def check(settings: dict[str, Any]) -> None:
         if not right or not (value >= least if types is int else value > least):
             bound = f"at least {least}" if types is int else f"above {least:g}"
             raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
-    check_sizes(settings)
-    check_start(settings)
-    check_memory(settings)
-    classes.check_arguments(settings, trusted)
-    if metric := settings.get("metric"):
-        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
-        if None not in kinds and kinds[0] != kinds[1]:
-            raise UserError(
-                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
-            )
+    for place, value in walk(settings.get("net"), "net"):
+        if place.rpartition(".")[2] in SIZES and type(value) in (int, float) and value < 1:
+            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
+    batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
+    if batch > budget:
+        raise UserError(
+            f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
+            " whole; a smaller batch or a longer budget"
+        )
+
+
+def _check_run(settings: dict[str, Any]) -> None:
+    """Refuse what a run cannot do without, an unknown precision, a start that is not there."""
+    from genlab.runs.folder.layout import find_run
+
     if not isinstance(settings["evaluate"], bool):
         raise UserError(f"evaluate={settings['evaluate']}: true or false")
     if settings["evaluate"] and not settings["callbacks"].get("checkpoint"):
@@ -177,20 +176,39 @@ def check(settings: dict[str, Any]) -> None:
     precision = settings["trainer"].get("precision", "auto")
     if str(precision) not in (*PRECISIONS, "32"):
         raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
+    for part, run in named(settings.get("init_from") or {}).items():
+        if not Path(run).is_file() and not (Path(run) / "model.safetensors").is_file():
+            try:
+                find_run(run)
+            except UserError as error:
+                key = f"init_from.{part}" if part else "init_from"
+                raise UserError(f"{key}={run}: {error}") from None
 
 
-def check_sizes(settings: dict[str, Any]) -> None:
-    """Refuse a network of no width, and a batch that the whole budget does not fill."""
-    for place, value in walk(settings.get("net"), "net"):
-        key = place.rpartition(".")[2]
-        if key in SIZES and type(value) in (int, float) and value < 1:
-            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
-    batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
-    if batch > budget:
+def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
+    """Refuse parts that do not fit one another, and arguments that a class does not take."""
+    model = classes.find(settings["model"]["_target_"], trusted, "model")
+    takes = getattr(model, "takes", None)
+    there = "tokens" if settings["data"].get("vocab") is not None else "values"
+    if takes not in (None, "either", there):
+        kinds = {
+            "tokens": "digits_pixels, stdlib_code, shakespeare, text_file",
+            "values": "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
+        }
+        what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
+        raise UserError(f"model {model.__name__} needs {what}: data={kinds[takes]}")
+    if settings.get("trainer", {}).get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
-            f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
-            " whole; a smaller batch or a longer budget"
+            f"trainer.strategy=fsdp: the step of a {model.__name__} (two networks, second"
+            " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
+    classes.check_arguments(settings, trusted)
+    if metric := settings.get("metric"):
+        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise UserError(
+                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
+            )
 
 
 def check_memory(settings: dict[str, Any]) -> None:
