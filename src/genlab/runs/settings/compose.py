@@ -19,7 +19,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from genlab.runs.devices.processes import memory_here
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import folder_name, plain, walk
+from genlab.runs.gate.files import check_plain, folder_name, walk
 from genlab.runs.say.errors import UserError, is_users, root_cause
 from genlab.runs.settings.build import inline_parts, named
 from genlab.runs.settings.conf import conf_dir
@@ -99,15 +99,15 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
-        plain = OmegaConf.to_container(cfg, resolve=True)
+        settled = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
         raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
     except OmegaConfBaseException as error:
         if isinstance(cause := root_cause(error), UserError):
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
-    assert isinstance(plain, dict)
-    return plain
+    assert isinstance(settled, dict)
+    return settled
 
 
 def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
@@ -127,7 +127,7 @@ def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
 
 def check(settings: dict[str, Any]) -> None:
     """Refuse what cannot be built: first what is told without torch, then what its classes say."""
-    plain(settings)
+    check_plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()
     if not isinstance(trusted, list | tuple):
@@ -265,7 +265,7 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     """Make the object that a checked node describes."""
     from hydra.utils import instantiate
 
-    plain(node, where)
+    check_plain(node, where)
     classes.check_names(node, trusted, where)
     classes.check_arguments(node, trusted, where)
     try:

@@ -17,7 +17,6 @@ import re
 import tempfile
 import types
 import typing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,11 @@ from omegaconf import OmegaConf
 
 from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
-from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
-from genlab.runs.say.errors import UserError, nearest, root_cause
+from genlab.runs.gate.types import fits, hints_of, wanted
+from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.compose import build
 from genlab.runs.settings.conf import conf_dir, options
+from genlab.runs.settings.mistakes import read
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = ("run", "to", "prompt", "device")
@@ -117,12 +117,9 @@ def _classes(text: str) -> int | str | list[int | str] | None:
 
 def read_value(key: str, text: str) -> Any:
     """A number, a list, true, null or a word, as Hydra reads it."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     try:
-        override = OverridesParser.create().parse_override(f"x={text}")
-    except (HydraException, ValueError):  # a number of thousands of digits is a ValueError
+        override = read(f"x={text}")
+    except UserError:
         raise UserError(f"{key}={text[:60]}: this is no value that can be read") from None
     if override.is_sweep_override():
         raise UserError(f"{key}={text}: this is a sweep of values: give one, or [a list]")
@@ -153,7 +150,9 @@ def changed(
         node[last] = _knob(key, text, hints.get(last), node.get(last))
     full["model"] = {**full["model"], "sampler": full["sampler"]}
     if any(key.partition(".")[0] == "sampler" for key, _ in changes):
-        _check_sampler(full, dict(changes).get("sampler"), trusted)
+        # its type, its knobs, and what it refuses itself
+        classes.check_arguments(full["model"], trusted, "model")
+        build(full["sampler"], trusted=trusted, where="sampler")
     return full
 
 
@@ -189,27 +188,6 @@ def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
     if not fits(value, hint, lambda name: None):
         raise UserError(f"{key}={text}: it must be {wanted(hint)}")
     return value
-
-
-def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str]) -> None:
-    """Refuse a sampler that another family draws with, and knobs that it refuses itself."""
-    node, model = full["sampler"], full["model"]
-    takes = _arguments(model, trusted, "model").get("sampler")
-    if takes is not None and "_target_" in node:
-        classes.check_names(node, trusted, "sampler")
-        find = partial(classes.find, trusted=trusted, place="sampler")
-        if not fits(node, takes, find):
-            family = model["_target_"].rsplit(".", 1)[-1]
-            fitting = ", ".join(options_that_fit(conf_dir(), "sampler", takes, find))
-            given = option or node["_target_"]
-            raise UserError(
-                f"sampler={given}: it does not fit {family}; samplers that fit: {fitting}"
-            )
-    try:
-        build(node, trusted=trusted, where="sampler")
-    except Exception as error:
-        cause = root_cause(error)
-        raise UserError(str(cause)) from error
 
 
 def device_of(name: str) -> str:
