@@ -234,29 +234,6 @@ def check_memory(settings: dict[str, Any]) -> None:
         )
 
 
-def check_start(settings: dict[str, Any]) -> None:
-    """Refuse a run to start from that is not there, or of another family."""
-    from genlab.runs.folder.layout import find_run, read_settings
-
-    start = settings.get("init_from")
-    if not isinstance(start, str):
-        return
-    path = Path(start)
-    if start != "last" and (path.is_file() or (path / "model.safetensors").is_file()):
-        return
-    try:
-        there = read_settings(find_run(start))["model"].get("_target_")
-    except UserError as error:
-        raise UserError(f"init_from={start}: {error}") from None
-    mine = settings["model"]["_target_"]
-    if there != mine:
-        families = [str(name).rpartition(".")[2] for name in (there, mine)]
-        raise UserError(
-            f"init_from={start}: it holds a {families[0]}, this run trains a {families[1]}: start"
-            " from a run of the same model"
-        )
-
-
 def _kind(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
     return getattr(classes.find(node["_target_"], trusted, ""), "kind", None)
 
