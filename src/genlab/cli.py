@@ -51,9 +51,10 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         from genlab.runs.say.errors import USER, nearest
 
-        print(
-            f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr
-        )
+        remedy = nearest(command, COMMANDS)
+        if "=" in command:
+            remedy = f"; write genlab train {command}"
+        print(f"genlab: there is no command {command!r}{remedy}", file=sys.stderr)
         sys.exit(USER)
     code = answer(lambda: run(command, rest), rest)
     if code - 128 in signal.valid_signals():
