@@ -118,9 +118,9 @@ class TrustedFinder:
         return PathFinder.find_spec(name, [os.getcwd(), *folders])
 
 
-def folder_of(package: str) -> str:
+def folder_of(trust: str) -> str:
     """The folder off Python's path that a trusted package lies in; empty where it is on it."""
-    name = package.partition(".")[0]
+    name = trust.partition(".")[0]
     spec = None if PathFinder.find_spec(name) else TrustedFinder.find_spec(name)
     return os.path.dirname(os.path.dirname(spec.origin or "")) if spec and spec.origin else ""
 
@@ -128,7 +128,7 @@ def folder_of(package: str) -> str:
 def find(name: str, trusted: Sequence[str], place: str) -> Any:
     """The class a checked name stands for."""
     module_name, _, attribute = name.rpartition(".")
-    TrustedFinder.names |= {package.partition(".")[0] for package in trusted}
+    TrustedFinder.names |= {trust.partition(".")[0] for trust in trusted}
     if trusted and TrustedFinder not in sys.meta_path:
         sys.meta_path.append(TrustedFinder)
     try:
