@@ -17,11 +17,11 @@ from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir
 
-# float32 by name: what precision=auto takes depends on the processor, and bounds on numbers with it
+# float32 by name: what precision=auto takes depends on the processor
 TINY = [
-    "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true", "logger=none", "evaluate=false", "budget.examples=256",
-    "data.batch_size=16", "look_every=128", "save_every=128", "callbacks.look.num=4",
-    "callbacks.ledger.log_every=1",
+    "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true", "logger=none",
+    "evaluate=false", "budget.examples=256", "data.batch_size=16", "look_every=128",
+    "save_every=128", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
 

@@ -43,6 +43,11 @@ def two(overrides: list[str], outputs: Path, *, code: int = 0) -> Path:
     return next(outputs.rglob("config.yaml")).parent
 
 
+def gap(a: list[float], b: list[float]) -> float:
+    """The largest relative difference."""
+    return max(abs(x / y - 1) for x, y in zip(a, b, strict=True))
+
+
 @pytest.mark.parametrize(
     "family", ["vae", *(pytest.param(f, marks=pytest.mark.faults) for f in list(FAMILIES)[1:])]
 )
@@ -53,10 +58,11 @@ def test_shards_train_as_one_process_does(family: str, tmp_path: Path) -> None:
     shapes, and the mean of two gradients is exact. Only sums over processes differ (the gradient's
     norm, the mean of the losses), by an ulp or two of float32, 1.2e-7.
 
-    The whole batch at once is not what is compared with: a gradient under bfloat16 is rounded to 8
-    bits for each part before the parts are added, so halves and whole differ on any machine with
-    fast bfloat16 (measured there: up to 1.8e-5 of the loss, in one process as in two; in float32
-    1.3e-7). tests/test_runs.py compares parts with the whole.
+    The whole batch at once is no yardstick under bfloat16: a gradient is rounded to 8 bits for
+    each part before the parts are added, so halves and whole differ (measured: up to 1.8e-5 of the
+    loss, in one process as in two; in float32 1.3e-7). An ulp of float32 can also move a weight to
+    the next bfloat16 (2.8e-6 of the loss, by the gradient's norm). So under bfloat16 two processes
+    may differ from one by what halves and whole do in one process, here and on this processor.
     """
     overrides = FAMILIES[family]
     parts = 4 if family == "gru" else 2  # as many as two processes see together
@@ -64,6 +70,8 @@ def test_shards_train_as_one_process_does(family: str, tmp_path: Path) -> None:
     one = fit([*plain, f"trainer.accumulate={parts}"], tmp_path / "one")
     run = two(overrides, tmp_path / "two")
     near = 1e-5 if family == "compiled" else 1e-6  # fused kernels round elsewhere
+    if "bf16" in family:
+        near += gap(losses(fit(plain, tmp_path / "whole")), losses(one))
     assert losses(run) == pytest.approx(losses(one), rel=near)
     # held-out batches are cut in two too, and here one process sees them whole
     near = 1e-3 if "bf16" in family else 1e-5
