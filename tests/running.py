@@ -81,3 +81,12 @@ def genlab(*arguments: str, timeout: float = 300, **env: str) -> subprocess.Comp
         [sys.executable, "-m", "genlab.cli", *arguments],
         capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False,
     )  # fmt: skip
+
+
+def children_seconds() -> float:
+    """CPU seconds of the processes that this one has started and that have ended: what they cost,
+    however busy the machine is."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
