@@ -18,7 +18,12 @@ assert torchmetrics.__version__ and "torchmetrics.functional" in sys.modules
 mean = MeanMetric(); mean.update(2.0); mean.update(4.0)
 assert float(mean.compute()) == 3.0
 """
-AFTERWARDS = "import torchmetrics; t = torchmetrics.MeanMetric; import genlab; assert torchmetrics.MeanMetric is t"
+AFTERWARDS = """
+import torchmetrics
+before = torchmetrics.MeanMetric
+import genlab
+assert torchmetrics.MeanMetric is before
+"""
 
 
 def test_lightning_is_imported_lean_and_torchmetrics_is_whole_when_asked_for() -> None:
