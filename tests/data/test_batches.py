@@ -5,23 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from types import SimpleNamespace
 
+import data_of
 import pytest
 import torch
 
-from genlab.data.base import Stream, check, sha256, written
-from genlab.data.images import Digits
-from genlab.data.text import TextFile
-from genlab.data.tokenizers import Bytes
+from genlab.data.base import Stream
+from genlab.data.images import Images
+from genlab.data.stated import check, sha256, written
 from genlab.data.toy import Ring, Toy2D
 
 
-def digits(**changes) -> Digits:
-    data = Digits(
-        **{
-            "shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 24, "seed": 3,
-            **changes,
-        }
-    )  # fmt: skip
+def digits(**changes) -> Images:
+    data = data_of.digits(**{"batch_size": 24, "seed": 3, **changes})
     data.load()
     return data
 
@@ -35,7 +30,7 @@ def make(request, tmp_path):
     def make(**changes):
         both = {"batch_size": 24, "seed": 3, **changes}
         if request.param == "text":
-            data = TextFile(path=str(path), tokenizer=Bytes(), block=16, vocab=257, **both)
+            data = data_of.text_file(path, block=16, **both)
         elif request.param == "toy":
             data = Toy2D(law=Ring(), num_classes=8, **both)
         else:
@@ -176,5 +171,3 @@ def test_looks_take_all_classes_in_turn() -> None:
     cond, given = digits().looks(12)
     assert cond.tolist() == [*range(10), 0, 1] and given is None
     assert digits(num_classes=None).looks(12) == (None, None)
-    with pytest.raises(ValueError, match="image data takes no prompt"):
-        digits().encode_prompt("a seven")

@@ -231,6 +231,8 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()
+    if ranks.rank_here() == 0:
+        say(f"genlab: {data.describe()}")
     torch.manual_seed(settings["seed"])
     manual = settings["model"]["_target_"].endswith(".GAN")
     model = compose.build(settings["model"], trusted=trusted, where="model")

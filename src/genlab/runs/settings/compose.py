@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs.devices.ranks import shared_name
@@ -59,6 +59,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
+        source_keys = settle_data(cfg)
         plain = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
         raise UserError(_misfit(str(error), choices or {})) from error
@@ -67,7 +68,44 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
+    for key in source_keys:
+        del plain["data"][key]
+    if plain.get("tokenizer") and "tokenizer" not in plain["data"]:
+        tokenizer, data = ((choices or {}).get(k) for k in ("tokenizer", "data"))
+        raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
     return plain
+
+
+def settle_data(cfg: DictConfig) -> list[str]:
+    """Find the vocabulary where `data.vocab` is null; gives the keys of data that are its source's.
+
+    Those are written `root: ${data.root}` in the source, so that one types data.root=FOLDER.
+    """
+    data = cfg.get("data")
+    if not isinstance(data, DictConfig):
+        return []
+    shape = data.get("shape")
+    if shape is not None and not isinstance(shape, ListConfig):
+        raise UserError(
+            f"data.shape={shape}: write a list: data.shape=[CHANNELS,HEIGHT,WIDTH] for images"
+        )
+    source = data.get("source")
+    if not isinstance(source, DictConfig):
+        return []
+    if "tokenizer" in data and data.get("vocab") is None:
+        with open_dict(cfg):
+            data.vocab = _find_vocab(cfg)
+    written = OmegaConf.to_container(source, resolve=False)
+    return [k for k, v in written.items() if v == f"${{data.{k}}}" and k in data]
+
+
+def _find_vocab(cfg: DictConfig) -> int:
+    """The number of ids that the tokenizer makes of the source's text."""
+    from genlab.data.text import vocabulary
+
+    trusted = list(cfg.get("trust") or ())
+    parts = {k: OmegaConf.to_container(cfg.data[k], resolve=True) for k in ("source", "tokenizer")}
+    return vocabulary(*(build(v, trusted=trusted, where=f"data.{k}") for k, v in parts.items()))
 
 
 def _misfit(message: str, choices: dict[str, str | None]) -> str:

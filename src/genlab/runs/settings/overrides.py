@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
 from genlab.runs.say.errors import UserError, nearest, root_cause
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.compose import build, settle_data
 from genlab.runs.settings.conf import conf_dir, options
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "device")
+TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split")
 LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
@@ -65,7 +65,7 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
 
 def _own(key: str, text: str) -> Any:
     """The value of one of the command's own keys."""
-    if key == "to" and text == "null":
+    if key in ("to", "given", "mask") and text == "null":
         return None
     if key in TEXTS:
         if not text and key != "prompt":
@@ -86,14 +86,15 @@ def _own(key: str, text: str) -> Any:
     return value
 
 
-def _classes(text: str) -> int | list[int] | None:
+def _classes(text: str) -> int | str | list[int | str] | None:
     value = read_value("cond", text)
     found = value if isinstance(value, list) else [value]
     if value is not None and not (
-        found and all(isinstance(c, int) and not isinstance(c, bool) for c in found)
+        found
+        and all(isinstance(c, int | str) and c != "" and not isinstance(c, bool) for c in found)
     ):
         raise UserError(
-            f"cond={text}: give the number of a class, or a list of numbers: cond=7, cond=[1,2]"
+            f"cond={text}: give a class by its name or number, or a list: cond=owl, cond=[1,2]"
         )
     return value
 
@@ -123,6 +124,8 @@ def changed(
         if not rest:
             full[group] = _option(group, text, full)
             continue
+        if group == "data" and rest in (full[group].get("source") or {}):
+            rest = f"source.{rest}"  # data.root=FOLDER
         *path, last = rest.split(".")
         node, place = full.setdefault(group, {}), group
         for part in path:
@@ -144,9 +147,19 @@ def _option(group: str, name: str, full: dict[str, Any]) -> Any:
     if name not in options(group):
         raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
     node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    node.pop("defaults", None)
-    merged = OmegaConf.create({**full, group: node})
-    return OmegaConf.to_container(merged, resolve=True)[group]
+    merged = OmegaConf.create(full)
+    for default in node.pop("defaults", None) or []:
+        for what, option in default.items() if isinstance(default, DictConfig) else ():
+            of, _, place = what.removeprefix("override ").lstrip("/").partition("@")
+            loaded = OmegaConf.load(conf_dir() / of / f"{option}.yaml")
+            if place.startswith("_global_."):  # override /tokenizer@_global_.tokenizer: bytes
+                merged[place.removeprefix("_global_.")] = loaded
+            else:  # /source@source: digits
+                node[place] = loaded
+    merged[group] = node
+    source_keys = settle_data(merged) if group == "data" else []
+    found = OmegaConf.to_container(merged[group], resolve=True)
+    return {k: v for k, v in found.items() if k not in source_keys}
 
 
 def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str, Any]:
