@@ -57,9 +57,9 @@ def class_number(word: str | int, names: Sequence[str] | None, num_classes: int)
     )
 
 
-def class_captions(cond: Tensor | None, names: Sequence[str] | None) -> list[str] | None:
+def class_captions(cond: Any, names: Sequence[str] | None) -> list[str] | None:
     """The classes [N] in words; None for conditions that are no classes."""
-    if cond is None or cond.ndim != 1 or cond.is_floating_point():
+    if not isinstance(cond, Tensor) or cond.ndim != 1 or cond.is_floating_point():
         return None
     return [names[c] if names and c < len(names) else str(c) for c in cond.tolist()]
 

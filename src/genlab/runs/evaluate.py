@@ -61,7 +61,7 @@ def evaluate_run(
     `split`: the examples it is measured on; test is the official one, where the set has one.
     """
     folder = find_run(run)  # a wrong name is told before torch is imported
-    from genlab.runs.folder.checkpoint import find_checkpoint, load_model
+    from genlab.runs.folder.load import find_checkpoint, load_model
 
     quiet()
     device = device_of(device)

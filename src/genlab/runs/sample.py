@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes condition
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
     device = device_of(asked["device"])
-    from genlab.runs.folder.checkpoint import load_data, load_model, read_run
+    from genlab.runs.folder.load import load_data, load_model, read_run
 
     loaded = read_run(asked["run"])
     settings = changed(loaded["genlab"]["settings"], changes, asked["trust"])
@@ -48,7 +49,7 @@ def sample_command(overrides: list[str]) -> None:
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
-    save_file({"x": x.contiguous(), **({"cond": cond} if cond is not None else {})}, numbers)
+    save_file({"x": x.contiguous(), **_named("cond", cond)}, numbers)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     say(
         f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
@@ -91,6 +92,15 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
     return f"{'_'.join(words)[:160]}_{told.hexdigest()[:8]}"
 
 
+def _named(key: str, cond: Any) -> dict[str, Any]:
+    """Conditions as tensors by name; several stand as cond.NAME."""
+    if cond is None:
+        return {}
+    if not isinstance(cond, dict):
+        return {key: cond}
+    return {f"{key}.{name}": value for name, value in cond.items()}
+
+
 def _contents(name: str | None) -> bytes:
     path = Path(name or "").expanduser()
     return path.read_bytes() if name and path.is_file() else b""
@@ -111,11 +121,17 @@ def draw(model, num: int, cond, given, *, seed: int, first: int = 0, size: int =
     """num samples on the CPU, `size` at a time; they do not depend on `size`."""
     import torch
 
+    from genlab.batch import each
+
     parts = []
     for low in range(0, num, size):
         high = min(num, low + size)
-        part_cond = cond[low:high].to(model.device) if cond is not None else None
-        part_given = {k: v[low:high].to(model.device) for k, v in given.items()} if given else None
+        part = slice(low, high)
+        part_cond, part_given = (each(partial(_rows, part, model.device), t) for t in (cond, given))
         x = model.sample(high - low, part_cond, part_given, seed=seed, first=first + low)
         parts.append(x.cpu())
     return torch.cat(parts)
+
+
+def _rows(part: slice, device: Any, value: Any) -> Any:
+    return value[part].to(device)
