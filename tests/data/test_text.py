@@ -9,10 +9,13 @@ from pathlib import Path
 import data_of
 import pytest
 import torch
+from running import settled
 
-from genlab.data.sources.text import Shakespeare, StdlibCode, TextSource
-from genlab.data.text import Text, Windows
+from genlab.data.sources.text import Shakespeare, StdlibCode, TextSource, clusters
+from genlab.data.text import Text, Windows, vocabulary
 from genlab.data.tokenizers import BPE, Bytes, Characters
+from genlab.metrics.language import Corpus
+from genlab.runs.say.errors import UserError
 
 TEXT = "".join(f"line {i}: all work and no play, Grüße\n" for i in range(200))
 
@@ -213,6 +216,47 @@ def test_the_stdlib_is_split_by_file() -> None:
     assert not [n for n in names if {"test", "tests", "site-packages"} & set(n.split("/"))]
     x = data.train_batch(0)["x"]
     assert x.shape == (4, 64) and len(data.decode(x)) == 4
+
+
+def test_texts_that_share_lines_are_in_one_split() -> None:
+    shared = "this long line stands in both of the files, word for word\nas does this, its longer sibling"
+    apart = "a line of one's own, as long as those that are shared between files\n" * 2
+    texts = {"a": f"x\n{shared}\ny", "b": apart, "c": f"{shared}\nz", "d": "short\nlines"}
+    assert clusters(texts) == {"a": "a", "b": "b", "c": "a", "d": "d"}
+
+
+@pytest.mark.slow
+def test_hardly_any_held_out_code_stands_in_train() -> None:
+    train, val = StdlibCode().documents()
+    assert len("".join(val)) > 400_000
+    assert Corpus("\n".join(train)).copied_share(val, 200) < 0.005  # 0.185 of files split alone
+
+
+def test_generated_tables_are_left_out() -> None:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    tops = {p.relative_to(root).parts[0] for p in StdlibCode().sources()}
+    assert not tops & {"encodings", "pydoc_data"}
+
+
+def test_the_vocabulary_is_found_where_it_is_not_given(path) -> None:
+    data = of_file(path, tokenizer=Characters())
+    assert data.vocab == 1 + len(set(TEXT)) == vocabulary(data.source, Characters())
+    for tokenizer, vocab in (("bytes", 257), ("characters", 1 + len(set(TEXT)))):
+        words = ["data=text_file", f"data.path={path}", "model=autoregressive"]
+        settings = settled([*words, f"tokenizer={tokenizer}"])
+        assert settings["data"]["vocab"] == settings["model"]["net"]["vocab"] == vocab
+    settings = settled([*words, "tokenizer=bpe", "data.vocab=300"])
+    assert settings["model"]["net"]["vocab"] == 300
+    settings = settled([*words, "tokenizer=bpe", "tokenizer.size=270"])
+    assert settings["model"]["net"]["vocab"] == 270
+    with pytest.raises(UserError, match=r"^tokenizer=bpe: data=digits takes none; leave it out"):
+        settled(["tokenizer=bpe"])
+
+
+def test_shakespeares_vocabulary_is_known_unread(monkeypatch) -> None:
+    monkeypatch.setattr(Shakespeare, "documents", None)
+    assert vocabulary(Shakespeare(), Characters()) == 66
+    assert vocabulary(Shakespeare(), Bytes()) == 257
 
 
 def test_real_shakespeare(data_root) -> None:
