@@ -5,6 +5,7 @@ Read: `TextSource` is what text.py asks for; then a class a set.
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -93,12 +94,11 @@ class StdlibCode(TextSource):
         self.limit = limit
 
     def sources(self) -> Iterator[Path]:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        for path in root.rglob("*.py"):
-            if self.left_out.isdisjoint(path.relative_to(root).parts) and not path.name.startswith(
-                self.generated
-            ):
-                yield path
+        for folder, folders, names in os.walk(sysconfig.get_paths()["stdlib"]):
+            folders[:] = [f for f in folders if f not in self.left_out]  # nor is it walked into
+            for name in names:
+                if name.endswith(".py") and not name.startswith(self.generated):
+                    yield Path(folder, name)
 
     def documents(self) -> tuple[list[str], list[str]]:
         root = Path(sysconfig.get_paths()["stdlib"])
