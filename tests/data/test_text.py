@@ -220,8 +220,6 @@ def test_the_stdlib_is_split_by_file() -> None:
 
 def test_texts_that_share_lines_are_in_one_split() -> None:
     shared = "word for word " * 4 + "\n" + "and the next line " * 3
-        "a long line that stands in both of the files, word for word\nas does this, its sibling"
-    )
     apart = "a line of one's own, as long as those that are shared between files\n" * 2
     texts = {"a": f"x\n{shared}\ny", "b": apart, "c": f"{shared}\nz", "d": "short\nlines"}
     assert clusters(texts) == {"a": "a", "b": "b", "c": "a", "d": "d"}
