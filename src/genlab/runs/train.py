@@ -167,6 +167,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
+        say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
     try:
         if checkpoint is None and trainer.val_check_interval:
@@ -235,8 +236,6 @@ def assemble(
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()
-    if ranks.rank_here() == 0:
-        say(f"genlab: {data.describe()}")
     torch.manual_seed(settings["seed"])
     model = build_model(settings, trusted=trusted, initialise=initialise)
     batch, looks = settings["data"]["batch_size"], settings["look_every"]
