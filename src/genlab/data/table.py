@@ -1,0 +1,459 @@
+"""Tables: rows of numbers and categories, from a csv file of one's own or a known set.
+
+Read: a source (`CsvFile`, `Adult`) gives cells; `Columns` (columns.py has one each) turns rows into
+x [width] and back; `Table` serves them. The column `target` is what a model of rows is asked to
+predict when it is measured; with `num_classes` it leaves x and is served as the class.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import LongTensor, Tensor
+
+from genlab.batch import Batch, Given
+from genlab.data import files
+from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256, written
+from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
+from genlab.rng import generator as seeded
+from genlab.views.table import Sheet
+
+MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null")
+BYTES = 2**32  # of a file, unpacked
+Rows = list[list[str]]
+
+
+@dataclass
+class Cells:
+    """What a source gives: the columns' names, and rows of as many cells."""
+
+    names: list[str]
+    train: Rows
+    test: Rows | None = None  # where the set has a split of its own
+    name: str = "the table"
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    def prepare(self) -> None: ...
+    def cells(self) -> Cells: ...
+
+
+class CsvFile:
+    """A csv file with a header (UTF-8; also .gz), and one of test rows where there is one."""
+
+    def __init__(
+        self, *, path: str | None, test_path: str | None = None, delimiter: str = ","
+    ) -> None:
+        if len(delimiter) != 1:
+            raise ValueError(f"data.source.delimiter={delimiter!r}: write one character")
+        self.path, self.test_path, self.delimiter = path, test_path, delimiter
+
+    def prepare(self) -> None:
+        """Nothing is fetched."""
+
+    def cells(self) -> Cells:
+        if self.path is None:
+            raise ValueError("data.source.path=null: which file? write data.source.path=FILE")
+        names, train = self._opened("path", self.path)
+        test = None
+        if self.test_path is not None:
+            theirs, test = self._opened("test_path", self.test_path)
+            if theirs != names:
+                raise ValueError(
+                    f"data.source.test_path={self.test_path}: its columns are not those of"
+                    f" {self.path}: give both the same header"
+                )
+        return Cells(names, train, test, name=Path(self.path).name)
+
+    def _opened(self, key: str, path: str) -> tuple[list[str], Rows]:
+        where, file = f"data.source.{key}={path}", Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"{where}: there is no such file")
+        try:
+            with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as f:
+                contents = f.read(BYTES + 1)
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{where}: it cannot be read ({error})") from None
+        if len(contents) > BYTES:
+            raise ValueError(f"{where}: over {BYTES // 2**30} GiB; give a part of it")
+        return parsed(contents, where=where, delimiter=self.delimiter)
+
+
+def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[str], Rows]:
+    """(names, rows) of a csv file; cells without the spaces around them."""
+    try:
+        text = contents.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where} is not UTF-8 text: byte {error.start} is"
+            f" 0x{error.object[error.start]:02x}; convert it, as with iconv -t UTF-8"
+        ) from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = [n.strip() or f"column {i}" for i, n in enumerate(next(reader, []), 1)]
+        rows = [[c.strip() for c in row] for row in reader if row]
+        wrong = next((i for i, row in enumerate(rows) if len(row) != len(names)), None)
+    except csv.Error as error:
+        raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if not names:
+        raise ValueError(f"{where} is empty: its first line names the columns")
+    if twice is not None:
+        raise ValueError(f"{where} has two columns called {twice!r}: the first line names them")
+    if wrong is not None:
+        raise ValueError(
+            f"{where}, row {wrong + 1}: {len(rows[wrong])} cells, the first line has {len(names)}"
+            " (data.source.delimiter says what parts them)"
+        )
+    return names, rows
+
+
+class Adult:
+    """Adult (census income): 32,561 + 16,281 people, 15 columns (Becker & Kohavi 1996, UCI)."""
+
+    folder: ClassVar = "adult"
+    why: ClassVar = (
+        " (UCI Adult, https://archive.ics.uci.edu/dataset/2/adult: a header put before it, spaces"
+        " and the dots of test's labels taken away, packed by gzip)"
+    )
+    contents: ClassVar = {  # unpacked: (bytes, sha256)
+        "train.csv.gz": (
+            3518606,
+            "f2c62076f19504d99a38b22badf445a7f42530ade6b827acf78dd143fbce38bb",
+        ),
+        "test.csv.gz": (
+            1759072,
+            "f6b1801c5d231515ea5ff04d4444997bacd57e04876e94710cb9b9bd5549c033",
+        ),
+    }
+
+    def __init__(self, *, root: str | None = None) -> None:
+        """`root`: the folder of train.csv.gz and test.csv.gz, null looks (see files.py)."""
+        self.root = root
+
+    def prepare(self) -> None:
+        for file in self.contents:
+            if files.find(file, name=self.folder, root=self.root) is None:
+                raise files.missing(file, name=self.folder, root=self.root, why=self.why)
+
+    def cells(self) -> Cells:
+        found = []
+        for file, (size, digest) in self.contents.items():
+            path = files.require(file, name=self.folder, root=self.root)
+            contents = files.read(path, sha256=digest, size=size, packed=True)
+            found.append(parsed(contents, where=str(path)))
+        (names, train), (_, test) = found
+        return Cells(names, train, test, name="Adult")
+
+
+class Columns:
+    """The columns of x, in order."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = list(columns)
+        self.widths = [w for c in columns for w in c.widths]
+        ends = np.cumsum([sum(c.widths) for c in columns]).tolist()
+        self.spans = [slice(e - sum(c.widths), e) for c, e in zip(columns, ends)]
+        self.width = ends[-1] if ends else 0
+
+    def decode(self, x: np.ndarray) -> list[dict[str, Any]]:
+        """x [N, width] -> N rows, each a value by its column's name."""
+        values = [c.decode(x[:, s]) for c, s in zip(self.columns, self.spans)]
+        names = [c.name for c in self.columns]
+        return [dict(zip(names, row)) for row in zip(*values)]
+
+
+class TableExamples(Examples):
+    """Rows, read; x is put together when it is asked for."""
+
+    augments = True
+
+    def __init__(
+        self, columns: Columns, read: Sequence[np.ndarray], labels: Tensor | None, *, split: str
+    ) -> None:
+        """`read` [N] a column: numbers or codes; `labels` [N] int64."""
+        self.columns, self.labels = columns, labels
+        self.read = list(read)
+        hot, places, self._at = [], [], []
+        for column, values, span in zip(columns.columns, read, columns.spans):
+            if isinstance(column, Categories):
+                hot.append(span.start + values)
+                continue
+            self._at.append(span.start)
+            places.append(column.place(values))
+            if column.missing:
+                hot.append(span.start + 1 + np.isnan(values))
+        self._num = len(read[0])
+        middle, half = (
+            np.stack([p[i] for p in places], 1) if places else np.zeros((self._num, 0))
+            for i in (0, 1)
+        )
+        self._middle, self._half = (torch.from_numpy(a).float() for a in (middle, half))
+        self._hot = torch.from_numpy(np.stack(hot, 1) if hot else np.zeros((self._num, 0), int))
+        # where a row stands if nothing is drawn: the same in every run
+        self._u = torch.rand(self._middle.shape, generator=seeded("table", split))
+
+    def __len__(self) -> int:
+        return self._num
+
+    def batch(
+        self,
+        ids: LongTensor,
+        generator: torch.Generator | None = None,
+        share: slice = EVERYTHING,
+    ) -> Batch:
+        wanted = ids[share]
+        if generator is None:
+            u = self._u[wanted]
+        else:
+            u = torch.rand((len(ids), self._u.shape[1]), generator=generator)[share]
+        middle = self._middle[wanted]
+        # a missing number is any number, so that x is one everywhere
+        z = torch.where(
+            middle.isnan(),
+            torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)),
+            middle + (2 * u - 1) * self._half[wanted],
+        )
+        x = torch.full((len(wanted), self.columns.width), -1.0)
+        x.scatter_(1, self._hot[wanted], 1.0)
+        x[:, self._at] = z
+        batch = Batch(x=x)
+        if self.labels is not None:
+            batch["cond"] = self.labels[wanted]
+        return batch
+
+
+class Table(DataModule):
+    """Rows of a table; val is cut from train, test is the set's own where it has one."""
+
+    kind = "table"
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        shape: Sequence[int],
+        widths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        target: str | None = None,
+        num_classes: int | None = None,
+        columns: Mapping[str, str] | None = None,
+        drop: Sequence[str] = (),
+        missing: Sequence[str] = MISSING,
+        val_fraction: float = 0.1,
+        limit: int | None = None,
+        vocab: int | None = None,
+        levels: int | None = None,
+        val_examples: int | None = 1024,
+    ) -> None:
+        """`widths` of x's blocks, in all `shape`; `columns`: kinds that are not to be inferred.
+
+        `target` with `num_classes` is the class; `drop` leaves columns out; `limit` keeps train's
+        first N rows.
+        """
+        for key, value in (("vocab", vocab), ("levels", levels)):
+            if value is not None:
+                raise ValueError(f"data.{key}={value}: a table has none; write data.{key}=null")
+        for name, kind in (columns or {}).items():
+            if kind not in KINDS:
+                raise ValueError(f"data.columns.{name}={kind}: allowed are {', '.join(KINDS)}")
+        if num_classes is not None and target is None:
+            raise ValueError("data.target=null: which column is the class? write data.target=NAME")
+        if not 0 < val_fraction < 1:
+            raise ValueError(f"data.val_fraction={val_fraction}: write a number between 0 and 1")
+        if limit is not None and limit < 1:
+            raise ValueError(f"data.limit={limit}: write a whole number from 1 on, or null for all")
+        super().__init__(
+            shape=shape,
+            batch_size=batch_size,
+            seed=seed,
+            num_classes=num_classes,
+            val_examples=val_examples,
+        )
+        self.source, self.widths, self.target = source, list(widths), target
+        self.kinds: dict[str, Kind] = dict(columns or {})
+        self.drop, self.missing = list(drop), frozenset(missing)
+        self.val_fraction, self.limit = val_fraction, limit
+        self.columns: Columns | None = None  # of x
+        self._label: Categories | None = None
+        self._test: TableExamples | None = None
+        self._name = "the table"
+        self.view = Sheet()
+
+    def prepare(self) -> None:
+        self.source.prepare()
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def read(self) -> tuple[TableExamples, TableExamples]:
+        found = self.source.cells()
+        self._name = found.name
+        self._check_names(found.names)
+        train, val = self._split(found.train)
+        parts = [self._cells(found.names, rows) for rows in (train, val, found.test or [])]
+        fitted = {
+            name: fit_column(name, cells, [*cells, *parts[1][name]], self.kinds.get(name))
+            for name, cells in parts[0].items()
+        }
+        if self.num_classes is not None:
+            self._label = self._class_column(fitted.pop(self.target), parts)
+        self._take(Columns(list(fitted.values())))
+        self._check_widths()
+        made = [self._examples(p, s) for p, s in zip(parts, ("train", "val", "test"))]
+        self._test = made[2] if found.test else None
+        return made[0], made[1]
+
+    def _check_names(self, names: list[str]) -> None:
+        named = [("target", n) for n in [self.target] if n] + [("drop", n) for n in self.drop]
+        for key, name in [*named, *(("columns", n) for n in self.kinds)]:
+            if name not in names:
+                raise ValueError(
+                    f"data.{key}={name}: {self._name} has no such column, but {', '.join(names)}"
+                )
+            if name in self.drop and key == "target":
+                raise ValueError(f"data.drop={name}: it is data.target")
+
+    def _split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Train and val: the same rows are held out in every run, whatever its seed."""
+        num = round(len(rows) * self.val_fraction)
+        if not 0 < num < len(rows):
+            raise ValueError(f"{self._name} has {len(rows)} rows: too few for train and val")
+        order = torch.randperm(len(rows), generator=seeded("rows", len(rows))).tolist()
+        return [rows[i] for i in sorted(order[num:])], [rows[i] for i in sorted(order[:num])]
+
+    def _cells(self, names: list[str], rows: Rows) -> dict[str, list[str | None]]:
+        """The columns that are kept, cell by cell; None where missing."""
+        gone = self.missing
+        return {
+            name: [None if row[i] in gone else row[i] for row in rows]
+            for i, name in enumerate(names)
+            if name not in self.drop
+        }
+
+    def _class_column(self, column: Column, parts: list[dict]) -> Categories:
+        if not isinstance(column, Categories) or None in column.codes:
+            what = "numbers" if isinstance(column, Numbers) else "missing cells"
+            raise ValueError(
+                f"data.target={self.target}: a class has texts in every row, this column has {what};"
+                f" write data.num_classes=null, or data.columns.{self.target}=category"
+            )
+        check("num_classes", self.num_classes, len(column.values), f"the column {self.target}")
+        return column
+
+    def _check_widths(self) -> None:
+        shape, widths = [self.columns.width], self.columns.widths
+        if list(self.shape) != shape or self.widths != widths:
+            key = "shape" if list(self.shape) != shape else "widths"
+            raise ValueError(
+                f"data.{key}={written(getattr(self, key))} but {self._name} has"
+                f" {written({'shape': shape, 'widths': widths}[key])}: write"
+                f" data.shape={written(shape)} data.widths={written(widths)}"
+            )
+
+    def _examples(self, cells: dict[str, list[str | None]], split: str) -> TableExamples:
+        stop = self.limit if split == "train" else None
+        read = [c.read(cells[c.name][:stop]) for c in self.columns.columns]
+        labels = None
+        if self._label is not None:
+            labels = torch.from_numpy(self._label.read(cells[self.target][:stop]))
+        return TableExamples(self.columns, read, labels, split=split)
+
+    def _take(self, columns: Columns) -> None:
+        self.columns = columns
+        self.class_names = self._label.values if self._label is not None else None
+        self.view = Sheet(columns=columns.columns)
+
+    # --- what the house asks --------------------------------------------------------------------
+
+    @property
+    def test(self) -> Examples:
+        """The set's own test rows, or val where it has none."""
+        assert self._val is not None, "call load() first"
+        return self._test or self._val
+
+    def describe(self) -> str:
+        """What was found, in a line."""
+        kinds = [c.kind for c in self.columns.columns]
+        counted = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
+        classes = f", {self.num_classes} classes of {self.target}" if self._label else ""
+        test = f", {len(self._test):,} of test" if self._test else ""
+        return (
+            f"{self._name}: {len(self.train):,} rows, {len(kinds)} columns ({counted}){classes},"
+            f" {len(self.val):,} held out{test}"
+        )
+
+    def digest(self) -> str:
+        parts: list[Any] = [repr(self.state())]
+        for split in (self.train, self.val, *([self._test] if self._test else [])):
+            parts += [torch.from_numpy(values) for values in split.read]
+            parts += [split.labels] if split.labels is not None else []
+        return sha256(*parts)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "columns": [c.state() for c in self.columns.columns],
+            "label": self._label.state() if self._label is not None else None,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._label = restored(state["label"]) if state["label"] is not None else None
+        self._take(Columns([restored(s) for s in state["columns"]]))
+
+    def decode(self, x: Tensor) -> list[dict[str, Any]]:
+        """Rows: whole numbers are int, others float, categories str, missing cells None."""
+        return self.columns.decode(x.detach().cpu().float().numpy())
+
+    def rows(self, split: TableExamples) -> list[dict[str, Any]]:
+        """The rows of a split as they stand in the file, the class with them."""
+        ids = torch.arange(len(split))
+        rows = self.decode(split.batch(ids)["x"])
+        if split.labels is None:
+            return rows
+        names = self._label.values
+        return [{**row, self.target: names[i]} for row, i in zip(rows, split.labels.tolist())]
+
+    def known(self, rows: Sequence[Mapping[str, Any]]) -> Given:
+        """What is known of rows to draw: values by column, the columns not named are to be drawn.
+
+        A cell of None says that the value is missing, not that it is unknown.
+        """
+        columns = self.columns
+        x = torch.zeros(len(rows), columns.width)
+        mask = torch.zeros(len(rows), columns.width, dtype=torch.bool)
+        for row, values in enumerate(rows):
+            for name in values:
+                at = next((i for i, c in enumerate(columns.columns) if c.name == name), None)
+                if at is None:
+                    names = ", ".join(c.name for c in columns.columns)
+                    raise ValueError(f"given: there is no column {name!r}; there are {names}")
+                column, span = columns.columns[at], columns.spans[at]
+                cell = None if values[name] is None else str(values[name])
+                self._check_cell(column, cell)
+                one = TableExamples(Columns([column]), [column.read([cell])], None, split="given")
+                x[row, span], mask[row, span] = one.batch(torch.zeros(1).long())["x"][0], True
+        return Given(x=x, mask=mask)
+
+    @staticmethod
+    def _check_cell(column: Column, cell: str | None) -> None:
+        if isinstance(column, Categories):
+            if cell not in column.codes:
+                known = ", ".join(str(v) for v in column.values[:12])
+                raise ValueError(f"given.{column.name}={cell}: allowed are {known}")
+            return
+        try:
+            fits = column.missing if cell is None else np.isfinite(float(cell))
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"given.{column.name}={cell}: write a number")
