@@ -1,9 +1,9 @@
 """Columns of a table: from cells as they are read to floats that a model learns, and back.
 
 Read: `Numbers` (ranks made normal) and `Categories` (one value of +1 a category), which `infer`
-chooses between. A column takes the values of x that `widths` counts: a number 1 (and 2 more, present
-or missing, where some are missing), a category from 2 on. So widths tell a likelihood which values
-are numbers (1) and which blocks are categories.
+chooses between. `widths` counts the values of x that a column takes: a number 1 (and 2, present or
+missing, where some are missing), a category from 2 on. So they tell a likelihood which values of x
+are numbers and which are blocks of a category.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Numbers:
         self.low, self.high = (np.asarray(z, np.float64) for z in (low, high))
 
     @classmethod
-    def fit(cls, name: str, numbers: np.ndarray, *, kind: Kind, decimals: int | None, missing: bool):
+    def fit(
+        cls, name: str, numbers: np.ndarray, *, kind: Kind, decimals: int | None, missing: bool
+    ):
         """`numbers` [N] of the training rows, nan where missing."""
         values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
         if len(values) == 0:
@@ -156,7 +158,7 @@ class Categories:
         return [self.width]
 
     def read(self, cells: Sequence[str | None]) -> np.ndarray:
-        """Cells as codes [N]; one that train has not is missing or, where none is, the commonest."""
+        """Cells as codes [N]; an unknown one is missing or, where none is, the commonest."""
         other = self.codes.get(None, int(np.argmax(self.shares)))
         return np.array([self.codes.get(c, other) for c in cells], np.int64)
 
@@ -233,7 +235,7 @@ def fit_column(
 
 
 def _decimals(texts: set[str]) -> int | None:
-    """The most decimals that a number is written with; None where they are measured, not written."""
+    """The most decimals that a number is written with; None where they are many."""
     if any("e" in t.lower() for t in texts):
         return None
     most = max((len(t.partition(".")[2]) for t in texts), default=0)

@@ -60,26 +60,28 @@ class Sheet(View):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        names = list(items[0])
-        by_name = {c.name: c for c in self.columns}
+        names, by_name = list(items[0]), {c.name: c for c in self.columns}
         across = min(5, len(names))
         down = -(-len(names) // across)
-        below = 0.24 * (min(SHOWN, len(items)) + 2)
-        figure = Figure(figsize=(2.4 * across, 1.75 * down + below), dpi=100)
+        text = aligned([list(map(_short, names)), *sheet(items[:SHOWN])])
+        width, panels = 2.4 * across, 1.75 * down  # inches
+        letters = max(map(len, text.splitlines()))
+        size = min(8.0, 72 * 0.97 * width / (0.61 * letters))  # points; a letter is 0.6 wide
+        height = panels + (text.count("\n") + 2) * 1.25 * size / 72
+        figure = Figure(figsize=(width, height), dpi=100)
         FigureCanvasAgg(figure)
-        height = 1.75 * down / (1.75 * down + below)
+        row = 1.75 / height
         for i, name in enumerate(names):
-            left, top = (i % across) / across, 1 - height * (i // across) / down
-            box = (left + 0.05 / across, top - height / down * 0.83,
-                   0.9 / across, height / down * 0.66)  # fmt: skip
-            axes = figure.add_axes(box)
-            axes.set_title(_short(name, 26), fontsize=8, loc="left", pad=2)
+            left, top = (i % across) / across, 1 - row * (i // across)
+            axes = figure.add_axes(
+                (left + 0.05 / across, top - 0.8 * row, 0.9 / across, 0.64 * row)
+            )
+            axes.set_title(_short(name, 26), fontsize=8, loc="left", pad=2, parse_math=False)
             real = by_name[name].typical(1000) if name in by_name else []
-            panel(axes, [row[name] for row in items], real)
-        lines = [list(map(_short, names)), *sheet(items[:SHOWN])]
+            panel(axes, [r[name] for r in items], real)
         figure.text(
-            0.01, 1 - height - 0.01, aligned(lines), family="monospace", va="top",
-            fontsize=min(7.0, 172 * across / (2 * max(map(len, aligned(lines).splitlines())))),
+            0.01, 1 - panels / height, text, family="monospace", va="top", fontsize=size,
+            linespacing=1.25, parse_math=False,
         )  # fmt: skip
         figure.savefig(path)
 
@@ -100,6 +102,7 @@ def panel(axes: Any, mine: Sequence[Any], real: Sequence[Any]) -> None:
                 weights = np.full(len(values), 1 / len(values))
                 axes.hist(values, edges, weights=weights, color=colour, histtype=style, lw=1.2)
         axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.get_offset_text().set_fontsize(6)
         return
     shares = [{v: values.count(v) / max(1, len(values)) for v in set(values)}
               for values in (list(real), list(mine))]  # fmt: skip
@@ -109,7 +112,8 @@ def panel(axes: Any, mine: Sequence[Any], real: Sequence[Any]) -> None:
             np.arange(len(names)) + 0.4 * at - 0.2, [share.get(v, 0) for v in names],
             width=0.4, color=colour,
         )  # fmt: skip
-    axes.set_xticks(range(len(names)), [_short(v, 9) for v in names], rotation=35, ha="right")
+    axes.set_xticks(range(len(names)), [_short(v, 9) for v in names], rotation=35, ha="right",
+                    parse_math=False)  # fmt: skip
 
 
 def sheet(items: Sequence[Row]) -> list[list[str]]:
@@ -125,7 +129,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 def _short(value: Any, letters: int = LETTERS) -> str:
     text = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split()).replace("$", "\\$")  # matplotlib reads $ as a formula
+    text = " ".join(text.split())
     return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
@@ -138,7 +142,7 @@ def _picture_of_lines(lines: Sequence[Sequence[str]], path: Path, *, every: int)
     num = spaced.count("\n") + 1
     figure = Figure(figsize=(0.06 * max(map(len, text)) + 0.2, 0.16 * num + 0.2), dpi=100)
     FigureCanvasAgg(figure)
-    figure.text(0.01, 0.98, spaced, family="monospace", va="top", fontsize=7)
+    figure.text(0.01, 0.98, spaced, family="monospace", va="top", fontsize=7, parse_math=False)
     figure.savefig(path)
 
 
