@@ -13,6 +13,7 @@ from typing import Any
 from genlab.clock import steps
 from genlab.runs.gate.files import check_command_line
 from genlab.runs.settings import compose
+from genlab.runs.settings.build import build_model
 from genlab.runs.settings.conf import conf_dir
 
 
@@ -57,18 +58,18 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
             compose.build(node, trusted=trusted, where=f"callbacks.{name}")
     try:
         with torch.device("meta"):
-            model = compose.build(settings["model"], trusted=trusted, where="model")
+            model = build_model(settings, trusted=trusted)
     except Exception as error:
         if "meta" not in str(error):
             raise
         # a network that reads a number while it is made: with memory, then
-        model = compose.build(settings["model"], trusted=trusted, where="model").to("meta")
+        model = build_model(settings, trusted=trusted).to("meta")
     data, batch = settings["data"], settings["data"]["batch_size"]
     flows, activations = flow(model, settings)
     parameters = sum(p.numel() for p in model.parameters())
     total = steps(settings["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    groups = ("data", "net", "model", "objective", "sampler", "optim", "trainer")
+    groups = ("data", "conditions", "net", "model", "objective", "sampler", "optim", "trainer")
     console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
     table = Table(box=None, padding=(0, 2))
     for heading in ("network", "parameters", "in", "out"):
@@ -121,7 +122,8 @@ def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str
 
         return hook
 
-    handles = [c.register_forward_hook(note(n)) for n, c in model.named_children()]
+    nets = [(n, c) for n, c in model.named_children() if any(True for _ in c.parameters())]
+    handles = [c.register_forward_hook(note(n)) for n, c in nets]
     leaves = [m for m in model.modules() if not list(m.children())]
     handles += [m.register_forward_hook(count) for m in leaves]
     data = settings["data"]
