@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from genlab.data.base import Stream, check, sha256, written
+from genlab.data.cells import CsvFile
 from genlab.data.images import Digits
+from genlab.data.table import Table
 from genlab.data.text import TextFile
 from genlab.data.tokenizers import Bytes
 from genlab.data.toy import Ring, Toy2D
@@ -26,7 +28,7 @@ def digits(**changes) -> Digits:
     return data
 
 
-@pytest.fixture(params=["digits", "flipped", "text", "toy"])
+@pytest.fixture(params=["digits", "flipped", "text", "toy", "table"])
 def make(request, tmp_path):
     """Makes the same data module anew."""
     path = tmp_path / "text.txt"
@@ -36,6 +38,11 @@ def make(request, tmp_path):
         both = {"batch_size": 24, "seed": 3, **changes}
         if request.param == "text":
             data = TextFile(path=str(path), tokenizer=Bytes(), block=16, vocab=257, **both)
+        elif request.param == "table":
+            rows = "".join(f"{i % 7},{'xyz'[i % 3]}\n" for i in range(60))
+            (tmp_path / "t.csv").write_text(f"a,b\n{rows}")
+            source = CsvFile(path=str(tmp_path / "t.csv"))
+            data = Table(source=source, shape=[4], widths=[1, 3], **both)
         elif request.param == "toy":
             data = Toy2D(law=Ring(), num_classes=8, **both)
         else:

@@ -13,7 +13,7 @@ from conftest import CONF
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
-    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file",
+    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
@@ -77,7 +77,7 @@ def test_sets_that_need_no_file(name) -> None:
     assert len(data.decode(batch["x"])) == data.batch_size
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare", "adult"])
 def test_sets_on_disk(name, data_root) -> None:
     data = build(settings(CONF / "data" / f"{name}.yaml"))
     data.prepare()

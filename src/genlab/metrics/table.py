@@ -81,12 +81,11 @@ def correlation_similarity(real: Sequence[np.ndarray], mine: Sequence[np.ndarray
 
 
 def binned(real: np.ndarray, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers as codes: ten bins of the real ones, outside of them, and missing."""
+    """Numbers as codes: ten bins of the real ones, the outer ones open, and missing."""
     finite = real[~np.isnan(real)]
-    edges = np.histogram_bin_edges(finite if len(finite) else np.zeros(1), bins=BINS)
-    return tuple(
-        np.where(np.isnan(v), BINS + 2, np.digitize(np.nan_to_num(v), edges)) for v in (real, mine)
-    )
+    inner = np.histogram_bin_edges(finite if len(finite) else np.zeros(1), bins=BINS)[1:-1]
+    codes = (np.where(np.isnan(v), BINS, np.digitize(v, inner)) for v in (real, mine))
+    return next(codes), next(codes)
 
 
 def shape_score(real: Frame, mine: Frame, coding: Coding) -> float:
