@@ -100,6 +100,7 @@ def test_without_waiting_for_the_device_the_optimiser_leaves_out_the_update() ->
     net = torch.nn.Linear(3, 2)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     guard = Guard()
+    guard.path = Path("not_finite.jsonl")
     before = [p.clone() for p in net.parameters()]
     for batch, factor in enumerate([float("nan"), float("inf"), 1.0]):
         net(torch.ones(1, 3)).sum().mul(factor).backward()
@@ -142,8 +143,9 @@ class FakeModel:
 def test_a_wild_rate_ends_with_code_20(tmp_path: Path) -> None:
     done = genlab_here(
         "train", "data=ring", "net=mlp", "net.width=16", "trainer=cpu",
-        "trainer.threads=1", "logger=none", "optim.optimizer.lr=1e30", "evaluate=false",
-        "budget.examples=20_000", "callbacks.look.num=4", f"hydra.run.dir={tmp_path / 'run'}",
+        "trainer.threads=1", "trainer.precision=32-true", "logger=none",
+        "optim.optimizer.lr=1e30", "evaluate=false", "budget.examples=20_000",
+        "callbacks.look.num=4", f"hydra.run.dir={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 20, done.stderr
     assert "Traceback" not in done.stderr
