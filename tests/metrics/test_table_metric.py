@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
+from conftest import CONF
 
 from genlab.metrics import table
 from genlab.metrics.table import Coding, TableEvaluation
@@ -163,10 +165,13 @@ def test_a_count_that_cannot_be_is_refused() -> None:
 
 
 def adult(data_root) -> tuple[Any, list[list[dict[str, Any]]]]:
-    from conftest import CONF
-    from test_data_conf import build, settings  # tests/data
+    from genlab.data.cells import Adult
+    from genlab.data.table import Table
 
-    data = build(settings(CONF / "data" / "adult.yaml"))
+    stated = yaml.safe_load((CONF / "data" / "adult.yaml").read_text())
+    data = Table(
+        source=Adult(), shape=stated["shape"], widths=stated["widths"], batch_size=8, seed=0
+    )
     data.prepare()
     data.load()
     return data, [data.rows(s) for s in (data.train, data.test)]

@@ -19,7 +19,7 @@ NUMBERS = [0, 6, 7]
 def likelihood() -> Mixed:
     found = Mixed(widths=WIDTHS, sigma=0.5)
     with torch.no_grad():
-        found.log_sigma.copy_(torch.tensor([0.5, 1.0, 2.0]).log())
+        found.log_sigma.copy_(torch.tensor([0.5, 1.0, 3.0]).log())
     return found
 
 
@@ -36,7 +36,7 @@ def rows(num: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_log_prob_is_that_of_normals_and_categoricals() -> None:
     x, params = rows(50)
-    expected = Normal(params[:, NUMBERS], torch.tensor([0.5, 1.0, 2.0])).log_prob(
+    expected = Normal(params[:, NUMBERS], torch.tensor([0.5, 1.0, 3.0])).log_prob(
         x[:, NUMBERS]
     ).sum(1)  # fmt: skip
     for block in BLOCKS:
@@ -76,9 +76,9 @@ def test_draws_follow_the_probabilities() -> None:
         p = params[0, block].softmax(0).double()
         assert ((share - p).abs() < 5 * (p * (1 - p) / num).sqrt() + 1e-9).all()
     numbers = x[:, NUMBERS]
-    error = torch.tensor([0.5, 1.0, 2.0]) / math.sqrt(num)
+    error = torch.tensor([0.5, 1.0, 3.0]) / math.sqrt(num)
     assert ((numbers.mean(0) - params[0, NUMBERS]).abs() < 5 * error).all()
-    torch.testing.assert_close(numbers.std(0), torch.tensor([0.5, 1.0, 2.0]), rtol=0.02, atol=0)
+    torch.testing.assert_close(numbers.std(0), torch.tensor([0.5, 1.0, 3.0]), rtol=0.02, atol=0)
 
 
 def test_tables_of_numbers_or_categories_alone() -> None:
