@@ -54,11 +54,10 @@ def test_every_toy_composes_with_every_family(data: str) -> None:
         settled([f"data={data}", f"model={model}", f"net={net}"])
 
 
-@pytest.mark.parametrize("data", ["adult", "table"])
-def test_every_table_composes_with_every_family_of_values(data: str) -> None:
+def test_tables_compose_with_every_family_of_values() -> None:
     more = ["objective=elbo_table", "sampler.noise=true"]
     for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
-        settled([f"data={data}", f"model={model}", f"net={net}", *(more if model == "vae" else [])])
+        settled(["data=adult", f"model={model}", f"net={net}", *(more if model == "vae" else [])])
 
 
 @pytest.mark.parametrize("trainer", sorted(p.stem for p in (CONF / "trainer").glob("*.yaml")))
@@ -177,7 +176,7 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
 
 WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
-    "net.width=-3": "model.net",
+    "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
     "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",

@@ -18,8 +18,8 @@ from conftest import CONF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.data.cells import Adult, CsvFile, parsed
 from genlab.data.columns import Categories, Numbers, fit_column, infer
+from genlab.data.sources.tables import Adult, CsvFile, parsed
 from genlab.data.table import Table
 
 ADULT = yaml.safe_load((CONF / "data" / "adult.yaml").read_text())
@@ -93,7 +93,7 @@ def test_every_training_row_of_adult_comes_back(real) -> None:
 
 def test_adult_is_split_as_published_and_its_types_are_exact(real) -> None:
     assert (len(real.train), len(real.val), len(real.test)) == (29_305, 3_256, 16_281)
-    assert "6 integer, 9 category" in real.describe() and "16,281 of test" in real.describe()
+    assert "6 integer, 9 category" in real.describe() and "16,281 for split=test" in real.describe()
     row = real.rows(real.test)[0]
     kinds = {c.name: c.kind for c in real.columns.columns}
     for name, value in row.items():
@@ -121,8 +121,9 @@ def test_numbers_have_a_normal_scale_and_no_infinite_density(real) -> None:
 @pytest.mark.parametrize("drawn", [False, True])
 def test_what_is_drawn_within_a_values_place_is_that_value(real, drawn) -> None:
     ids = torch.arange(0, len(real.train), 7)
-    generator = torch.Generator().manual_seed(3) if drawn else None
-    batch = real.train.batch(ids, generator)
+    generator = torch.Generator().manual_seed(3)
+    draws = torch.rand(len(ids), real.train.draws, generator=generator) if drawn else None
+    batch = real.train.batch(ids, draws)
     rows = real.rows(real.train)
     assert real.decode(batch["x"]) == [rows[i] for i in ids]
 
@@ -160,7 +161,7 @@ def test_any_table_comes_back(data, tmp_path_factory) -> None:
                   batch_size=4, seed=0)  # fmt: skip
     again.load_state(yaml.safe_load(yaml.safe_dump(found.state(), allow_unicode=True)))
     for split in (found.train, found.val):
-        x = split.batch(torch.arange(len(split)), torch.Generator().manual_seed(1))["x"]
+        x = split.batch(torch.arange(len(split)), torch.rand(len(split), split.draws))["x"]
         assert x.shape == (len(split), *found.shape) and torch.isfinite(x).all()
         decoded = again.decode(x)
         for column, values in zip(found.columns.columns, split.read):
@@ -221,7 +222,7 @@ def test_the_target_is_a_class_or_a_column(real) -> None:
     assert batch["x"].shape == (64, 108) and set(batch["cond"].tolist()) == {0, 1}
     assert data.class_names == ["<=50K", ">50K"]
     assert data.rows(data.val) == real.rows(real.val)
-    assert "2 classes of income" in data.describe()
+    assert "2 classes (<=50K, >50K)" in data.describe()
 
 
 def test_known_columns_are_given_exactly(tmp_path) -> None:
@@ -240,6 +241,12 @@ def test_known_columns_are_given_exactly(tmp_path) -> None:
     ):
         with pytest.raises(ValueError, match=match):
             data.known([wrong])
+    told = data.asked(3, given='{"age": 30, "hue": null}')[1]
+    assert torch.equal(told["mask"], known["mask"][:1].repeat(3, 1))
+    assert [r["age"] for r in data.decode(told["x"])] == [30] * 3
+    for words in ("30", "{age: 30", "[1]"):
+        with pytest.raises(ValueError, match="write columns and their values"):
+            data.asked(3, given=words)
 
 
 # --- mistakes -------------------------------------------------------------------------------------
@@ -298,7 +305,7 @@ def test_wrong_settings(changes, match, tmp_path) -> None:
 
 
 def test_sources_that_are_not_there(tmp_path, monkeypatch) -> None:
-    with pytest.raises(ValueError, match=r"data.source.path=null: which file\?"):
+    with pytest.raises(ValueError, match=r"data.path=null: which file\?"):
         CsvFile(path=None).cells()
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         CsvFile(path=str(tmp_path / "none.csv")).cells()
@@ -333,3 +340,18 @@ def test_a_big_table_is_read_at_once(tmp_path) -> None:
     rows = [[draws.random(), draws.randint(0, 99), draws.choice(words)] for _ in range(50_000)]
     data = table(write(tmp_path / "t.csv", ["x", "n", "w"], rows))
     assert len(data.train) == 45_000 and data.widths == [1, 1, 20]
+
+
+def test_widths_are_found_where_none_are_stated(tmp_path) -> None:
+    from running import settled
+
+    path = write(tmp_path / "my people.csv", ["a", "b"], [[i, "xyz"[i % 3]] for i in range(40)])
+    words = ["data=table", f"data.path='{path}'", "net=mlp"]
+    found = settled(words)
+    assert found["data"]["widths"] == [1, 3] and found["model"]["net"]["shape"] == [4]
+    assert found["data"]["source"]["path"] == str(path) and "path" not in found["data"]
+    vae = ["data=table", f"data.path='{path}'", "model=vae", "net=mlp_vae", "objective=elbo_table",
+           "data.target=b", "data.num_classes=3"]  # fmt: skip
+    assert settled(vae)["objective"]["likelihood"]["widths"] == [1]
+    with pytest.raises(ValueError, match=r"data.path=null: which file\?"):
+        settled(["data=table", "net=mlp"])

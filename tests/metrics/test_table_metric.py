@@ -165,7 +165,7 @@ def test_a_count_that_cannot_be_is_refused() -> None:
 
 
 def adult(data_root) -> tuple[Any, list[list[dict[str, Any]]]]:
-    from genlab.data.cells import Adult
+    from genlab.data.sources.tables import Adult
     from genlab.data.table import Table
 
     stated = yaml.safe_load((CONF / "data" / "adult.yaml").read_text())

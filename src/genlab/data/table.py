@@ -1,12 +1,13 @@
 """Tables: rows of numbers and categories, from a csv file of one's own or a known set.
 
-Read: a source (cells.py) gives cells; `Columns` (columns.py has one each) turns rows into x [width]
-and back; `Table` serves them. The column `target` is what a model of rows is asked to
+Read: a source (sources/tables.py) gives cells; `Columns` (columns.py has one each) turns rows into
+x [width] and back; `Table` serves them. The column `target` is what a model of rows is asked to
 predict when it is measured; with `num_classes` it leaves x and is served as the class.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,14 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
-from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256, written
-from genlab.data.cells import Rows, Source
+from genlab.data.base import DataModule, Examples
 from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
+from genlab.data.sources.tables import Rows, TableSource
+from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
 from genlab.views.table import Sheet
 
+Cut = dict[str, list[str | None]]  # a split: the cells of each column
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null")
 
 
@@ -43,8 +46,6 @@ class Columns:
 
 class TableExamples(Examples):
     """Rows, read; x is put together when it is asked for."""
-
-    augments = True
 
     def __init__(
         self, columns: Columns, read: Sequence[np.ndarray], labels: Tensor | None, *, split: str
@@ -69,35 +70,27 @@ class TableExamples(Examples):
         self._middle, self._half = (torch.from_numpy(a).float() for a in (middle, half))
         self._hot = torch.from_numpy(np.stack(hot, 1) if hot else np.zeros((self._num, 0), int))
         # where a row stands if nothing is drawn: the same in every run
+        self.draws = self._middle.shape[1]
         self._u = torch.rand(self._middle.shape, generator=seeded("table", split))
 
     def __len__(self) -> int:
         return self._num
 
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        wanted = ids[share]
-        if generator is None:
-            u = self._u[wanted]
-        else:
-            u = torch.rand((len(ids), self._u.shape[1]), generator=generator)[share]
-        middle = self._middle[wanted]
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
+        u = self._u[ids] if draws is None else draws
+        middle = self._middle[ids]
         # a missing number is any number, so that x is one everywhere
         z = torch.where(
             middle.isnan(),
             torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)),
-            middle + (2 * u - 1) * self._half[wanted],
+            middle + (2 * u - 1) * self._half[ids],
         )
-        x = torch.full((len(wanted), self.columns.width), -1.0)
-        x.scatter_(1, self._hot[wanted], 1.0)
+        x = torch.full((len(ids), self.columns.width), -1.0)
+        x.scatter_(1, self._hot[ids], 1.0)
         x[:, self._at] = z
         batch = Batch(x=x)
         if self.labels is not None:
-            batch["cond"] = self.labels[wanted]
+            batch["cond"] = self.labels[ids]
         return batch
 
 
@@ -105,11 +98,12 @@ class Table(DataModule):
     """Rows of a table; val is cut from train, test is the set's own where it has one."""
 
     kind = "table"
+    noun = "rows"
 
     def __init__(
         self,
         *,
-        source: Source,
+        source: TableSource,
         shape: Sequence[int],
         widths: Sequence[int],
         batch_size: int,
@@ -123,6 +117,7 @@ class Table(DataModule):
         limit: int | None = None,
         vocab: int | None = None,
         levels: int | None = None,
+        std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
         """`widths` of x's blocks, in all `shape`; `columns`: kinds that are not to be inferred.
@@ -147,6 +142,7 @@ class Table(DataModule):
             batch_size=batch_size,
             seed=seed,
             num_classes=num_classes,
+            std=std,
             val_examples=val_examples,
         )
         self.source, self.widths, self.target = source, list(widths), target
@@ -155,7 +151,6 @@ class Table(DataModule):
         self.val_fraction, self.limit = val_fraction, limit
         self.columns: Columns | None = None  # of x
         self._label: Categories | None = None
-        self._test: TableExamples | None = None
         self._name = "the table"
         self.view = Sheet()
 
@@ -164,23 +159,33 @@ class Table(DataModule):
 
     # --- reading --------------------------------------------------------------------------------
 
-    def read(self) -> tuple[TableExamples, TableExamples]:
+    def read(self) -> dict[str, Examples]:
+        parts = self._fit()
+        self._check_widths()
+        return {split: self._examples(cells, split) for split, cells in parts.items()}
+
+    def found_widths(self) -> list[int]:
+        """The blocks of x that the table takes, from its cells."""
+        self.prepare()
+        self._fit()
+        return self.columns.widths
+
+    def _fit(self) -> dict[str, Cut]:
+        """The cells of each split; fits the columns to them."""
         found = self.source.cells()
         self._name = found.name
         self._check_names(found.names)
         train, val = self._split(found.train)
-        parts = [self._cells(found.names, rows) for rows in (train, val, found.test or [])]
+        splits = {"train": train, "val": val} | ({"test": found.test} if found.test else {})
+        parts = {split: self._cells(found.names, rows) for split, rows in splits.items()}
         fitted = {
-            name: fit_column(name, cells, [*cells, *parts[1][name]], self.kinds.get(name))
-            for name, cells in parts[0].items()
+            name: fit_column(name, cells, [*cells, *parts["val"][name]], self.kinds.get(name))
+            for name, cells in parts["train"].items()
         }
         if self.num_classes is not None:
-            self._label = self._class_column(fitted.pop(self.target), parts)
+            self._label = self._class_column(fitted.pop(self.target))
         self._take(Columns(list(fitted.values())))
-        self._check_widths()
-        made = [self._examples(p, s) for p, s in zip(parts, ("train", "val", "test"))]
-        self._test = made[2] if found.test else None
-        return made[0], made[1]
+        return parts
 
     def _check_names(self, names: list[str]) -> None:
         named = [("target", n) for n in [self.target] if n] + [("drop", n) for n in self.drop]
@@ -200,7 +205,7 @@ class Table(DataModule):
         order = torch.randperm(len(rows), generator=seeded("rows", len(rows))).tolist()
         return [rows[i] for i in sorted(order[num:])], [rows[i] for i in sorted(order[:num])]
 
-    def _cells(self, names: list[str], rows: Rows) -> dict[str, list[str | None]]:
+    def _cells(self, names: list[str], rows: Rows) -> Cut:
         """The columns that are kept, cell by cell; None where missing."""
         gone = self.missing
         return {
@@ -209,7 +214,7 @@ class Table(DataModule):
             if name not in self.drop
         }
 
-    def _class_column(self, column: Column, parts: list[dict]) -> Categories:
+    def _class_column(self, column: Column) -> Categories:
         if not isinstance(column, Categories) or None in column.codes:
             what = "numbers" if isinstance(column, Numbers) else "missing cells"
             raise ValueError(
@@ -229,7 +234,7 @@ class Table(DataModule):
                 f" data.shape={written(shape)} data.widths={written(widths)}"
             )
 
-    def _examples(self, cells: dict[str, list[str | None]], split: str) -> TableExamples:
+    def _examples(self, cells: Cut, split: str) -> TableExamples:
         stop = self.limit if split == "train" else None
         read = [c.read(cells[c.name][:stop]) for c in self.columns.columns]
         labels = None
@@ -245,25 +250,18 @@ class Table(DataModule):
     # --- what the house asks --------------------------------------------------------------------
 
     @property
-    def test(self) -> Examples:
-        """The set's own test rows, or val where it has none."""
-        assert self._val is not None, "call load() first"
-        return self._test or self._val
+    def source_name(self) -> str:
+        return self._name
 
-    def describe(self) -> str:
-        """What was found, in a line."""
+    def said_of_classes(self) -> list[str]:
+        """The columns, by what they hold, and the classes."""
         kinds = [c.kind for c in self.columns.columns]
         counted = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
-        classes = f", {self.num_classes} classes of {self.target}" if self._label else ""
-        test = f", {len(self._test):,} of test" if self._test else ""
-        return (
-            f"{self._name}: {len(self.train):,} rows, {len(kinds)} columns ({counted}){classes},"
-            f" {len(self.val):,} held out{test}"
-        )
+        return [f"{len(kinds)} columns ({counted})", *super().said_of_classes()]
 
     def digest(self) -> str:
         parts: list[Any] = [repr(self.state())]
-        for split in (self.train, self.val, *([self._test] if self._test else [])):
+        for split in self._splits.values():
             parts += [torch.from_numpy(values) for values in split.read]
             parts += [split.labels] if split.labels is not None else []
         return sha256(*parts)
@@ -311,6 +309,25 @@ class Table(DataModule):
                 one = TableExamples(Columns([column]), [column.read([cell])], None, split="given")
                 x[row, span], mask[row, span] = one.batch(torch.zeros(1).long())["x"][0], True
         return Given(x=x, mask=mask)
+
+    def asked_given(
+        self, num: int, prompt: str | None, given: str | None, mask: str | None
+    ) -> Given | None:
+        """Known columns: given='{"age": 30}' draws the others."""
+        super().asked_given(num, prompt, None, mask)
+        if given is None:
+            return None
+        try:
+            values = json.loads(given)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            name = self.columns.columns[0].name
+            raise ValueError(
+                f"given={given}: write columns and their values, 'given={{\"{name}\": ...}}'"
+            )
+        one = self.known([values])
+        return Given(x=one["x"].repeat(num, 1), mask=one["mask"].repeat(num, 1))
 
     @staticmethod
     def _check_cell(column: Column, cell: str | None) -> None:

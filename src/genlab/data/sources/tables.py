@@ -1,7 +1,7 @@
 """Where a table's cells come from: a csv file of one's own, or a known set.
 
 Read: a source gives `Cells`: the columns' names, the training rows, and test rows where the set has
-some. What the cells mean is for table.py.
+some. What the cells mean is for data/table.py.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from genlab.data import files
 
@@ -29,42 +30,43 @@ class Cells:
     name: str = "the table"
 
 
-class Source(Protocol):
+class TableSource(ABC):
     """Where rows come from."""
 
-    def prepare(self) -> None: ...
-    def cells(self) -> Cells: ...
+    def prepare(self) -> None:  # noqa: B027
+        """Look for what is needed; any number of processes may call it."""
+
+    @abstractmethod
+    def cells(self) -> Cells:
+        """All rows, as they are written."""
 
 
-class CsvFile:
+class CsvFile(TableSource):
     """A csv file with a header (UTF-8; also .gz), and one of test rows where there is one."""
 
     def __init__(
         self, *, path: str | None, test_path: str | None = None, delimiter: str = ","
     ) -> None:
         if len(delimiter) != 1:
-            raise ValueError(f"data.source.delimiter={delimiter!r}: write one character")
+            raise ValueError(f"data.delimiter={delimiter!r}: write one character")
         self.path, self.test_path, self.delimiter = path, test_path, delimiter
-
-    def prepare(self) -> None:
-        """Nothing is fetched."""
 
     def cells(self) -> Cells:
         if self.path is None:
-            raise ValueError("data.source.path=null: which file? write data.source.path=FILE")
+            raise ValueError("data.path=null: which file? write data.path=FILE")
         names, train = self._opened("path", self.path)
         test = None
         if self.test_path is not None:
             theirs, test = self._opened("test_path", self.test_path)
             if theirs != names:
                 raise ValueError(
-                    f"data.source.test_path={self.test_path}: its columns are not those of"
+                    f"data.test_path={self.test_path}: its columns are not those of"
                     f" {self.path}: give both the same header"
                 )
         return Cells(names, train, test, name=Path(self.path).name)
 
     def _opened(self, key: str, path: str) -> tuple[list[str], Rows]:
-        where, file = f"data.source.{key}={path}", Path(path).expanduser()
+        where, file = f"data.{key}={path}", Path(path).expanduser()
         if not file.is_file():
             raise FileNotFoundError(f"{where}: there is no such file")
         try:
@@ -101,12 +103,12 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
     if wrong is not None:
         raise ValueError(
             f"{where}, row {wrong + 1}: {len(rows[wrong])} cells, the first line has {len(names)}"
-            " (data.source.delimiter says what parts them)"
+            " (data.delimiter says what parts them)"
         )
     return names, rows
 
 
-class Adult:
+class Adult(TableSource):
     """Adult (census income): 32,561 + 16,281 people, 15 columns (Becker & Kohavi 1996, UCI)."""
 
     folder: ClassVar = "adult"
