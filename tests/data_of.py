@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.data.images import Images
-from genlab.data.sources import folder, images, text
+from genlab.data.sources import folder, images, tables, text
+from genlab.data.table import Table
 from genlab.data.text import Text
 from genlab.data.tokenizers import Bytes
 
@@ -28,3 +29,15 @@ def text_file(path: Path | str | None, *, val_fraction: float = 0.1, **given: An
     path = None if path is None else str(path)
     settings = {"tokenizer": Bytes(), "block": 8, "batch_size": 4, "seed": 0, **given}
     return Text(source=text.TextFile(path=path, val_fraction=val_fraction), **settings)
+
+
+def people(path: Path) -> Path:
+    """A csv file of 60 rows: numbers a and categories b."""
+    path.write_text("a,b\n" + "".join(f"{i % 7},{'xyz'[i % 3]}\n" for i in range(60)))
+    return path
+
+
+def table(path: Path, **given: Any) -> Table:
+    return Table(
+        source=tables.CsvFile(path=str(people(path))), **{"batch_size": 8, "seed": 0, **given}
+    )

@@ -12,7 +12,7 @@ from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, valid_checkpoints
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
-NEEDS_FILES = {"fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
+NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
 SMALL_NETS = {
     "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
@@ -26,7 +26,7 @@ def shrunk(name: str) -> list[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.net
-    more = ["data.limit=200"] if name.startswith("fashion") else []
+    more = ["data.limit=200"] if name.startswith(("fashion", "adult")) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *more]
 
 
@@ -41,7 +41,7 @@ def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> Non
     assert [r["examples"] for r in looks] == [0, 128, 256]
     assert [r["batches"] for r in trained] == list(range(1, 17))  # a batch is a step, in a GAN too
     assert all(r["examples"] == 16 * r["batches"] for r in rows)
-    assert len(list((run / "samples").iterdir())) == 3
+    assert len({p.stem for p in (run / "samples").iterdir()}) == 3
     good, notices = valid_checkpoints(run)
     assert [p.name for p in good] == [
         "examples=000000000256.ckpt", "examples=000000000128.ckpt"
@@ -52,6 +52,12 @@ def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> Non
 def test_every_toy_composes_with_every_family(data: str) -> None:
     for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
         settled([f"data={data}", f"model={model}", f"net={net}"])
+
+
+def test_tables_compose_with_every_family_of_values() -> None:
+    more = ["objective=elbo_table", "sampler.noise=true"]
+    for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
+        settled(["data=adult", f"model={model}", f"net={net}", *(more if model == "vae" else [])])
 
 
 @pytest.mark.parametrize("trainer", sorted(p.stem for p in (CONF / "trainer").glob("*.yaml")))

@@ -35,6 +35,7 @@ from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
 from genlab.optim import Optim
@@ -43,6 +44,7 @@ from genlab.samplers.latent import Prior
 from genlab.samplers.tokens import Sample
 
 IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
+TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
 
 
 def batch_of(shape: tuple[int, ...]) -> Batch:
@@ -53,6 +55,11 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
         return {"x": torch.randint(VOCAB, (8, *shape), generator=g), "cond": cond}
     if shape == POINTS:
         return {"x": torch.randn(8, *shape, generator=g), "cond": cond}
+    if shape == TABLE:
+        chosen = torch.randint(6, (8,), generator=g)
+        a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
+        z = torch.randn(8, 2, generator=g)
+        return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
     coarse = 1.5 * torch.randint(2, (8, 1, 2, 2), generator=g) - 0.75  # two of 17 grey levels
     return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
 
@@ -154,6 +161,12 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         POINTS,
         150,
     ),
+    "edm-table": (
+        lambda: diffusion(mlp, TABLE, EDM(sigma_data=1.0), Heun(num_steps=8)),
+        TABLE,
+        200,
+    ),
+    "vae-table": (lambda: vae(*mlp_vae, TABLE, Mixed(widths=WIDTHS), noise=True), TABLE, 150),
     "gpt-tokens": (lambda: tokens(gpt), TOKENS, 150),
     "gru-tokens": (lambda: tokens(partial(GRU, width=32, depth=1)), TOKENS, 150),
     "lstm-tokens": (lambda: tokens(partial(LSTM, width=32, depth=1)), TOKENS, 150),
@@ -298,7 +311,7 @@ def test_log_prob_is_there_where_likelihood_says_so(name):
         log_prob = model.log_prob(batch)
     assert log_prob.shape == (8,)
     assert torch.isfinite(log_prob).all()
-    if CASES[name][1] != POINTS:
+    if CASES[name][1] not in (POINTS, TABLE):  # there it is a density
         assert (log_prob < 0).all()  # of something discrete
 
 

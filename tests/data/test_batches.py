@@ -22,7 +22,7 @@ def digits(**changes) -> Images:
     return data
 
 
-@pytest.fixture(params=["digits", "flipped", "text", "toy"])
+@pytest.fixture(params=["digits", "flipped", "text", "toy", "table"])
 def make(request, tmp_path):
     """Makes the same data module anew."""
     path = tmp_path / "text.txt"
@@ -32,6 +32,8 @@ def make(request, tmp_path):
         both = {"batch_size": 24, "seed": 3, **changes}
         if request.param == "text":
             data = data_of.text_file(path, block=16, **both)
+        elif request.param == "table":
+            data = data_of.table(tmp_path / "t.csv", shape=[4], widths=[1, 3], **both)
         elif request.param == "toy":
             data = Toy2D(law=Ring(), num_classes=8, **both)
         else:

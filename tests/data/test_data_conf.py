@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import tempfile
 from pathlib import Path
 
+import data_of
 import pytest
 import yaml
 from conftest import CONF
@@ -17,13 +19,13 @@ from genlab.runs.settings.compose import build
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
-    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file",
+    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
 # what fits a kind of data, so that the settings compose
-FITS = {"points": ["net=mlp"], "text": ["model=autoregressive"], "image": []}
+FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"], "image": []}
 
 
 def made(file: Path, *words: str) -> DataModule:
@@ -34,6 +36,9 @@ def made(file: Path, *words: str) -> DataModule:
     more = FITS[kind] if node["vocab"] is None else ["model=autoregressive"]
     if file.stem == "text_file":
         more = [*more, f"data.path={__file__}"]
+    if file.stem == "table":
+        folder = Path(tempfile.mkdtemp())
+        more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
     return build(settled([f"data={file.stem}", *more, *words])["data"], where="data")
 
 
@@ -91,7 +96,7 @@ def test_sets_that_need_no_file(name) -> None:
     assert "standard deviation" not in data.describe()  # it is as stated
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare", "adult"])
 def test_sets_on_disk(name, data_root) -> None:
     data = made(CONF / "data" / f"{name}.yaml")
     data.prepare()

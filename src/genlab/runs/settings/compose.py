@@ -116,7 +116,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
 
 
 def settle_data(cfg: DictConfig) -> None:
-    """Find the vocabulary where `data.vocab` is null."""
+    """Find the vocabulary, or a table's widths, where they are null."""
     data = cfg.get("data")
     if not isinstance(data, DictConfig):
         return
@@ -128,6 +128,10 @@ def settle_data(cfg: DictConfig) -> None:
     if "source" in data and "tokenizer" in data and data.get("vocab") is None:
         with open_dict(cfg):
             data.vocab = _find_vocab(cfg)
+    if "widths" in data and data.get("widths") is None:
+        widths = _find_widths(cfg)
+        with open_dict(cfg):
+            data.widths, data.shape = widths, [sum(widths)]
 
 
 def hand_over(data: dict[str, Any], trusted: Sequence[str]) -> None:
@@ -151,6 +155,14 @@ def _find_vocab(cfg: DictConfig) -> int:
     trusted = list(cfg.get("trust") or ())
     parts = {k: OmegaConf.to_container(cfg.data[k], resolve=True) for k in ("source", "tokenizer")}
     return vocabulary(*(build(v, trusted=trusted, where=f"data.{k}") for k, v in parts.items()))
+
+
+def _find_widths(cfg: DictConfig) -> list[int]:
+    """The blocks of x that the table takes, from its source's rows."""
+    trusted = list(cfg.get("trust") or ())
+    node = OmegaConf.to_container(cfg.data, resolve=True) | {"shape": [1], "widths": [1]}
+    hand_over(node, trusted)
+    return build(node, trusted=trusted, where="data").found_widths()
 
 
 def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:

@@ -1,0 +1,146 @@
+"""Where a table's cells come from: a csv file of one's own, or a known set.
+
+Read: a source gives `Cells`: the columns' names, the training rows, and test rows where the set has
+some. What the cells mean is for data/table.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from genlab.data import files
+
+BYTES = 2**32  # of a file, unpacked
+Rows = list[list[str]]
+
+
+@dataclass
+class Cells:
+    """What a source gives: the columns' names, and rows of as many cells."""
+
+    names: list[str]
+    train: Rows
+    test: Rows | None = None  # where the set has a split of its own
+    name: str = "the table"
+
+
+class TableSource(ABC):
+    """Where rows come from."""
+
+    def prepare(self) -> None:  # noqa: B027
+        """Look for what is needed; any number of processes may call it."""
+
+    @abstractmethod
+    def cells(self) -> Cells:
+        """All rows, as they are written."""
+
+
+class CsvFile(TableSource):
+    """A csv file with a header (UTF-8; also .gz), and one of test rows where there is one."""
+
+    def __init__(
+        self, *, path: str | None, test_path: str | None = None, delimiter: str = ","
+    ) -> None:
+        if len(delimiter) != 1:
+            raise ValueError(f"data.delimiter={delimiter!r}: write one character")
+        self.path, self.test_path, self.delimiter = path, test_path, delimiter
+
+    def cells(self) -> Cells:
+        if self.path is None:
+            raise ValueError("data.path=null: which file? write data.path=FILE")
+        names, train = self._opened("path", self.path)
+        test = None
+        if self.test_path is not None:
+            theirs, test = self._opened("test_path", self.test_path)
+            if theirs != names:
+                raise ValueError(
+                    f"data.test_path={self.test_path}: its columns are not those of"
+                    f" {self.path}: give both the same header"
+                )
+        return Cells(names, train, test, name=Path(self.path).name)
+
+    def _opened(self, key: str, path: str) -> tuple[list[str], Rows]:
+        where, file = f"data.{key}={path}", Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"{where}: there is no such file")
+        try:
+            with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as f:
+                contents = f.read(BYTES + 1)
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{where}: it cannot be read ({error})") from None
+        if len(contents) > BYTES:
+            raise ValueError(f"{where}: over {BYTES // 2**30} GiB; give a part of it")
+        return parsed(contents, where=where, delimiter=self.delimiter)
+
+
+def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[str], Rows]:
+    """(names, rows) of a csv file; cells without the spaces around them."""
+    try:
+        text = contents.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where} is not UTF-8 text: byte {error.start} is"
+            f" 0x{error.object[error.start]:02x}; convert it, as with iconv -t UTF-8"
+        ) from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = [n.strip() or f"column {i}" for i, n in enumerate(next(reader, []), 1)]
+        rows = [[c.strip() for c in row] for row in reader if row]
+        wrong = next((i for i, row in enumerate(rows) if len(row) != len(names)), None)
+    except csv.Error as error:
+        raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if not names:
+        raise ValueError(f"{where} is empty: its first line names the columns")
+    if twice is not None:
+        raise ValueError(f"{where} has two columns called {twice!r}: the first line names them")
+    if wrong is not None:
+        raise ValueError(
+            f"{where}, row {wrong + 1}: {len(rows[wrong])} cells, the first line has {len(names)}"
+            " (data.delimiter says what parts them)"
+        )
+    return names, rows
+
+
+class Adult(TableSource):
+    """Adult (census income): 32,561 + 16,281 people, 15 columns (Becker & Kohavi 1996, UCI)."""
+
+    folder: ClassVar = "adult"
+    why: ClassVar = (
+        " (UCI Adult, https://archive.ics.uci.edu/dataset/2/adult: a header put before it, spaces"
+        " and the dots of test's labels taken away, packed by gzip)"
+    )
+    contents: ClassVar = {  # unpacked: (bytes, sha256)
+        "train.csv.gz": (
+            3518606,
+            "f2c62076f19504d99a38b22badf445a7f42530ade6b827acf78dd143fbce38bb",
+        ),
+        "test.csv.gz": (
+            1759072,
+            "f6b1801c5d231515ea5ff04d4444997bacd57e04876e94710cb9b9bd5549c033",
+        ),
+    }
+
+    def __init__(self, *, root: str | None = None) -> None:
+        """`root`: the folder of train.csv.gz and test.csv.gz, null looks (see files.py)."""
+        self.root = root
+
+    def prepare(self) -> None:
+        for file in self.contents:
+            if files.find(file, name=self.folder, root=self.root) is None:
+                raise files.missing(file, name=self.folder, root=self.root, why=self.why)
+
+    def cells(self) -> Cells:
+        found = []
+        for file, (size, digest) in self.contents.items():
+            path = files.require(file, name=self.folder, root=self.root)
+            contents = files.read(path, sha256=digest, size=size, packed=True)
+            found.append(parsed(contents, where=str(path)))
+        (names, train), (_, test) = found
+        return Cells(names, train, test, name="Adult")
