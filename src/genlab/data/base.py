@@ -231,6 +231,14 @@ class DataModule(LightningDataModule, ABC):
         """The batch's tensors on `device` (Lightning's own way costs 0.1 ms even on the CPU)."""
         return {k: v.to(device, non_blocking=True) for k, v in batch.items()}
 
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
+        """A log-probability in the units that this kind of data compares in.
+
+        totals (metrics/likelihood.py): sums of log_prob in nats, examples and values that count;
+        discrete: log_prob is a probability, not a density.
+        """
+        return {"nats_per_example": -totals.log_prob / totals.examples}
+
     # --- samples --------------------------------------------------------------------------------
 
     def encode_prompt(self, prompt: str) -> LongTensor:

@@ -7,10 +7,11 @@ a set that says where its files are. Pixels stay uint8 in memory; a batch is a g
 from __future__ import annotations
 
 import io
+import math
 import tarfile
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -137,6 +138,13 @@ class Images(DataModule):
     def load_state(self, state: dict) -> None:
         self._image_shape = tuple(state["image_shape"]) or self._image_shape
         self.class_names = state["class_names"]
+
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
+        """bits_per_dim too, where levels have a probability."""
+        units = super().units(totals, discrete=discrete)
+        if discrete:
+            units["bits_per_dim"] = -totals.log_prob / totals.values / math.log(2)
+        return units
 
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """x [B, C, H, W] in [-1, 1], or tokens [B, C*H*W], as B arrays [H, W, C] uint8."""

@@ -168,6 +168,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
+        if settings["evaluate"] and checkpoint is None:
+            rehearse_metrics(settings, model, data)
         record_provenance(settings, run, data, model, held.get("clock"))
     try:
         if checkpoint is None and trainer.val_check_interval:
@@ -183,6 +185,14 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def rehearse_metrics(settings: dict[str, Any], model: Any, data: Any) -> None:
+    """A mistake in an own metric is told now, not after the training."""
+    from genlab.metrics.several import rehearse
+
+    metrics = compose.build_metrics(settings.get("metric"), trusted=settings["trust"])
+    rehearse(metrics, model, data)
 
 
 def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
@@ -224,10 +234,6 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     from genlab.runs.say.dashboard import loggers
 
     trusted = settings["trust"]
-    if settings["evaluate"]:  # a mistake in it is told now, not after the training
-        if not settings["metric"]:
-            raise UserError("metric=null: nothing to evaluate with; write evaluate=false too")
-        compose.build(settings["metric"], trusted=trusted, where="metric")
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()
@@ -331,7 +337,7 @@ def record_provenance(
 
 def finish(settings: dict[str, Any], run: Path) -> None:
     """Measure, report, and tell where everything is."""
-    if settings["evaluate"] and not measured(run):
+    if settings["evaluate"] and settings.get("metric") and not measured(run):
         from genlab.runs.evaluate import evaluate_run
 
         evaluate_run(run, trusted=settings["trust"])

@@ -1,13 +1,16 @@
-"""The whole evaluations on real data: new examples score the floor, copies and noise do not."""
+"""Pictures, measured whole: new ones score the floor; copies, noise and collapse do not."""
 
 from __future__ import annotations
+
+import copy
+import math
 
 import pytest
 import torch
 
 from genlab.metrics import features
-from genlab.metrics.evaluation import ImageEvaluation, TextEvaluation
-from genlab.metrics.report import Report, draw, in_turn, proportional_labels, same_labels, subset
+from genlab.metrics.image import ImageEvaluation
+from genlab.metrics.report import Report, proportional_labels
 from genlab.models.conditions import Conditions
 
 from .stand_ins import Handout, Table
@@ -53,9 +56,13 @@ def test_training_pictures_score_the_floor_but_are_found_out_as_copies(digits, c
     assert floor["class_agreement"] == report.notes["feature_accuracy"] > 0.95
     assert found["precision"] == pytest.approx(floor["precision"], abs=0.1)
     assert found["recall"] == pytest.approx(floor["recall"], abs=0.1)
+    assert found["coverage"] == pytest.approx(floor["coverage"], abs=0.05)
+    for name in ("kernel_distance", "frechet_infinity"):
+        low, high = report.interval[name]
+        assert low < floor[name] == 0 < high
     assert found["classes_drawn"] == floor["classes_drawn"] == 10
-    assert found["near_copies_pixels"] == found["near_copies_features"] == 1
-    assert floor["near_copies_pixels"] < 0.05
+    assert found["near_copies"] == 1
+    assert floor["near_copies"] < 0.05
     pictures = report.pictures
     assert torch.equal(pictures["neighbour_samples"], pictures["neighbours"])
     assert len(report.notes["feature_hash"]) == 12
@@ -65,13 +72,14 @@ def test_training_pictures_score_the_floor_but_are_found_out_as_copies(digits, c
 def test_held_out_pictures_are_no_copies_and_noise_is_far(digits, cache):
     val = digits.val.batch(torch.arange(360), None)
     report = evaluate(digits, val["x"], cache, 360)
-    assert report.metrics["near_copies_pixels"] < 0.05
-    assert report.metrics["nearest_ratio_pixels"] == pytest.approx(1)
+    assert report.metrics["near_copies"] < 0.05
+    assert report.metrics["nearest_ratio"] == pytest.approx(1)
     assert report.metrics["frechet_distance"] == pytest.approx(0, abs=1e-6)
     noise = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     report = evaluate(digits, noise, cache, 300)
     assert report.metrics["frechet_distance"] > 5 * report.floor["frechet_distance"]
-    assert report.metrics["kernel_distance"] > 5 * report.floor["kernel_distance"]
+    assert report.interval["kernel_distance"][0] > 1
+    assert report.metrics["coverage"] < 0.2
     assert report.metrics["precision"] < 0.5 * report.floor["precision"]
     assert report.metrics["class_agreement"] < 0.3
 
@@ -85,6 +93,7 @@ def test_few_samples_and_broken_ones_are_measured_too(digits, cache):
     report = evaluate(digits, x * torch.nan, cache, 8)
     assert report.metrics["finite_share"] == 0
     assert "frechet_distance" not in report.metrics
+    assert "nothing is compared" in report.notes["compared"]
 
 
 def test_pictures_without_classes_and_pictures_as_tokens(cache, monkeypatch):
@@ -117,80 +126,70 @@ def test_a_model_that_ignores_classes_is_not_asked_for_them(digits, cache):
     assert "confident_share" in report.metrics
 
 
-@pytest.fixture
-def text(tmp_path):
-    from genlab.data.text import TextFile
-    from genlab.data.tokenizers import Bytes
-
-    line = "the {} of {} is never as {} as the {} of it, said number {}.\n"
-    words = ["sea", "sun", "law", "war", "end", "art", "sky", "ice", "age", "eye"]
-    lines = [
-        line.format(*(words[(i // 10**k) % 10] for k in range(4)), i * 7919) for i in range(900)
-    ]
-    (tmp_path / "lines.txt").write_text("".join(lines))
-    data = TextFile(
-        path=str(tmp_path / "lines.txt"),
-        tokenizer=Bytes(),
-        block=64,
-        vocab=257,
-        batch_size=4,
-        seed=0,
-    )
-    data.load()
-    return data
+def few_of_each(split: Table, labels: torch.Tensor, few: int) -> torch.Tensor:
+    """As `by_label`, of the first `few` examples of each class alone."""
+    batch = split.batch(torch.arange(len(split)), None)
+    ids = torch.cat([(batch["cond"] == c).nonzero()[:few, 0] for c in range(10)]).sort().values
+    return by_label(Table(batch["x"][ids], batch["cond"][ids]), labels)
 
 
-def test_copied_text_is_found_out_and_held_out_text_scores_the_floor(text):
-    copies = text.train.batch(torch.arange(0, 6400, 320), None)["x"]
-    report = TextEvaluation(num_samples=20)(Handout(copies), text)
-    assert report.metrics["longest_copy"] == 64
-    assert report.notes["longest_copy_text"] in text.decode(copies)
-    assert report.metrics["copied_share"] == 1
-    assert report.floor["longest_copy"] < 64
-    held = text.val.batch(subset(len(text.val) - 1, 20), None)["x"]
-    report = TextEvaluation(num_samples=20)(Handout(held), text)
-    for name, value in report.floor.items():
-        assert report.metrics[name] == value
-    babble = torch.randint(98, 122, (20, 64), generator=torch.Generator().manual_seed(0))
-    report = TextEvaluation(num_samples=20)(Handout(babble), text)
-    assert report.metrics["known_words"] < 0.1
-    assert report.floor["known_words"] > 0.5
-    assert report.metrics["longest_copy"] < 8
+def test_twenty_pictures_a_class_over_and_over_are_seen(digits, cache):
+    asked = proportional_labels(digits.val.batch(torch.arange(360), None)["cond"], 1000)
+    whole = evaluate(digits, by_label(digits.train, asked), cache, 1000)
+    few = evaluate(digits, few_of_each(digits.train, asked, 20), cache, 1000)
+    # the classes agree, each picture is real: the distance hardly moves
+    assert few.metrics["class_agreement"] > 0.95
+    assert few.metrics["precision"] > whole.metrics["precision"] - 0.05
+    for name in ("coverage", "recall"):
+        assert few.interval[name][1] < few.floor[name] - 0.02, name
+        assert whole.interval[name][1] > whole.floor[name] - 0.02, name
+    assert few.metrics["coverage_worst_class"] < 0.85 * few.floor["coverage_worst_class"]
+    assert few.notes["worst_class"] in range(10)
 
 
-def test_labels_in_proportion_and_interleaved():
-    labels = torch.tensor([0] * 50 + [1] * 30 + [3] * 20)
-    found = proportional_labels(labels, 1000)
-    assert found.bincount().tolist() == [500, 300, 0, 200]
-    assert found[:100].bincount().tolist() == [50, 30, 0, 20]
-    assert len(proportional_labels(labels, 7)) == 7
-    draws = torch.Generator().manual_seed(0)
-    ids = same_labels(labels, torch.tensor([0, 3, 3]), draws)
-    assert sorted(labels[ids].tolist()) == [0, 3, 3]
-    assert len(same_labels(labels, torch.tensor([3] * 99), draws)) == 20
+def test_one_class_collapsed_is_named(digits, cache):
+    asked = proportional_labels(digits.val.batch(torch.arange(360), None)["cond"], 1000)
+    x = by_label(digits.train, asked)
+    sevens = asked == 7
+    x[sevens] = x[sevens][:1]
+    report = evaluate(digits, x, cache, 1000)
+    assert report.notes["worst_class"] == 7
+    assert report.metrics["coverage_worst_class"] < 0.5 * report.floor["coverage_worst_class"]
 
 
-def test_a_grid_has_a_column_per_class() -> None:
-    labels = proportional_labels(torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2]), 40)
-    order = in_turn(labels)
-    assert sorted(order.tolist()) == list(range(40))
-    assert labels[order][:24].tolist() == [0, 1, 2] * 8  # there are eight of the rarest
-    twos = order[labels[order] == 2]
-    assert twos.tolist() == sorted(twos.tolist())
-    assert in_turn(torch.tensor([3, 3, 1])).tolist() == [2, 0, 1]
+@pytest.mark.parametrize("num", [1, 3, 7, 36])
+def test_few_held_out_pictures_are_measured_too(digits, cache, num):
+    held = digits.val.batch(torch.arange(num), None)
+    small = copy.copy(digits)
+    small._val = Table(held["x"], held["cond"])
+    small.fingerprint = lambda: f"small {num}"
+    x = digits.train.batch(torch.arange(40), None)["x"]
+    report = evaluate(small, x, cache, 40)
+    assert all(math.isfinite(v) for v in report.metrics.values())
+    assert ("kernel_distance" in report.metrics) == (num == 36)
+    assert ("none: " in report.notes.get("distances", "")) == (num < 8)
+    assert ("none: " in report.notes.get("coverage", "")) == (num <= 3)
+    if num == 36:
+        assert "it needs 128 pictures, here 36" in report.notes["frechet_infinity"]
+        assert report.interval["kernel_distance"][0] < report.interval["kernel_distance"][1]
 
 
-def test_a_subset_is_fixed_and_has_no_rhythm():
-    ids = subset(10_000, 1000)
-    assert torch.equal(ids, subset(10_000, 1000))
-    assert len(ids.unique()) == 1000
-    assert len((ids % 10).unique()) == 10
-    assert torch.equal(subset(5, 9), torch.arange(5))
+def test_a_second_evaluation_of_the_data_trains_and_computes_nothing(digits, tmp_path, monkeypatch):
+    monkeypatch.setitem(features.RECIPE, "min_examples", 500)
+    x = digits.val.batch(torch.arange(360), None)["x"]
+    stages: list[set[str]] = []
 
+    def measured():
+        metric = ImageEvaluation(num_samples=200, cache=str(tmp_path))
+        stages.append(set())
+        metric.progress = lambda stage, share: stages[-1].add(stage)
+        return metric(Handout(x), digits)
 
-def test_draw_asks_by_index_so_chunks_do_not_matter():
-    x = torch.arange(10.0)[:, None]
-    for chunk in (1, 3, 10, 99):
-        found, finite = draw(Handout(x), 10, None, seed=0, chunk=chunk)
-        assert torch.equal(found, x)
-        assert finite.all()
+    first, again = measured(), measured()
+    new = {"training the feature network", "features of the real pictures"}
+    assert stages[0] - stages[1] == new | {"neighbours of held-out pictures"}
+    assert again.metrics == first.metrics and again.floor == first.floor
+    (file,) = tmp_path.glob("*.reference.safetensors")
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert measured().metrics == first.metrics
