@@ -67,7 +67,7 @@ def test_five_per_cent_of_planted_copies_are_found(change, sets):
 
 
 def test_new_pictures_score_the_floor_and_their_nearest_is_at_the_right_place(sets):
-    train, new, rest, reference = sets
+    train, new, _, reference = sets
     same = m.memorisation(reference, reference)
     assert same.metrics == pytest.approx(same.floor, abs=1e-6)
     assert same.floor["near_copies"] == pytest.approx(2 / 180)  # the closest 1 %: two of 180

@@ -70,7 +70,7 @@ def test_nothing_is_biased_whether_classes_are_drawn_or_fixed():
             assert abs(values.mean()) < 3.5 * error, (how, name, values.mean(), error)
             # and about 95 % of the intervals hold the truth, 0
             inside = [f.interval[name][0] <= 0 <= f.interval[name][1] for f in many]
-            assert 0.88 <= np.mean(inside) <= 1, (how, name, np.mean(inside))
+            assert 0.85 <= np.mean(inside) <= 1, (how, name, np.mean(inside))
             half = np.mean([f.interval[name][1] - f.interval[name][0] for f in many]) / 2
             assert half < 3.5 * values.std(), (how, name)  # wide enough, but not for nothing
         excess = np.mean([f.metrics["frechet_distance"] for f in many])

@@ -21,7 +21,7 @@ from genlab.metrics.interval import (
 from genlab.metrics.report import Data, Model, Report, gather
 
 DRAWN = 50_000  # points of the law, for a floor without a closed form
-REPEATS = 16  # draws as large as the samples, for a floor that depends on their number
+REPEATS = 8  # draws as large as the samples, for a floor that depends on their number
 
 
 class PointsEvaluation(Evaluation):
@@ -33,7 +33,7 @@ class PointsEvaluation(Evaluation):
     def __init__(
         self,
         *,
-        num_samples: int = 10_000,
+        num_samples: int = 5000,
         chunk: int = 2500,
         likelihood_examples: int | None = None,
     ) -> None:
