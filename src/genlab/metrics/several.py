@@ -27,14 +27,16 @@ BESIDE = ("floor", *INTERVALS, "remarks")  # what belongs to a number of the sam
 def check_metric(metric: Any, where: str = "metric") -> None:
     """Refuse what cannot be called as a metric."""
     name = type(metric).__name__
-    call = f"metric(model, data, num=100, seed=0): give {name} that __call__, or make it a subclass"
-    call += " of genlab.metrics.base.Evaluation with `compare`"
+    usage = (
+        f"metric(model, data, num=100, seed=0): give {name} that __call__, or make it a subclass"
+    )
+    usage += " of genlab.metrics.base.Evaluation with `compare`"
     if not callable(metric):
-        raise ValueError(f"{where}: {name} cannot be called as {call}")
+        raise ValueError(f"{where}: {name} cannot be called as {usage}")
     try:
         inspect.signature(metric).bind(None, None, num=100, seed=0)
     except TypeError as error:
-        raise ValueError(f"{where}: {name} takes other arguments ({error}) than {call}") from None
+        raise ValueError(f"{where}: {name} takes other arguments ({error}) than {usage}") from None
 
 
 def check_report(report: Any, metric: Any, where: str = "metric") -> None:

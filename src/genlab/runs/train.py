@@ -233,6 +233,7 @@ def assemble(
 
     from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
+    from genlab.metrics.base import FEW
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
@@ -250,8 +251,9 @@ def assemble(
         if c
     ]
     if minutes := settings["budget"].get("minutes"):
-        evaluation = settings["metric"] if settings["evaluate"] else None
-        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), evaluation=evaluation))
+        metrics = compose.metric_nodes(settings.get("metric")) if settings["evaluate"] else {}
+        num = sum(node.get("num_samples") or FEW for node in metrics.values())
+        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
     options = dict(settings["trainer"])
     if model.steps_itself:
         if options["accumulate"] > 1:
