@@ -85,9 +85,9 @@ def test_several_conditions_by_name_are_asked_for_together():
 
 def test_classes_come_in_the_held_out_proportions_and_the_likelihood_says_given_class():
     labels = torch.tensor([0] * 6 + [1] * 3 + [2])
-    metric = Mean(num_samples=100)
+    metric = Mean(num_samples=25)
     report = metric(Asked(), Data(labels, num_classes=3))
-    assert metric.samples.cond.bincount().tolist() == [60, 30, 10]
+    assert metric.samples.cond.bincount().tolist() in ([15, 8, 2], [15, 7, 3])
     assert report.remarks["loss"] == "given class"
 
 
