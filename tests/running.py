@@ -7,15 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
-
 from genlab.runs import train
 from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir
 
 # float32 by name: what precision=auto takes depends on the processor
 TINY = [
@@ -27,15 +21,7 @@ TINY = [
 
 def settled(overrides: list[str]) -> dict[str, Any]:
     """The settings that the command line composes."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = hydra_compose("train", overrides, return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        choices = dict(cfg.hydra.runtime.choices)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        settings = compose.settle(cfg, choices)
-    compose.check(settings)
-    return settings
+    return compose.settings_of(overrides)[0]
 
 
 def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any) -> Path:

@@ -170,7 +170,7 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
 
 WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
-    "net.width=-3": "model.net",
+    "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
     "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",

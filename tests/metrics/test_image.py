@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 
+import data_of
 import pytest
 import torch
 
@@ -23,10 +24,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def digits(monkeypatch):
-    from genlab.data.images import Digits
-
     monkeypatch.setitem(features.RECIPE, "min_examples", 15_000)
-    data = Digits(shape=[1, 8, 8], num_classes=10, levels=17, batch_size=32, seed=0)
+    data = data_of.digits()
     data.load()
     return data
 
@@ -97,12 +96,8 @@ def test_few_samples_and_broken_ones_are_measured_too(digits, cache):
 
 
 def test_pictures_without_classes_and_pictures_as_tokens(cache, monkeypatch):
-    from genlab.data.images import Digits
-
     monkeypatch.setitem(features.RECIPE, "min_examples", 3000)
-    data = Digits(
-        shape=[64], num_classes=None, levels=17, vocab=17, form="pixels", batch_size=32, seed=0
-    )
+    data = data_of.digits(shape=[64], num_classes=None, vocab=17, form="pixels")
     data.load()
     report = evaluate(data, data.val.batch(torch.arange(360), None)["x"], cache, 100)
     assert report.notes["feature_task"] == "quarter turns"
@@ -161,7 +156,7 @@ def test_one_class_collapsed_is_named(digits, cache):
 def test_few_held_out_pictures_are_measured_too(digits, cache, num):
     held = digits.val.batch(torch.arange(num), None)
     small = copy.copy(digits)
-    small._val = Table(held["x"], held["cond"])
+    small._splits = {"train": digits.train, "val": Table(held["x"], held["cond"])}
     small.fingerprint = lambda: f"small {num}"
     x = digits.train.batch(torch.arange(40), None)["x"]
     report = evaluate(small, x, cache, 40)

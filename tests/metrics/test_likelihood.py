@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import data_of
 import pytest
 import torch
 
@@ -26,10 +27,7 @@ def images(levels=16, n=37):
 
 def of_images(**entries):
     """Data with the units of images."""
-    from genlab.data.images import Digits
-
-    data = Digits(shape=[1, 8, 8], num_classes=10, levels=17, batch_size=1, seed=0)
-    return SimpleNamespace(units=data.units, **entries)
+    return SimpleNamespace(units=data_of.digits().units, **entries)
 
 
 def test_a_uniform_model_needs_log2_levels_bits_per_dim():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import data_of
 import pytest
 import torch
 from torch import Tensor
@@ -12,9 +13,7 @@ from genlab.rng import generator
 
 def digits() -> tuple[Tensor, Tensor]:
     """(train, held-out) as a viewer sees them, uint8 [N, 1, 8, 8]."""
-    from genlab.data.images import Digits
-
-    data = Digits(shape=[1, 8, 8], num_classes=10, levels=17, batch_size=32, seed=0)
+    data = data_of.digits()
     data.load()
     return tuple((s.images.float() * 255 / 16).round().byte() for s in (data.train, data.val))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import data_of
 import pytest
 import torch
 
@@ -13,23 +14,13 @@ from .stand_ins import Handout
 
 @pytest.fixture
 def text(tmp_path):
-    from genlab.data.text import TextFile
-    from genlab.data.tokenizers import Bytes
-
     line = "the {} of {} is never as {} as the {} of it, said number {}.\n"
     words = ["sea", "sun", "law", "war", "end", "art", "sky", "ice", "age", "eye"]
     lines = [
         line.format(*(words[(i // 10**k) % 10] for k in range(4)), i * 7919) for i in range(900)
     ]
     (tmp_path / "lines.txt").write_text("".join(lines))
-    data = TextFile(
-        path=str(tmp_path / "lines.txt"),
-        tokenizer=Bytes(),
-        block=64,
-        vocab=257,
-        batch_size=4,
-        seed=0,
-    )
+    data = data_of.text_file(tmp_path / "lines.txt", block=64)
     data.load()
     return data
 
@@ -83,20 +74,10 @@ def test_the_share_that_held_out_text_has_in_common_with_train_is_told(text, tmp
     assert report.metrics["shared_with_train"] == 0
     assert "of the data" in report.remarks["shared_with_train"]
 
-    from genlab.data.text import TextFile
-    from genlab.data.tokenizers import Bytes
-
     body = (tmp_path / "lines.txt").read_text()
     tail = body[-len(body) // 10 :]
     (tmp_path / "twice.txt").write_text(tail[:1000] + body)  # the first 1000 of val are in train
-    data = TextFile(
-        path=str(tmp_path / "twice.txt"),
-        tokenizer=Bytes(),
-        block=64,
-        vocab=257,
-        batch_size=4,
-        seed=0,
-    )
+    data = data_of.text_file(tmp_path / "twice.txt", block=64)
     data.load()
     held = data.val.batch(torch.arange(20))["x"]
     report = TextEvaluation(num_samples=20)(Handout(held), data)
@@ -114,18 +95,8 @@ def test_intervals_of_words_hold_the_floor_of_real_text(text):
 
 
 def test_a_text_with_one_short_held_out_window_is_measured(tmp_path):
-    from genlab.data.text import TextFile
-    from genlab.data.tokenizers import Bytes
-
     (tmp_path / "short.txt").write_text("a short text that is all there is. " * 10)
-    data = TextFile(
-        path=str(tmp_path / "short.txt"),
-        tokenizer=Bytes(),
-        block=64,
-        vocab=257,
-        batch_size=4,
-        seed=0,
-    )
+    data = data_of.text_file(tmp_path / "short.txt", block=64)
     data.load()
     assert len(data.val) == 1
     report = TextEvaluation(num_samples=5)(Continued(torch.full((5, 64), 97)), data)

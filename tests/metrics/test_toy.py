@@ -156,7 +156,7 @@ def test_the_packages_own_points_score_their_floor(law):
 
 def test_modes_that_meet_have_a_drawn_floor_with_its_error():
     ring = Ring()
-    ring.std = 0.15  # neighbours are 0.765 apart: 5 std
+    ring.std = ring.mode_std = 0.15  # neighbours are 0.765 apart: 5 std
     assert toy.separate_modes(ring.modes, ring.std) == (None, None)
     report = PointsEvaluation(num_samples=500)(RingModel(ring), ring)
     low, high = report.floor_interval["high_quality_share"]

@@ -152,7 +152,7 @@ def with_interval(values: Tensor) -> tuple[float, tuple[float, float]]:
 
 def modes_of(data: Data) -> tuple[Tensor, float] | None:
     """The centres [K, D] and the standard deviation around them, where the law has modes."""
-    modes, std = getattr(data, "modes", None), getattr(data, "std", None)
+    modes, std = getattr(data, "modes", None), getattr(data, "mode_std", None)
     return None if modes is None or std is None else (torch.as_tensor(modes), float(std))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from genlab.runs.gate.files import plain, read_yaml
+from genlab.runs.gate.files import check_plain, read_yaml
 from genlab.runs.say.errors import UserError
 
 
@@ -139,7 +139,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     path = run / "config.yaml"
     settings = read_yaml(path)
     check_seal(path)
-    plain(settings, str(path))
+    check_plain(settings, str(path))
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
         raise UserError(f"{path} holds no settings of a run")
     return settings
