@@ -52,6 +52,9 @@ class Ring:
     def fingerprint(self) -> str:
         return "ring"
 
+    def units(self, totals, *, discrete: bool) -> dict[str, float]:
+        return {"nats_per_example": -totals.log_prob / totals.examples}
+
     def decode(self, x: Tensor):
         return x.numpy()
 

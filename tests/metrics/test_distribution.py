@@ -10,10 +10,10 @@ import torch
 
 from genlab.metrics.distribution import (
     class_metrics,
+    expected_coverage,
     frechet_distance,
     frechet_from_moments,
-    kernel_distance,
-    precision_recall,
+    manifolds,
 )
 
 
@@ -65,50 +65,54 @@ def test_frechet_of_samples_nears_that_of_their_laws():
     assert frechet_distance(a, b) == pytest.approx(8 * (1 + 1), rel=0.02)
 
 
-def test_kernel_distance_is_brute_force_in_blocks(monkeypatch):
-    a, b = normal(30, 7, 1), normal(50, 7, 2) + 0.5
-    k = lambda x, y: (float(x @ y) / 7 + 1) ** 3  # noqa: E731
-    aa = sum(k(x, y) for i, x in enumerate(a) for j, y in enumerate(a) if i != j) / (30 * 29)
-    bb = sum(k(x, y) for i, x in enumerate(b) for j, y in enumerate(b) if i != j) / (50 * 49)
-    ab = sum(k(x, y) for x in a for y in b) / (30 * 50)
-    monkeypatch.setattr("genlab.metrics.distribution.BLOCK", 16)
-    assert kernel_distance(a, b) == pytest.approx(aa + bb - 2 * ab, rel=1e-10)
-
-
-def test_kernel_distance_is_unbiased():
-    same = [kernel_distance(normal(40, 4, s), normal(40, 4, 1000 + s)) for s in range(200)]
-    mean, error = np.mean(same), np.std(same) / math.sqrt(200)
-    assert abs(mean) < 3 * error
-    assert min(same) < 0
+def shares(real, fake, **k):
+    found = manifolds(real, fake, **k)
+    return tuple(float(hits.double().mean()) for hits in vars(found).values())
 
 
 def test_precision_and_recall_on_sets_made_for_them(monkeypatch):
     real = normal(400, 2, 1)
-    assert precision_recall(real, real) == (1.0, 1.0)
-    assert precision_recall(real, real + 100) == (0.0, 0.0)
+    assert shares(real, real) == (1.0, 1.0, 1.0)
+    assert shares(real, real + 100) == (0.0, 0.0, 0.0)
     # on one of two far clusters: precise, but half of the real ones are missed
     two = torch.cat([normal(200, 2, 2), normal(200, 2, 3) + 50])
-    precision, recall = precision_recall(two, normal(400, 2, 4))
+    precision, recall, coverage = shares(two, normal(400, 2, 4))
     assert precision > 0.9
     assert 0.4 < recall <= 0.5
+    assert 0.4 < coverage <= 0.5
     # half of the samples on the cluster, half nowhere
-    precision, recall = precision_recall(
-        normal(400, 2, 5), torch.cat([normal(200, 2, 6), two + 99])
-    )
+    precision, *_ = shares(normal(400, 2, 5), torch.cat([normal(200, 2, 6), two + 99]))
     assert precision == pytest.approx(1 / 3, abs=0.05)
+    before = shares(normal(400, 2, 5), two)
     monkeypatch.setattr("genlab.metrics.distribution.BLOCK", 64)
-    assert precision_recall(normal(400, 2, 5), two) == pytest.approx(
-        precision_recall(normal(400, 2, 5), two)
-    )
+    assert shares(normal(400, 2, 5), two) == before
     with pytest.raises(ValueError, match=r"metric\.k=3 needs more than 3"):
-        precision_recall(real[:3], real)
+        manifolds(real[:3], real)
 
 
-def test_precision_is_that_of_the_definition():
+def test_precision_recall_and_coverage_are_those_of_the_definitions():
     real, fake, k = normal(30, 3, 1), normal(20, 3, 2), 3
-    radius = [sorted(float((r - o).norm()) for o in real)[k] for r in real]
-    inside = [any((f - r).norm() <= d for r, d in zip(real, radius)) for f in fake]
-    assert precision_recall(real, fake, k=k)[0] == pytest.approx(np.mean(inside))
+
+    def radius(points, k):
+        return [sorted(float((p - o).norm()) for o in points)[k] for p in points]
+
+    found = manifolds(real, fake, k=k, k_cover=5)
+    inside = [any((f - r).norm() <= d for r, d in zip(real, radius(real, k))) for f in fake]
+    assert found.precise.tolist() == inside
+    inside = [any((f - r).norm() <= d for f, d in zip(fake, radius(fake, k))) for r in real]
+    assert found.recalled.tolist() == inside
+    inside = [any((f - r).norm() <= d for f in fake) for r, d in zip(real, radius(real, 5))]
+    assert found.covered.tolist() == inside
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 40), (30, 60)])
+def test_the_coverage_of_the_real_law_is_the_expected_one(n, m):
+    found = [
+        float(manifolds(normal(n, 3, s), normal(m, 3, 10_000 + s)).covered.double().mean())
+        for s in range(150)
+    ]
+    error = np.std(found) / math.sqrt(150)
+    assert abs(np.mean(found) - expected_coverage(n, m)) < 3.5 * error < 0.02
 
 
 def test_class_metrics():

@@ -5,18 +5,29 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import data_of
 import pytest
 import torch
 
-from genlab.metrics.likelihood import held_out, split_batches
+from genlab.metrics import likelihood
+from genlab.metrics.likelihood import split_batches
 
 from .stand_ins import Stub, Table, Uniform
+
+
+def held_out(model, data, *args, **kwargs):
+    return likelihood.held_out(model, data, *args, **kwargs)[0]
 
 
 def images(levels=16, n=37):
     x = torch.randint(0, levels, (n, 1, 4, 4), generator=torch.Generator().manual_seed(0))
     x = x.float() * 2 / (levels - 1) - 1
-    return SimpleNamespace(kind="image", vocab=None, levels=levels, val=Table(x))
+    return of_images(vocab=None, levels=levels, val=Table(x))
+
+
+def of_images(**entries):
+    """Data with the units of images."""
+    return SimpleNamespace(units=data_of.digits().units, **entries)
 
 
 def test_a_uniform_model_needs_log2_levels_bits_per_dim():
@@ -35,20 +46,22 @@ def test_a_uniform_model_needs_log2_levels_bits_per_dim():
 
 def test_pixels_as_tokens_too():
     tokens = torch.zeros(5, 64, dtype=torch.long)
-    data = SimpleNamespace(kind="image", vocab=17, levels=17, val=Table(tokens))
+    data = of_images(vocab=17, levels=17, val=Table(tokens))
     assert held_out(Uniform(17), data)["bits_per_dim"] == pytest.approx(math.log2(17))
 
 
 def test_text_in_bits_per_byte_and_perplexity_counts_only_what_the_mask_lets():
     tokens, mask = torch.zeros(3, 10, dtype=torch.long), torch.ones(3, 10, dtype=torch.bool)
     mask[2, 4:] = False
+    from genlab.data.text import Text
+
     data = SimpleNamespace(
-        kind="text",
         vocab=256,
         levels=None,
         val=Table(tokens, mask=mask),
         bytes_per_token=lambda split: 2.0 if split == "val" else None,
     )
+    data.units = lambda totals, discrete: Text.units(data, totals, discrete=discrete)
     found = held_out(Uniform(256), data)
     assert found["perplexity"] == pytest.approx(256)
     assert found["bits_per_byte"] == pytest.approx(4)
@@ -85,3 +98,33 @@ def test_a_noisy_loss_repeats_and_leaves_the_random_state():
     first = held_out(Noisy(), data, seed=3)
     assert held_out(Noisy(), data, seed=3) == first != held_out(Noisy(), data, seed=4)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says_also_with_windows_of_many_lengths():
+    class Tokens(Stub):
+        likelihood = "exact"
+
+        def log_prob(self, batch):
+            return -(batch["x"] * batch["mask"]).sum(1).double()
+
+    from genlab.data.text import Text
+
+    inside = 0
+    for seed in range(100):
+        g = torch.Generator().manual_seed(seed)
+        x = torch.empty(200, 12).exponential_(generator=g)  # 1 nat a token
+        mask = torch.arange(12) < torch.randint(1, 13, (200, 1), generator=g)
+        data = SimpleNamespace(vocab=9, levels=None, val=Table(x, mask=mask))
+        data.bytes_per_token = lambda split: 1.0
+        data.units = lambda totals, discrete, data=data: Text.units(data, totals, discrete=discrete)
+        values, interval = likelihood.held_out(Tokens(), data)
+        low, high = interval["nats_per_token"]
+        assert low < values["nats_per_token"] < high
+        inside += low < 1 < high
+        low, high = interval["perplexity"]
+        assert low < values["perplexity"] < high
+    assert 88 <= inside <= 99
+
+
+def test_one_example_has_no_interval():
+    assert likelihood.held_out(Uniform(16), images(n=1))[1] == {}

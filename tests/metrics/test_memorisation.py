@@ -1,40 +1,100 @@
-"""Nearest neighbours against brute force, and copies that must be found out."""
+"""Planted copies among new pictures: exact, dimmed, shifted and noisy ones are found."""
 
 from __future__ import annotations
 
+import data_of
+import pytest
 import torch
+from torch import Tensor
 
 from genlab.metrics import memorisation as m
+from genlab.rng import generator
 
 
-def points(n, seed, d=12):
-    return torch.randn((n, d), generator=torch.Generator().manual_seed(seed))
+def digits() -> tuple[Tensor, Tensor]:
+    """(train, held-out) as a viewer sees them, uint8 [N, 1, 8, 8]."""
+    data = data_of.digits()
+    data.load()
+    return tuple((s.images.float() * 255 / 16).round().byte() for s in (data.train, data.val))
 
 
-def test_nearest_is_brute_force_in_blocks(monkeypatch):
+def exact(x: Tensor) -> Tensor:
+    return x
+
+
+def dimmed(x: Tensor) -> Tensor:
+    return x * 0.8
+
+
+def paler(x: Tensor) -> Tensor:
+    return (x - 128) * 0.7 + 128
+
+
+def shifted(x: Tensor) -> Tensor:
+    """By one pixel; the edge is repeated."""
+    return torch.cat([x[:, :, 1:], x[:, :, -1:]], 2)
+
+
+def noisy(x: Tensor) -> Tensor:
+    """A standard deviation of 3 % of the range."""
+    return x + 0.03 * 255 * torch.randn(x.shape, generator=generator("noise"))
+
+
+def all_of_it(x: Tensor) -> Tensor:
+    return noisy(dimmed(shifted(x)))
+
+
+@pytest.fixture(scope="module")
+def sets():
+    train, held_out = digits()
+    new, rest = held_out[::2], held_out[1::2]
+    return train, new, rest, m.neighbours(new, train)
+
+
+@pytest.mark.parametrize("change", [exact, dimmed, paler, shifted, noisy, all_of_it])
+def test_five_per_cent_of_planted_copies_are_found(change, sets):
+    train, _, rest, reference = sets
+    copies = change(train[::160].float()).round().clamp(0, 255).byte()  # 9 of 180: 5 %
+    assert len(copies) == 9 and len(rest) == 180
+    found = m.memorisation(m.neighbours(torch.cat([copies, rest[9:]]), train), reference)
+    low, high = found.interval["near_copies"]
+    assert low < 0.05 < high
+    assert found.metrics["near_copies"] >= 0.05  # all nine
+    assert found.metrics["near_copies"] <= 0.08  # and of the others those that look like it
+    clean = m.memorisation(m.neighbours(rest, train), reference)
+    assert clean.metrics["near_copies"] <= 0.03
+
+
+def test_new_pictures_score_the_floor_and_their_nearest_is_at_the_right_place(sets):
+    train, new, _, reference = sets
+    same = m.memorisation(reference, reference)
+    assert same.metrics == pytest.approx(same.floor, abs=1e-6)
+    assert same.floor["near_copies"] == pytest.approx(2 / 180)  # the closest 1 %: two of 180
+    found = m.neighbours(dimmed(shifted(train[:50].float())).round().byte(), train)
+    assert torch.equal(found.index, torch.arange(50))
+    assert found.distance.max() < 0.05
+    # as the definition says: the least over shifts of sqrt(2 - 2 r)
+    mine = new[3, 0, 1:-1, 1:-1].flatten().double()
+    windows = [train[:, 0, i : i + 6, j : j + 6] for i in range(3) for j in range(3)]
+    r = torch.stack(
+        [
+            torch.corrcoef(torch.stack([mine, w.flatten().double()]))[0, 1]
+            for s in windows
+            for w in s
+        ]
+    ).view(9, -1)
+    assert int(r.amax(0).argmax()) == int(reference.index[3])
+    assert float((2 - 2 * r.max()).sqrt()) == pytest.approx(float(reference.distance[3]), abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 20), (1, 28, 28), (3, 70, 90), (1, 4, 4), (1, 1, 9)])
+def test_any_shape_and_few_training_pictures(shape, monkeypatch):
     monkeypatch.setattr(m, "BLOCK", 7)
-    q, p = points(20, 1).view(20, 3, 4), points(50, 2).view(50, 3, 4)
-    distance, index = m.nearest(q, p)
-    full = (q.flatten(1)[:, None] - p.flatten(1)[None]).double().norm(dim=2)
-    assert torch.equal(index, full.argmin(1))
-    torch.testing.assert_close(distance, full.min(1).values)
-
-
-def test_bytes_are_compared_without_wrapping():
-    q = torch.tensor([[0, 255]], dtype=torch.uint8)
-    p = torch.tensor([[255, 255], [0, 250]], dtype=torch.uint8)
-    distance, index = m.nearest(q, p)
-    assert (distance.item(), index.item()) == (5.0, 1)
-
-
-def test_new_data_scores_the_floor_and_copies_do_not():
-    train, held = points(2000, 1), points(1000, 2)
-    metrics, floor, _, _ = m.memorisation(points(1000, 3), held, train)
-    assert abs(metrics["nearest_ratio"] - 1) < 0.05
-    assert metrics["near_copies"] < 0.03
-    assert floor == {"nearest_ratio": 1.0, "near_copies": 0.01}
-    half = torch.cat([train[:500] + 1e-3, points(500, 4)])
-    metrics, _, ratio, index = m.memorisation(half, held, train)
-    assert 0.5 <= metrics["near_copies"] < 0.53
-    assert torch.equal(index[:500], torch.arange(500))
-    assert ratio[:500].max() < 0.01
+    train = torch.randint(0, 256, (20, *shape), generator=generator("train"), dtype=torch.uint8)
+    found = m.neighbours(train[[3, 17]], train)
+    assert found.index.tolist() == [3, 17]
+    assert found.distance.max() < 1e-3
+    for few in (1, 2):
+        assert torch.isfinite(m.neighbours(train[:5], train[:few]).ratio).all()
+    even = torch.full_like(train[:2], 7)
+    assert torch.isfinite(m.neighbours(even, train).ratio).all()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genlab.metrics import toy
-from genlab.metrics.evaluation import PointsEvaluation
+from genlab.metrics.points import PointsEvaluation
 
 from .stand_ins import Ring, RingModel, Stub
 
@@ -67,14 +67,23 @@ def test_a_perfect_model_scores_the_floor():
     ring = Ring()
     report = PointsEvaluation(num_samples=2000, chunk=300)(RingModel(ring), ring, seed=1)
     found, floor = report.metrics, report.floor
-    assert found["modes_covered"] == floor["modes_covered"] == 8
-    assert found["high_quality_share"] == pytest.approx(floor["high_quality_share"], abs=0.01)
+    assert found["modes_covered"] == pytest.approx(floor["modes_covered"]) == 8
+    # the chi-square law's share, not a draw's
+    assert floor["high_quality_share"] == pytest.approx(1 - math.exp(-4.5), abs=1e-9)
+    assert "high_quality_share" not in report.floor_interval
+    low, high = report.interval["high_quality_share"]
+    assert low < floor["high_quality_share"] < high
+    assert high - low < 0.012
+    assert floor["energy_distance"] == 0
+    low, high = report.interval["energy_distance"]
+    assert low < 0 < high
     assert found["kl_to_model"] == pytest.approx(0, abs=1e-9)
     assert found["nats_per_example"] == pytest.approx(floor["nats_per_example"])
     # the law's entropy: modes far apart, so log 8 + log(2 pi e std^2)
     entropy = math.log(8) + math.log(2 * math.pi * math.e * ring.std**2)
     assert found["nats_per_example"] == pytest.approx(entropy, abs=0.05)
     assert found["law_log_prob"] == pytest.approx(-entropy, abs=0.06)
+    assert floor["law_log_prob"] == pytest.approx(-entropy, abs=1e-6)
     assert found["sliced_wasserstein"] < 0.1
     assert found["in_support"] == found["finite_share"] == 1
     assert report.pictures["samples"].shape == (2000, 2)
@@ -86,11 +95,11 @@ def test_a_perfect_model_scores_the_floor():
 
 def test_missing_modes_show():
     ring = Ring()
-    report = PointsEvaluation()(RingModel(ring, modes=4), ring)
+    report = PointsEvaluation(num_samples=2000)(RingModel(ring, modes=4), ring)
     assert report.metrics["modes_covered"] == 4
     assert report.metrics["mode_kl"] == pytest.approx(math.log(2), abs=0.02)
     assert report.metrics["sliced_wasserstein"] > 3 * report.floor["sliced_wasserstein"]
-    assert report.metrics["energy_distance"] > 10 * abs(report.floor["energy_distance"])
+    assert report.interval["energy_distance"][0] > 0.01
 
 
 def test_samples_that_are_not_finite_are_counted_and_left_out():
@@ -127,10 +136,65 @@ def test_the_packages_own_points_score_their_floor(law):
         def sample(self, num, cond=None, given=None, *, seed=0, first=0):
             return data.train.x[first : first + num]
 
-    report = PointsEvaluation()(Exact(), data)
+    report = PointsEvaluation(num_samples=3000)(Exact(), data)
     found, floor = report.metrics, report.floor
     assert set(floor) == set(found) - {"loss", "finite_share"}
     assert found["kl_to_model"] == pytest.approx(0, abs=1e-6)
     assert found["sliced_wasserstein"] < 3 * floor["sliced_wasserstein"]
     assert found["law_log_prob"] == pytest.approx(floor["law_log_prob"], abs=0.1)
     assert ("modes_covered" in found) == (law == "Ring")
+    exact = {"energy_distance", "in_support", "kl_to_model", "nats_per_example"}
+    exact |= {"modes_covered", "high_quality_share", "mode_kl"} & set(floor)
+    exact |= {"law_log_prob"} if law == "Ring" else set()
+    assert set(report.floor_interval) == set(floor) - exact
+    for name, value in floor.items():
+        if name in report.interval and name in exact and name != "nats_per_example":
+            low, high = report.interval[name]
+            slack = (high - low) / 2  # 95 % holds for one in twenty not
+            assert low - slack <= value <= high + slack, name
+
+
+def test_modes_that_meet_have_a_drawn_floor_with_its_error():
+    ring = Ring()
+    ring.std = ring.mode_std = 0.15  # neighbours are 0.765 apart: 5 std
+    assert toy.separate_modes(ring.modes, ring.std) == (None, None)
+    report = PointsEvaluation(num_samples=500)(RingModel(ring), ring)
+    low, high = report.floor_interval["high_quality_share"]
+    assert low < report.floor["high_quality_share"] < high
+    assert high - low < 0.002
+    assert report.floor["high_quality_share"] > 1 - math.exp(-4.5)  # of another mode too
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_the_share_within_three_std_is_the_chi_square_laws(dims):
+    share, entropy = (
+        toy.separate_modes(torch.eye(3, dims) * 100, 1.0)
+        if dims > 2
+        else (toy.separate_modes(torch.zeros(1, dims), 1.0))
+    )
+    x = normal(200_000, 7, dims)
+    assert share == pytest.approx(float((x.norm(dim=1) < 3).double().mean()), abs=0.001)
+    modes = 3 if dims > 2 else 1
+    assert entropy == pytest.approx(math.log(modes) + dims * 1.4189385, abs=1e-6)
+
+
+def test_expected_modes_and_their_unevenness():
+    g, kl, covered = torch.Generator().manual_seed(0), [], []
+    for _ in range(400):
+        mode = torch.randint(8, (200,), generator=g)
+        found = toy.mode_metrics(torch.eye(8)[mode], torch.eye(8), 0.1)
+        kl.append(found["mode_kl"])
+        covered.append(
+            toy.mode_metrics(torch.eye(8)[mode[:10]], torch.eye(8), 0.1)["modes_covered"]
+        )
+    assert sum(kl) / 400 == pytest.approx(toy.expected_mode_kl(8, 200), rel=0.08)
+    assert sum(covered) / 400 == pytest.approx(toy.expected_modes(8, 10), rel=0.02)
+
+
+def test_the_energy_distance_without_a_group_is_that_of_the_others():
+    a, b = normal(40, 1), normal(30, 2)
+    ga, gb = torch.arange(40) % 5, torch.arange(30) % 5
+    whole, without = toy.energy_distances(a, b, ga, gb)
+    assert whole == pytest.approx(toy.energy_distance(a, b))
+    for g in range(5):
+        assert without[g] == pytest.approx(toy.energy_distance(a[ga != g], b[gb != g]))

@@ -6,7 +6,6 @@ The learning rate falls with the time as it falls with the examples, whichever b
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -19,10 +18,10 @@ MOST_FOR_MEASURING = 0.5  # of the minutes; a longer evaluation runs over
 class Budget(Callback):
     """Ends training so that what follows it is done when the minutes are over."""
 
-    def __init__(self, minutes: float, *, began: float, evaluation: dict[str, Any] | None) -> None:
-        """`began`: time.monotonic() of the command; `evaluation`: the metric that follows."""
+    def __init__(self, minutes: float, *, began: float, num_samples: int) -> None:
+        """`began`: time.monotonic() of the command; `num_samples`: those that are measured then."""
         self.seconds, self.began = 60 * minutes, began
-        self.num_samples = (evaluation or {}).get("num_samples") or 0
+        self.num_samples = num_samples
         self._before = 0.0  # seconds of the sessions before a resume
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:

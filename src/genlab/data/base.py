@@ -318,6 +318,14 @@ class DataModule(LightningDataModule, ABC):
         """The batch's tensors on `device` (Lightning's own way costs 0.1 ms even on the CPU)."""
         return each(lambda value: value.to(device, non_blocking=True), batch)
 
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
+        """A log-probability in the units that this kind of data compares in.
+
+        totals (metrics/likelihood.py): sums of log_prob in nats, examples and values that count;
+        discrete: log_prob is a probability, not a density.
+        """
+        return {"nats_per_example": -totals.log_prob / totals.examples}
+
     # --- samples --------------------------------------------------------------------------------
 
     def looks(self, num: int) -> tuple[Cond | None, Given | None]:

@@ -7,9 +7,10 @@ scaling, or the decoding of its files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -198,6 +199,13 @@ class Images(DataModule):
     def load_state(self, state: dict) -> None:
         self._image_shape = tuple(state["image_shape"]) or self._image_shape
         self.class_names = state["class_names"]
+
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
+        """bits_per_dim too, where levels have a probability."""
+        units = super().units(totals, discrete=discrete)
+        if discrete:
+            units["bits_per_dim"] = -totals.log_prob / totals.values / math.log(2)
+        return units
 
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """x [B, C, H, W] in [-1, 1], or tokens [B, C*H*W], as B arrays [H, W, C] uint8."""

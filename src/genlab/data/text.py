@@ -9,6 +9,7 @@ token before it: a model that reads start, x[0], ..., x[-2] predicts x[0], ..., 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -158,6 +159,15 @@ class Text(DataModule):
         """
         windows = self.train if split == "train" else self.val
         return self._bytes[split] / windows.targets
+
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
+        """nats_per_token, perplexity, and bits_per_byte, which compares across tokenizers."""
+        per_token = -totals.log_prob / totals.values
+        return {
+            "nats_per_token": per_token,
+            "perplexity": math.exp(min(per_token, 700.0)),
+            "bits_per_byte": per_token / math.log(2) / self.bytes_per_token("val"),
+        }
 
     def digest(self) -> str:
         return sha256(self.train.stream, self.val.stream, repr(self.tokenizer.state()))

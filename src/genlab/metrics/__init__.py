@@ -1,5 +1,6 @@
 """How good are the samples, beside what real held-out data would score?
 
-Read: evaluation.py (what is measured for images, text, points) -> the file of the number you doubt:
-likelihood.py, features.py, distribution.py, memorisation.py, language.py, toy.py.
+Read: base.py (what every metric does), then a kind's file: image.py, text.py, points.py; then the
+file of the number you doubt: likelihood.py, two_sets.py, distribution.py, memorisation.py,
+features.py, language.py, toy.py. docs/metrics.md says what each number sees and what it does not.
 """

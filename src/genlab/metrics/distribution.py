@@ -1,12 +1,13 @@
 """Distances between two sets of feature vectors, and what a classifier says of a set of samples.
 
 Everything takes [N, D] (or [N, K] probabilities) and computes in float64. All distances are biased
-or noisy for small sets: they mean something beside the same number for real data (the floor).
+or noisy for small sets: two_sets.py takes the bias away and gives the interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -55,47 +56,65 @@ def _tolerance(values: Tensor) -> Tensor:
     return values.abs().max() * len(values) * torch.finfo(values.dtype).eps
 
 
-def kernel_distance(a: Tensor, b: Tensor) -> float:
-    """Unbiased squared MMD of a [N, D], b [M, D], kernel (x.y / D + 1)^3; it may be negative.
-
-    KID: Binkowski et al. 2018, section 4; here from all pairs, not averaged over subsets. Unbiased
-    for independent draws: sets balanced by class come out somewhat below 0, real ones too.
-    """
-    a, b = a.double(), b.double()
-    n, m = len(a), len(b)
-    within_a = (_kernel_sum(a, a) - _kernel(a.square().sum(1), a.shape[1]).sum()) / (n * (n - 1))
-    within_b = (_kernel_sum(b, b) - _kernel(b.square().sum(1), b.shape[1]).sum()) / (m * (m - 1))
-    return float(within_a + within_b - 2 * _kernel_sum(a, b) / (n * m))
-
-
-def _kernel(dot: Tensor, dims: int) -> Tensor:
+def kernel(dot: Tensor, dims: int) -> Tensor:
+    """(x.y / D + 1)^3 from x.y (KID: Binkowski et al. 2018, section 4)."""
     k = dot / dims + 1
     return k.square().mul_(k)  # several times faster than k**3
 
 
-def _kernel_sum(a: Tensor, b: Tensor) -> Tensor:
-    return sum(_kernel(rows @ b.T, a.shape[1]).sum() for rows in a.split(BLOCK))
+@dataclass
+class Manifolds:
+    """Which points lie on the other set's manifold, each [N] or [M] bool."""
+
+    precise: Tensor  # fake ones within a real one's ball
+    recalled: Tensor  # real ones within a fake one's ball
+    covered: Tensor  # real ones whose own ball holds a fake one
 
 
-def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3) -> tuple[float, float]:
-    """Share of fake [M, D] on the manifold of real [N, D], and of real on the manifold of fake.
+def manifolds(real: Tensor, fake: Tensor, *, k: int = 3, k_cover: int = 5) -> Manifolds:
+    """Of real [N, D] and fake [M, D]; sets of one size, else the larger one looks wider.
 
-    A set's manifold: the balls around its points that reach their k-th nearest neighbour in the set
-    (Kynkaanniemi et al. 2019, eq. 1-2). Sets of one size, else the larger one looks wider.
+    A ball reaches to its point's k-th nearest neighbour in its own set: precision and recall are
+    the shares of `precise` and `recalled` (Kynkaanniemi et al. 2019, eq. 1-2), coverage that of
+    `covered` with k_cover (Naeem et al. 2020, eq. 5), which outliers among the fakes do not widen.
     """
     real, fake = real.double(), fake.double()
-    return _covered(fake, real, k), _covered(real, fake, k)
-
-
-def _covered(points: Tensor, manifold: Tensor, k: int) -> float:
-    if len(manifold) <= k:
+    if min(len(real), len(fake)) <= k:
         raise ValueError(
-            f"metric.k={k} needs more than {k} examples, and there are {len(manifold)}"
+            f"metric.k={k} needs more than {k} examples, and there are {min(len(real), len(fake))}"
         )
+    k_cover = min(k_cover, len(real) - 1)
+    radius, cover = _radii(real, (k, k_cover)).T
+    (reach,) = _radii(fake, (k,)).T
+    precise = torch.empty(len(fake), dtype=torch.bool)
+    recalled, covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
+    done = 0
+    for d, own in zip(_distances(fake, real), reach.split(BLOCK)):
+        precise[done : done + len(d)] = (d <= radius).any(1)
+        recalled |= (d <= own[:, None]).any(0)
+        covered |= (d <= cover).any(0)
+        done += len(d)
+    return Manifolds(precise, recalled, covered)
+
+
+def expected_coverage(num_real: int, num_fake: int, *, k: int = 5) -> float:
+    """The coverage of fakes from the real law itself (Naeem et al. 2020, section 3.2).
+
+    A real point is not covered where its k nearest among the other real and the fake ones are all
+    real: k draws without return.
+    """
+    k = min(k, num_real - 1)
+    missed = 1.0
+    for i in range(k):
+        missed *= (num_real - 1 - i) / (num_real + num_fake - 1 - i)
+    return 1 - missed
+
+
+def _radii(points: Tensor, ks: tuple[int, ...]) -> Tensor:
+    """How far each point's k-th nearest neighbour is, for each k [N, len(ks)]."""
     # the k+1-th smallest: the smallest is the point's distance to itself
-    radii = torch.cat([d.kthvalue(k + 1).values for d in _distances(manifold, manifold)])
-    inside = [(d <= radii).any(1) for d in _distances(points, manifold)]
-    return float(torch.cat(inside).double().mean())
+    parts = [d.topk(max(ks) + 1, largest=False).values for d in _distances(points, points)]
+    return torch.cat(parts)[:, list(ks)]
 
 
 def _distances(a: Tensor, b: Tensor) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ RECIPE = {  # a change of what is below changes "version"; every entry is part o
     "min_examples": 60_000,  # or two epochs, if that is more
 }
 CHUNK = 500
+Progress = Callable[[float], None]  # told the share that is done
 
 
 class FeatureNet(nn.Module):
@@ -92,10 +93,15 @@ class Features:
     hash: str  # of the weights
     accuracy: float  # at its task, on held-out pictures
 
-    def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, pictures: Tensor, *, progress: Progress = lambda share: None
+    ) -> tuple[Tensor, Tensor]:
         """Features [N, 64] and class probabilities [N, K] of uint8 pictures [N, C, H, W]."""
+        rows = []
         with apart(), torch.no_grad():
-            rows = [self.net(part) for part in pictures.cpu().split(CHUNK)]
+            for part in pictures.cpu().split(CHUNK):
+                progress(len(rows) * CHUNK / len(pictures))
+                rows.append(self.net(part))
         return torch.cat([r[0] for r in rows]), torch.cat([r[1].softmax(1) for r in rows])
 
 
@@ -122,7 +128,13 @@ def apart() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def train(pictures: Tensor, labels: Tensor | None, *, num_classes: int | None) -> FeatureNet:
+def train(
+    pictures: Tensor,
+    labels: Tensor | None,
+    *,
+    num_classes: int | None,
+    progress: Progress = lambda share: None,
+) -> FeatureNet:
     """Fit the classifier to uint8 pictures [N, C, H, W] and labels [N] (None: quarter turns)."""
     with apart(), torch.enable_grad():
         torch.manual_seed(seed_of("features", RECIPE["version"]))
@@ -132,7 +144,9 @@ def train(pictures: Tensor, labels: Tensor | None, *, num_classes: int | None) -
         adam = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=steps, pct_start=0.2)
         draws = generator("features", RECIPE["version"])
-        for _, at in zip(range(steps), batches(len(pictures), size, draws)):
+        for step, at in zip(range(steps), batches(len(pictures), size, draws)):
+            if step % 50 == 0:
+                progress(step / steps)
             x = shifted(pictures[at], draws)
             x, y = turned(x, draws) if labels is None else (x, labels[at].long())
             loss = F.cross_entropy(net(x)[1], y)
@@ -189,6 +203,7 @@ def feature_net(
     num_classes: int | None,
     fingerprint: str,
     cache: Path | None = None,
+    progress: Progress = lambda share: None,
 ) -> Features:
     """The feature network of this data: from the cache, or trained and put there.
 
@@ -200,8 +215,8 @@ def feature_net(
     file = (cache or cache_folder()) / f"{key[:32]}.safetensors"
     net = read(file, tuple(pictures.shape[1:]), 4 if labels is None else num_classes)
     if net is None:
-        net = train(pictures, labels, num_classes=num_classes)
-        write(file, net)
+        net = train(pictures, labels, num_classes=num_classes, progress=progress)
+        write_tensors(file, net.state_dict())
     task = "quarter turns" if labels is None else "classes"
     return Features(net, task, weights_hash(net), accuracy(net, *held_out))
 
@@ -236,7 +251,7 @@ def read(file: Path, shape: tuple[int, int, int], num_outputs: int) -> FeatureNe
     return net.eval()
 
 
-def write(file: Path, net: nn.Module) -> None:
+def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
     """Under another name first, so that a reader never meets half a file."""
     from safetensors.torch import save
 
@@ -244,9 +259,9 @@ def write(file: Path, net: nn.Module) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.write_bytes(save(net.state_dict(), metadata={"recipe": json.dumps(RECIPE)}))
+            part.write_bytes(save(tensors, metadata={"recipe": json.dumps(RECIPE)}))
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        warnings.warn(f"the feature network is not kept: {error}", stacklevel=2)
+        warnings.warn(f"{file.name} is not kept: {error}", stacklevel=2)

@@ -1,7 +1,7 @@
-"""What an evaluation is given and what it gives back; drawing samples and choosing real examples.
+"""What an evaluation is given and what it gives back; choosing real examples.
 
-Every evaluation in evaluation.py is one object with one call, the same for every family of model:
-`evaluation(model, data, num=1000, seed=0) -> Report`.
+Every metric is one object with one call, the same for every family of model:
+`metric(model, data, num=1000, seed=0) -> Report`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, Cond, each
 from genlab.rng import generator
 
 
@@ -21,17 +21,24 @@ from genlab.rng import generator
 class Report:
     """Numbers for the samples, and the same numbers for real data that the model did not make.
 
-    `floor[name]` is what `metrics[name]` would be for a perfect model, up to the draw; names that
-    have no such number are absent. `notes` is plain data that qualifies the numbers (what was
-    compared, how many, which feature network). `pictures` holds tensors for `data.decode`:
-    "samples" [n, *shape], and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the
-    training example nearest to each, the most suspicious pairs first.
+    `floor[name]` is what `metrics[name]` would be for a perfect model; names that have no such
+    number are absent. `interval[name]` is where the number lies with 95 % confidence, as far as the
+    draw of the samples and of the held-out examples goes; `floor_interval[name]` that of a floor
+    that is drawn (a floor without one is exact). `remarks[name]` are a few words that belong beside
+    the number wherever it is shown ("given class"). `notes` is plain data that qualifies the
+    numbers (what was compared, how many, which feature network). `pictures` holds tensors for
+    `data.decode`: "samples" [n, *shape], "samples_cond" what each was asked for, and
+    "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the training example nearest to
+    each, the most suspicious pairs first.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     floor: dict[str, float] = field(default_factory=dict)
+    interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    floor_interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str | int | float] = field(default_factory=dict)
-    pictures: dict[str, Tensor] = field(default_factory=dict)
+    pictures: dict[str, Cond] = field(default_factory=dict)
 
 
 class Model(Protocol):
@@ -69,22 +76,7 @@ class Data(Protocol):
 
     def decode(self, x: Tensor) -> list: ...
     def fingerprint(self) -> str: ...
-
-
-def draw(
-    model: Model, num: int, cond: Tensor | None, *, seed: int, chunk: int
-) -> tuple[Tensor, Tensor]:
-    """Samples 0 .. num-1 of `seed` on the CPU [num, *shape], and which are finite [num] bool.
-
-    Drawn in chunks, which changes no sample: example i depends on (seed, i) and its condition.
-    """
-    rows = []
-    for first in range(0, num, chunk):
-        size = min(chunk, num - first)
-        c = cond[first : first + size].to(model.device) if cond is not None else None
-        rows.append(model.sample(size, c, seed=seed, first=first).cpu())
-    x = torch.cat(rows)
-    return x, torch.isfinite(x.flatten(1)).all(1)
+    def units(self, totals: Any, *, discrete: bool) -> dict[str, float]: ...
 
 
 def subset(length: int, num: int) -> Tensor:
@@ -97,11 +89,11 @@ def subset(length: int, num: int) -> Tensor:
     return torch.randperm(length, generator=generator("subset", length))[:num].sort().values
 
 
-def gather(examples: Examples, indices: Tensor, *, chunk: int = 2048) -> tuple[Tensor, Tensor]:
-    """x [N, *shape] and the condition [N, ...] of these examples (empty where there is none)."""
-    batches = [examples.batch(part, None) for part in indices.split(chunk)]
-    conds = [b["cond"] for b in batches if "cond" in b]
-    return torch.cat([b["x"] for b in batches]), torch.cat(conds) if conds else torch.zeros(0)
+def gather(examples: Examples, indices: Tensor, *, chunk: int = 2048) -> Batch:
+    """These examples as one batch [N, ...]; of its entries, those that every part has."""
+    parts = [examples.batch(ids, None) for ids in indices.split(chunk)]
+    names = [k for k in parts[0] if all(k in p for p in parts)]
+    return {k: each(lambda *rows: torch.cat(rows), *(p[k] for p in parts)) for k in names}
 
 
 def proportional_labels(labels: Tensor, num: int) -> Tensor:

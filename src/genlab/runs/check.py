@@ -30,8 +30,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     from rich.table import Table
 
     trusted = settings["trust"]
-    if settings["metric"]:
-        compose.build(settings["metric"], trusted=trusted, where="metric")
+    compose.build_metrics(settings.get("metric"), trusted=trusted)
     for name, node in settings["callbacks"].items():
         if node:
             compose.build(node, trusted=trusted, where=f"callbacks.{name}")

@@ -40,10 +40,11 @@ def evaluate_command(overrides: list[str]) -> None:
         trusted=asked["trust"],
     )
     for name, value in found["metrics"].items():
-        floor = found["floor"].get(name)
-        print(
-            f"{name:28} {value:12.5g}" + (f"   real data {floor:.5g}" if floor is not None else "")
-        )
+        floor, ends = found["floor"].get(name), found["interval"].get(name)
+        line = f"{name:24} {value:11.5g}"
+        line += f"  {f'{ends[0]:.4g} to {ends[1]:.4g}' if ends else '':22}"
+        line += f"  real data {floor:.5g}" if floor is not None else ""
+        print(line.rstrip() + (f"  ({said})" if (said := found["remarks"].get(name)) else ""))
 
 
 def evaluate_run(
@@ -61,6 +62,7 @@ def evaluate_run(
     `split`: the examples it is measured on; test is the official one, where the set has one.
     """
     folder = find_run(run)  # a wrong name is told before torch is imported
+    from genlab.metrics.several import measure
     from genlab.runs.folder.load import find_checkpoint, load_model
 
     quiet()
@@ -74,10 +76,15 @@ def evaluate_run(
     settings = changed(before, changes or [], trusted)
     if changes:
         _check_fit(before, settings, changes, trusted)
+    if not settings.get("metric"):
+        raise UserError(
+            f"run={run}: metric=none: nothing to measure with; write metric="
+            + " or ".join(_fitting(settings["data"], trusted))
+        )
     settings |= {k: restore(settings[k], k) for k in ("data", "model", "metric")}
     model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device)
     data = compose.build(settings["data"], trusted=trusted, where="data")
-    metric = compose.build(settings["metric"], trusted=trusted, where="metric")
+    metrics = compose.build_metrics(settings["metric"], trusted=trusted)
     data.prepare()
     data.hold_out(split)
     # a figure that was taken otherwise than the run asks for says so wherever it is shown
@@ -85,10 +92,13 @@ def evaluate_run(
     asked |= {"seed": seed} if seed else {}
     asked |= {"split": split} if split != "val" else {}
     print("genlab: measuring ...", file=sys.stderr, flush=True)
-    found = metric(model, data, seed=seed)
+    found = measure(metrics, model, data, seed=seed)
     result = {
         "metrics": found.metrics,
         "floor": found.floor,
+        "interval": found.interval,  # 95 %, of metrics; then of floors that are drawn
+        "floor_interval": found.floor_interval,
+        "remarks": found.remarks,
         "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler")), **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
@@ -124,15 +134,25 @@ def _check_fit(
                 f" {written(mine)}; choose data that is like the run's, or leave it out"
             )
     classes.check_names(now["data"], trusted, "data")
-    kind = getattr(classes.find(now["data"]["_target_"], trusted, "data"), "kind", None)
-    measures = {
-        OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
-        for name in options("metric")
-    }
-    name = measures.get((now["metric"] or {}).get("_target_"), kind)
-    if kind in measures.values() and name != kind:
-        named = given.get("metric", f"{named} needs another metric than {name}")
-        raise UserError(f"{named}: the data is measured by metric={kind}")
+    kind = compose.kind_of(now["data"], trusted)
+    for name, node in compose.metric_nodes(now["metric"]).items():
+        classes.check_names(node, trusted, "metric")
+        if compose.kind_of(node, trusted) not in (None, kind):
+            named = given.get("metric", f"{named} needs another metric{name and f' than {name}'}")
+            raise UserError(
+                f"{named}: the data is measured by metric="
+                + " or ".join(_fitting(now["data"], trusted))
+            )
+
+
+def _fitting(data: dict[str, Any], trusted: list[str]) -> list[str]:
+    """The options of metric that measure this data."""
+    kind, names = compose.kind_of(data, trusted), []
+    for name in options("metric"):
+        node = OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")
+        if node and compose.kind_of(node, trusted) in (None, kind):
+            names.append(name)
+    return names
 
 
 def _name(node: dict[str, Any] | None) -> str:

@@ -175,6 +175,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
+        if settings["evaluate"] and checkpoint is None:
+            rehearse_metrics(settings, model, data)
         say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
     try:
@@ -191,6 +193,14 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def rehearse_metrics(settings: dict[str, Any], model: Any, data: Any) -> None:
+    """A mistake in an own metric is told now, not after the training."""
+    from genlab.metrics.several import rehearse
+
+    metrics = compose.build_metrics(settings.get("metric"), trusted=settings["trust"])
+    rehearse(metrics, model, data)
 
 
 def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
@@ -232,15 +242,12 @@ def assemble(
 
     from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
+    from genlab.metrics.base import FEW
     from genlab.runs.devices.precision import settled
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
     trusted = settings["trust"]
-    if settings["evaluate"]:  # a mistake in it is told now, not after the training
-        if not settings["metric"]:
-            raise UserError("metric=null: nothing to evaluate with; write evaluate=false too")
-        compose.build(settings["metric"], trusted=trusted, where="metric")
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()
@@ -254,8 +261,9 @@ def assemble(
         if c
     ]
     if minutes := settings["budget"].get("minutes"):
-        evaluation = settings["metric"] if settings["evaluate"] else None
-        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), evaluation=evaluation))
+        metrics = compose.metric_nodes(settings.get("metric")) if settings["evaluate"] else {}
+        num = sum(node.get("num_samples") or FEW for node in metrics.values())
+        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
     options = dict(settings["trainer"])
     if model.steps_itself:
         if options["accumulate"] > 1:
@@ -315,7 +323,7 @@ def record_provenance(
 
 def finish(settings: dict[str, Any], run: Path) -> None:
     """Measure, report, and tell where everything is."""
-    if settings["evaluate"] and not measured(run):
+    if settings["evaluate"] and settings.get("metric") and not measured(run):
         from genlab.runs.evaluate import evaluate_run
 
         evaluate_run(run, trusted=settings["trust"])

@@ -23,21 +23,25 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     rows = read_rows(run / "metrics.jsonl")
     table = Table(box=None, show_header=True, padding=(0, 2))
-    for heading in ("", "value", "real held-out data"):
+    for heading in ("", "value", "95 %", "real held-out data"):
         table.add_column(heading, justify="left" if not heading else "right")
     last = {k: v for r in rows for k, v in r.items()}
     if rows:
-        table.add_row("examples seen", f"{last['examples']:,}", "")
+        table.add_row("examples seen", f"{last['examples']:,}")
     for key in ("train/loss", "val/loss"):
         if key in last:
-            table.add_row(key, f"{last[key]:.4f}", "")
+            table.add_row(key, f"{last[key]:.4f}")
     path = run / "evaluation.json"
     if path.is_file():
         found = json.loads(path.read_text())
         for name, value in found["metrics"].items():
-            floor = found["floor"].get(name)
+            floor, ends = found["floor"].get(name), found.get("interval", {}).get(name)
+            said = found.get("remarks", {}).get(name)
             table.add_row(
-                Text(visible(plain(name))), f"{value:.4g}", "" if floor is None else f"{floor:.4g}"
+                Text(visible(plain(name)) + (f" ({visible(said)})" if said else "")),
+                f"{value:.4g}",
+                f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "",
+                "" if floor is None else f"{floor:.4g}",
             )
     console.print(table)
     looks = sorted((run / "samples").glob("[0-9]*.*")) if (run / "samples").is_dir() else []

@@ -259,11 +259,12 @@ def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
             " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
     classes.check_arguments(settings, trusted)
-    if metric := settings.get("metric"):
-        kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
+    for place, metric in metric_nodes(settings.get("metric")).items():
+        kinds = [kind_of(n, trusted) for n in (settings["data"], metric)]
         if None not in kinds and kinds[0] != kinds[1]:
+            where = f"metric.{place}" if place else "metric"
             raise UserError(
-                f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
+                f"{where} measures {kinds[1]} data, data is {kinds[0]}: leave {where} out"
             )
 
 
@@ -290,8 +291,38 @@ def check_memory(settings: dict[str, Any]) -> None:
         )
 
 
-def _kind(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
+def kind_of(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
+    """The kind of data that a data module holds or a metric measures; None: any."""
     return getattr(classes.find(node["_target_"], trusted, ""), "kind", None)
+
+
+def metric_nodes(metric: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The metrics by name: of one node the name is "", of several the key; none of nothing."""
+    if not metric:
+        return {}
+    if "_target_" in metric:
+        return {"": metric}
+    for name, node in metric.items():
+        if not isinstance(node, dict) or "_target_" not in node:
+            raise UserError(
+                f"metric.{name}={node}: several metrics are nodes by name, each a class"
+            )
+    return metric
+
+
+def build_metrics(metric: dict[str, Any] | None, *, trusted: Sequence[str] = ()) -> dict[str, Any]:
+    """The metric objects by name; what cannot be called as one is refused."""
+    from genlab.metrics.several import check_metric
+
+    built = {}
+    for name, node in metric_nodes(metric).items():
+        where = f"metric.{name}" if name else "metric"
+        cls = classes.find(node["_target_"], trusted, where)
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise UserError(f"{where}: {cls.__name__} has no {', '.join(missing)}: write it")
+        built[name] = build(node, trusted=trusted, where=where)
+        check_metric(built[name], where)
+    return built
 
 
 def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:
