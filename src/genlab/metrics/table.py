@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.metrics import likelihood
-from genlab.metrics.evaluation import asked_labels, check_count
-from genlab.metrics.memorisation import memorisation, nearest
-from genlab.metrics.report import Data, Model, Report, draw, gather, subset
+from genlab.metrics.base import Evaluation, Samples, check_count
+from genlab.metrics.memorisation import Neighbours, memorisation, nearest
+from genlab.metrics.report import Data, Model, Report, gather, subset
 from genlab.rng import generator
 
 BINS = 10  # of a number that stands beside a category
@@ -209,74 +208,64 @@ def closer_to_train(x: Tensor, train: Tensor, held_out: Tensor) -> float:
     return float(((ours < theirs).double() + (ours == theirs).double() / 2).mean())
 
 
-class TableEvaluation:
+class TableEvaluation(Evaluation):
     """Rows, against held-out rows; the floor: as many training rows, measured in the same way."""
 
     kind = "table"
+    least = 30
 
     def __init__(
         self,
         *,
-        num_samples: int = 5000,
+        num_samples: int | None = 5000,
         chunk: int = 1000,
         max_train: int = 20_000,
         pairs: int = 12,
         likelihood_examples: int | None = None,
     ) -> None:
         """`max_train` training rows are looked at for near copies; `pairs` of them are shown."""
-        check_count("num_samples", num_samples, 30)
-        check_count("chunk", chunk, 1)
+        super().__init__(
+            num_samples=num_samples, chunk=chunk, likelihood_examples=likelihood_examples
+        )
         check_count("max_train", max_train, 30)
         check_count("pairs", pairs, 1)
-        check_count("likelihood_examples", likelihood_examples, 1)
-        self.num_samples, self.chunk, self.pairs = num_samples, chunk, pairs
-        self.max_train, self.likelihood_examples = max_train, likelihood_examples
+        self.max_train, self.pairs = max_train, pairs
 
-    def __call__(
-        self, model: Model, data: Data, *, num: int | None = None, seed: int = 0
-    ) -> Report:
-        num, report = num or self.num_samples, Report()
-        some = likelihood.split_batches(data.val, size=self.chunk, limit=self.likelihood_examples)
-        report.metrics |= likelihood.held_out(model, data, some, seed=seed)
-        val, labels = gather(data.val, torch.arange(len(data.val)))
-        asked = asked_labels(model, data, labels, num)
-        x, finite = draw(model, num, asked, seed=seed, chunk=self.chunk)
-        report.metrics["finite_share"] = float(finite.double().mean())
-        x, asked = x[finite], asked[finite] if asked is not None else None
-        report.notes = {
-            "num_samples": num,
-            "num_held_out": len(val),
-            "num_floor": min(num, len(data.train)),
+    def compare(self, report: Report, model: Model, data: Data, samples: Samples) -> None:
+        x = samples.x
+        report.notes |= {
+            "num_floor": min(len(x), len(data.train)),
             "floor": "as many training rows, against the same held-out ones",
         }
         report.pictures = {"samples": x}
-        if len(x) >= 30:
-            self.compare(report, data, x, asked, (val, labels))
-        return report
-
-    def compare(
-        self,
-        report: Report,
-        data: Data,
-        x: Tensor,
-        asked: Tensor | None,
-        held_out: tuple[Tensor, Tensor],
-    ) -> None:
-        """Everything that is measured on the samples x [N, width]."""
-        ids = subset(len(data.train), len(x))
-        real, val = gather(data.train, ids), held_out
-        rows = [full_rows(data, *pair) for pair in ((x, asked), real, val)]
+        if len(x) < self.least:
+            return
+        real = gather(data.train, subset(len(data.train), len(x)))
+        val = gather(data.val, torch.arange(len(data.val)))
+        sets = ((x, samples.cond), *((part["x"], part.get("cond")) for part in (real, val)))
+        rows = [full_rows(data, *part) for part in sets]
         coding = Coding(rows[1] + rows[2], numeric_names(data))
         mine, floor, theirs = (coding(r) for r in rows)
         report.metrics |= scores(theirs, mine, coding, target_of(data, theirs))
         report.floor |= scores(theirs, floor, coding, target_of(data, theirs))
-        train = gather(data.train, subset(len(data.train), self.max_train))[0]
-        some = val[0][subset(len(val[0]), 2000)]
-        metrics, control, ratio, index = memorisation(x, some, train)
-        report.metrics |= metrics | {"closer_to_train": closer_to_train(x, train, val[0])}
-        report.floor |= control | {"closer_to_train": 0.5}
-        worst = ratio.argsort(stable=True)[: self.pairs]
-        report.pictures |= {"neighbour_samples": x[worst], "neighbours": train[index[worst]]}
+        train = gather(data.train, subset(len(data.train), self.max_train))["x"]
+        self.copies(report, x, val["x"], train)
+
+    def copies(self, report: Report, x: Tensor, val: Tensor, train: Tensor) -> None:
+        """Nearest training rows, beside those of held-out rows."""
+        near, theirs = row_neighbours(x, train), row_neighbours(val[subset(len(val), 2000)], train)
+        values = memorisation(near, theirs)
+        report.metrics |= values.metrics | {"closer_to_train": closer_to_train(x, train, val)}
+        report.floor |= values.floor | {"closer_to_train": 0.5}
+        report.interval |= values.interval
+        worst = near.distance.argsort(stable=True)[: self.pairs]
+        report.pictures |= {"neighbour_samples": x[worst], "neighbours": train[near.index[worst]]}
+
+
+def row_neighbours(rows: Tensor, train: Tensor) -> Neighbours:
+    """Of each row its nearest training row; its distance tells a copy."""
+    distance, index = nearest(rows, train)
+    return Neighbours(distance=distance, ratio=distance, index=index)
 
 
 def scores(real: Frame, mine: Frame, coding: Coding, target: str | None) -> dict[str, float]:
