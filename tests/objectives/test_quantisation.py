@@ -1,4 +1,4 @@
-"""Quantisers against the truth: nearest codes, gradients, k-means' means, restarts, all of a grid."""
+"""Quantisers against the truth: nearest codes, gradients, running means, restarts, a grid."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def test_the_code_is_the_nearest_vector(shape):
     quantised, codes, distance = vq(z)
     assert torch.equal(codes, nearest)
     torch.testing.assert_close(quantised, vq.vectors(codes))
-    expected = (
-        (z - quantised).square().flatten(1).sum(1) if shape else (z - quantised).square().sum(1)
-    )
+    expected = (z - quantised).square().flatten(1).sum(1)
     torch.testing.assert_close(distance, expected)
     assert torch.equal(vq.codes(vq.vectors(codes)), codes)
 
@@ -46,7 +44,7 @@ def test_the_gradient_passes_straight_through(make):
     def f(v):  # quadratic, so that a central difference is exact
         return (weight * v + (v - 0.3) ** 2).sum()
 
-    quantised, codes, distance = q(z)
+    quantised, codes, _ = q(z)
     f(quantised).backward()
     at, step = q.vectors(codes), 0.5
     for index in [(0, 0, 0, 0), (3, 2, 1, 3), (4, 1, 0, 2)]:
@@ -161,6 +159,7 @@ def test_the_loss_is_in_nats_per_example():
         (lambda: VectorQuantiser(vocab=1), "objective.quantiser.vocab=1"),
         (lambda: VectorQuantiser(decay=1.0), "objective.quantiser.decay=1.0"),
         (lambda: VectorQuantiser(revive=1.0), "objective.quantiser.revive=1.0"),
+        (lambda: FSQ(levels=(5, 4), vocab=21), "write 20"),
         (lambda: FSQ(levels=(1, 5)), "objective.quantiser.levels="),
         (lambda: VQ(Gaussian(), FSQ(), beta=-1.0), "objective.beta=-1.0"),
     ],

@@ -8,7 +8,7 @@ terms.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
@@ -68,6 +68,12 @@ class GenerativeModel(LightningModule, ABC):
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Measure what must be known of the data before the first step; most need nothing.
+
+        Called once at the start of a run, with its batches from the first on.
+        """
 
     # --- the loop -----------------------------------------------------------------------------
 

@@ -1,22 +1,23 @@
-"""A generative model of latents: a trained codec that stays fixed, and a prior that learns its space.
+"""A model of latents: a trained codec that stays fixed, and a prior that learns its space.
 
 Reading map
   codec       models/vae.py (a map of values), models/vqvae.py (codes): encode, decode, latent_shape
-  prior       any family: latent diffusion (Rombach et al. 2022, arXiv 2112.10752) is a VAE and
-              models/diffusion.py, VQ + transformer (van den Oord et al. 2017) models/autoregressive.py
+  prior       any family of one loss: latent diffusion (Rombach et al. 2022, arXiv 2112.10752) is
+              a VAE with models/diffusion.py, VQ + transformer (van den Oord et al. 2017) a VQVAE
+              with models/autoregressive.py
   sampler     the prior's
   experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_transformer.yaml
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.optim import Optim
 
@@ -49,10 +50,10 @@ class Latent(GenerativeModel):
                 f"model.prior: a {type(prior).__name__} steps by itself; a prior of latents is a"
                 " model of one loss: diffusion, flow_matching, autoregressive, vae"
             )
-        if getattr(codec, "num_classes", None) is not None:
+        if (conditions := getattr(codec, "conditions", None)) is not None and conditions.some:
             raise ValueError(
-                "model.codec was trained with classes, which its latents do not tell of: train it"
-                " without (model.num_classes=null)"
+                "model.codec was trained with conditions, which its latents do not tell of: train"
+                " it with conditions=none"
             )
         if tuple(codec.latent_shape) != tuple(prior.shape):
             raise ValueError(
@@ -77,7 +78,7 @@ class Latent(GenerativeModel):
         return self
 
     @torch.no_grad()
-    def calibrate(self, batches: Sequence[Batch]) -> None:
+    def calibrate(self, batches: Iterable[Batch]) -> None:
         """Measure the latents' standard deviation over the first examples of `batches`."""
         if self.codec.latent_vocab is not None:
             return
@@ -102,7 +103,7 @@ class Latent(GenerativeModel):
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,

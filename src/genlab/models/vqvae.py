@@ -3,7 +3,7 @@
 Reading map
   network     nn/codec.py: ConvCodecEncoder, ConvCodecDecoder
   formula     objectives/quantisation.py: VQ with VectorQuantiser or FSQ
-  sampler     none: codes are uniform here, as in the training; a prior of theirs is models/latent.py
+  sampler     none: codes are uniform here, as in training; models/latent.py has a prior of theirs
   experiment  conf/experiment/fashion_vqvae.yaml
 """
 
@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.objectives.quantisation import VQ
 from genlab.optim import Optim
@@ -43,12 +42,18 @@ class VQVAE(GenerativeModel):
         latent_vocab: int,
         optim: Optim | None = None,
     ) -> None:
-        """`latent_map`: the positions, [h, w]; `latent_shape` and `latent_vocab` say what follows
+        """`latent_map`: the encoder's output [dim, h, w].
 
-        from it and from the quantiser, so that a prior's settings can be read without torch.
+        `latent_shape` [h w] and `latent_vocab` follow from it and from the quantiser; they are
+        stated so that a prior's settings are read without building the codec.
         """
         super().__init__(optim=optim)
-        positions, vocab = math.prod(latent_map), objective.quantiser.vocab
+        positions, vocab = math.prod(latent_map[1:]), objective.quantiser.vocab
+        if latent_map[0] != objective.quantiser.dim:
+            raise ValueError(
+                f"model.latent_map={list(latent_map)}: the quantiser takes vectors of"
+                f" {objective.quantiser.dim} values; write net.latent_map[0] so"
+            )
         if list(latent_shape) != [positions]:
             raise ValueError(
                 f"model.latent_shape={list(latent_shape)}: a map of {list(latent_map)} has the"
@@ -59,7 +64,7 @@ class VQVAE(GenerativeModel):
                 f"model.latent_vocab={latent_vocab}: the quantiser has {vocab} codes; write {vocab}"
             )
         self.encoder, self.decoder, self.objective = encoder, decoder, objective
-        self.shape, self.latent_map = tuple(shape), tuple(latent_map)
+        self.shape, self.latent_map = tuple(shape), tuple(latent_map[1:])
         self.latent_shape, self.latent_vocab = (positions,), vocab
 
     @property
@@ -84,7 +89,7 @@ class VQVAE(GenerativeModel):
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,

@@ -128,12 +128,18 @@ class FSQ(Quantiser):
     revive. The vocabulary is the product of `levels`, [8, 5, 5, 5] is 1000 codes.
     """
 
-    def __init__(self, *, levels: Sequence[int] = (8, 5, 5, 5)) -> None:
+    def __init__(self, *, levels: Sequence[int] = (8, 5, 5, 5), vocab: int | None = None) -> None:
+        """`vocab`: where it is stated, it must be the product of the levels."""
         super().__init__()
         if not levels or min(levels) < 2:
             raise ValueError(f"objective.quantiser.levels={list(levels)}: each must be at least 2")
         self.levels = [int(n) for n in levels]
         self.vocab, self.dim = math.prod(self.levels), len(self.levels)
+        if vocab not in (None, self.vocab):
+            raise ValueError(
+                f"objective.quantiser.vocab={vocab}: levels {self.levels} are {self.vocab} codes;"
+                f" write {self.vocab}"
+            )
 
     def codes(self, z: Tensor) -> Tensor:
         digits, code = self._digits(z.float()), 0

@@ -126,8 +126,8 @@ class DiscretisedLogistic(Likelihood):
 class ELBO(nn.Module):
     """- log p(x | z) + beta KL(q(z | x) || p(z)), z ~ q: Kingma & Welling 2013, eq. 3 and 10.
 
-    q is N(mean, exp(logvar)) and p(z) = N(0, I), over latents of any shape. beta = 1 is the bound; others are the beta-VAE
-    (Higgins et al. 2017). In nats per example.
+    q is N(mean, exp(logvar)) and p(z) = N(0, I), for z of any shape. beta = 1 is the bound; others
+    are the beta-VAE (Higgins et al. 2017). In nats per example.
     """
 
     def __init__(self, likelihood: Likelihood, *, beta: float = 1.0) -> None:

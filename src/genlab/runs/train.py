@@ -8,6 +8,7 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import sys
@@ -44,6 +45,7 @@ from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.parts import load
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -165,6 +167,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
             return
     elif settings["init_from"]:
         initialise(model, settings["init_from"])
+    if checkpoint is None:
+        model.calibrate(data.train_batch(k) for k in itertools.count())
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
@@ -298,11 +302,17 @@ def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
             callback.minutes = settings["budget"].get("minutes")
 
 
-def initialise(model: Any, path: str) -> None:
-    """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh."""
+def initialise(model: Any, path: str | dict[str, str]) -> None:
+    """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh.
+
+    A mapping gives named parts of the model the weights of a run each.
+    """
     from genlab.runs.folder.checkpoint import load_weights, read_run
 
-    load_weights(model, read_run(path)["state_dict"], path)
+    if isinstance(path, dict):
+        load(model, path)
+    else:
+        load_weights(model, read_run(path)["state_dict"], path)
 
 
 def record_provenance(

@@ -19,6 +19,7 @@ from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name, plain
 from genlab.runs.say.errors import UserError, is_users, nearest, root_cause
 from genlab.runs.settings.conf import conf_dir, groups, options
+from genlab.runs.settings.parts import inline
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
@@ -55,6 +56,7 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
     """The composed config as plain, resolved data; a missing piece is named with its remedy."""
+    inline(cfg)
     try:
         missing = OmegaConf.missing_keys(cfg)
         if missing:
