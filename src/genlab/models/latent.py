@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
+from genlab.models.conditions import Conditions
 from genlab.optim import Optim
 
 
@@ -45,12 +46,12 @@ class Latent(GenerativeModel):
         self, codec: GenerativeModel, prior: GenerativeModel, *, optim: Optim | None = None
     ) -> None:
         super().__init__(optim=optim)
-        if not prior.automatic_optimization:
+        if prior.steps_itself:
             raise ValueError(
                 f"model.prior: a {type(prior).__name__} steps by itself; a prior of latents is a"
                 " model of one loss: diffusion, flow_matching, autoregressive, vae"
             )
-        if (conditions := getattr(codec, "conditions", None)) is not None and conditions.some:
+        if codec.conditions.some:
             raise ValueError(
                 "model.codec was trained with conditions, which its latents do not tell of: train"
                 " it with conditions=none"
@@ -61,11 +62,16 @@ class Latent(GenerativeModel):
                 f" {list(codec.latent_shape)}"
             )
         self.codec, self.prior = codec.requires_grad_(False).eval(), prior
+        self.shards = prior.shards
         self.register_buffer("latent_std", torch.ones(()))
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.codec.shape
+
+    @property
+    def conditions(self) -> Conditions:
+        return self.prior.conditions
 
     @property
     def sampler(self) -> Any:

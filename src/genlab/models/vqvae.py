@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
+from genlab.models.conditions import Conditions
 from genlab.objectives.quantisation import VQ
 from genlab.optim import Optim
 from genlab.rng import Draws
@@ -29,6 +30,7 @@ class VQVAE(GenerativeModel):
     """
 
     likelihood = "bound"
+    shards = False  # the codebook follows each step, whole
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class VQVAE(GenerativeModel):
                 f"model.latent_vocab={latent_vocab}: the quantiser has {vocab} codes; write {vocab}"
             )
         self.encoder, self.decoder, self.objective = encoder, decoder, objective
+        self.conditions = Conditions()
         self.shape, self.latent_map = tuple(shape), tuple(latent_map[1:])
         self.latent_shape, self.latent_vocab = (positions,), vocab
 

@@ -208,7 +208,7 @@ class DDPM:
     def times(self, num_steps: int) -> Tensor:
         """The noise levels of `num_steps` of the T levels, then 0.
 
-        "karras": those nearest to EDM's (Karras, eq. 5; its appendix C.3 rounds as well), each once.
+        "karras": those nearest to EDM's (Karras, eq. 5), each once.
         """
         if num_steps > self._top + 1:
             raise ValueError(
