@@ -21,6 +21,7 @@ sigma_t ("variance exploding"; DDPM's own variable is x_t / sqrt(1 + t^2)), flow
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Protocol
 
@@ -139,10 +140,10 @@ class DDPM:
     While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
     DDIM is Euler's method (Song et al. 2020, arXiv 2010.02502, eq. 14).
 
-    The cosine schedule's last levels are 20291, 642, 320, ...: a step from there to 11, as even
-    numbers of 18 steps have it, multiplies an error of eps by more than 20000. So sampling begins
-    at `sigma_max`, as Karras et al. 2022 do with networks of this schedule (table 1, column iDDPM:
-    j_0 = 8), and no step is a cliff (`times`).
+    The cosine schedule's last levels are 20291, 642, 320, ..., and few of them are high. So:
+    sampling begins at `sigma_max`, as Karras et al. 2022 do with networks of this schedule (table
+    1, column iDDPM: j_0 = 8); no step is a cliff (`times`); and v is predicted unless eps is asked
+    for, whose error enters x_0 multiplied by sigma, while v's does not grow.
     """
 
     def __init__(
@@ -150,18 +151,27 @@ class DDPM:
         *,
         num_levels: int = 1000,
         schedule: str = "linear",
-        prediction: str = "eps",
+        prediction: str | None = None,
         clip: float | None = None,
         spacing: str = "karras",
         sigma_max: float = 160.0,
     ) -> None:
-        """`clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
+        """`prediction` None: "eps" for the linear schedule, "v" for the cosine.
 
+        `clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
         `spacing` of the levels that a sampler visits, from the one nearest to `sigma_max` down (the
         linear schedule ends at 157): "even" in their numbers, as Ho and Song, or "karras".
         """
         _allowed("objective.schedule", schedule, ("linear", "cosine"))
+        if prediction is None:
+            prediction = "eps" if schedule == "linear" else "v"
         _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
+        if (schedule, prediction, clip) == ("cosine", "eps", None):
+            warnings.warn(
+                "objective.prediction=eps with schedule=cosine and clip=null: samplers of few steps"
+                " run away; write objective.prediction=v, or objective.clip=1 for images",
+                stacklevel=2,
+            )
         _allowed("objective.spacing", spacing, ("karras", "even"))
         if sigma_max <= 0:
             raise ValueError(f"objective.sigma_max={sigma_max}: must be above 0")

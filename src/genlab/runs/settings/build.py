@@ -67,8 +67,9 @@ def inline_parts(cfg: DictConfig) -> None:
                 f"model.{part} comes from a run that trained it: write 'init_from={{{part}: RUN}}'"
             )
     for part, run in parts.items():
-        place = cfg if part in cfg else own
-        if part not in place or not OmegaConf.is_missing(place, part):
+        # a key without a value is not "in" a config
+        place = next((c for c in (cfg, own) if OmegaConf.is_missing(c, part)), None)
+        if place is None:
             continue  # a network of this model: only its weights are taken
         from genlab.runs.folder.layout import find_run, read_settings
 

@@ -117,7 +117,7 @@ def changed(
 ) -> dict[str, Any]:
     """The run's settings with groups and knobs replaced; what does not fit the model is refused."""
     full, trusted = copy.deepcopy(settings), trusted or []
-    full["sampler"] = full["model"].get("sampler") or {}
+    full["sampler"] = drawer(full["model"]).get("sampler") or {}
     for key, text in changes:
         group, _, rest = key.partition(".")
         if not rest:
@@ -134,10 +134,17 @@ def changed(
             known = {*node, *hints} - {"_target_"}
             raise UserError(f"{key}: there is no {last!r} in {place}{nearest(last, known)}")
         node[last] = _knob(key, text, hints.get(last), node.get(last))
-    full["model"] = {**full["model"], "sampler": full["sampler"]}
+    if full["sampler"]:
+        drawer(full["model"])["sampler"] = full["sampler"]
     if any(key.partition(".")[0] == "sampler" for key, _ in changes):
         _check_sampler(full, dict(changes).get("sampler"), trusted)
     return full
+
+
+def drawer(model: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the model that draws: a model of latents has its prior do it."""
+    prior = model.get("prior")
+    return drawer(prior) if isinstance(prior, dict) and "sampler" not in model else model
 
 
 def _option(group: str, name: str, full: dict[str, Any]) -> Any:
@@ -176,7 +183,7 @@ def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
 
 def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str]) -> None:
     """Refuse a sampler that another family draws with, and knobs that it refuses itself."""
-    node, model = full["sampler"], full["model"]
+    node, model = full["sampler"], drawer(full["model"])
     takes = _arguments(model, trusted, "model").get("sampler")
     if takes is not None and "_target_" in node:
         classes.check_names(node, trusted, "sampler")
