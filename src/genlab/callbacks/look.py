@@ -7,6 +7,8 @@ list).
 
 from __future__ import annotations
 
+import time
+
 import torch
 from pytorch_lightning import Callback, Trainer
 
@@ -30,6 +32,7 @@ class Look(Callback):
             trainer.should_stop = True  # then Lightning looks once more, wherever it stands
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self._began = time.monotonic()
         self._names: list[str] = []
         self._sum, self._count = None, 0
 
@@ -40,6 +43,9 @@ class Look(Callback):
         total = torch.stack([t.detach().double().mean() * size for t in outputs.values()])
         self._names, self._count = list(outputs), self._count + size
         self._sum = total if self._sum is None else self._sum + total
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        trainer.run.look_seconds = time.monotonic() - self._began
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         model = pl_module
@@ -58,7 +64,9 @@ class Look(Callback):
             data = trainer.datamodule
             cond, given = data.looks(self.num)
             cond = cond.to(model.device) if cond is not None else None
+            began = time.monotonic()
             x = model.sample(self.num, cond, given, seed=self.seed)
+            trainer.run.sample_seconds = (time.monotonic() - began) / self.num
             if not trainer.is_global_zero:
                 return
             stem = trainer.run.folder / "samples" / f"{model.clock.examples:012d}"
