@@ -257,6 +257,7 @@ def test_the_vqvaes_bound_is_the_likelihood_less_uniform_codes():
     codec, data = build("transformer").codec, batch(4)
     codes = codec.encode(data["x"])
     assert codes.shape == (4, 4) and codes.dtype == torch.long and codes.max() < VOCAB
-    normal = torch.distributions.Normal(codec.decode(codes), 0.3)
+    sigma = codec.objective.likelihood.log_sigma.exp()  # perturbed, as all weights
+    normal = torch.distributions.Normal(codec.decode(codes), sigma)
     exact = normal.log_prob(data["x"]).flatten(1).sum(1) - 4 * torch.tensor(float(VOCAB)).log()
     torch.testing.assert_close(codec.log_prob(data), exact)

@@ -79,6 +79,12 @@ def test_space_is_the_codecs(codecs):
     assert settled([])["space"]["shape"] == [1, 8, 8]
 
 
+@pytest.mark.parametrize("data", ["digits", "fashion_mnist"])
+def test_edm_is_told_the_datas_own_deviation(data):
+    settings = settled([f"data={data}"])
+    assert settings["objective"]["sigma_data"] == settings["data"]["std"] > 0.6
+
+
 def test_another_sampler_reaches_the_prior(codecs, tmp_path):
     run = train("kl", codecs, tmp_path / "run")
     settings = read_run(run)["genlab"]["settings"]
