@@ -101,6 +101,7 @@ def train(rest: list[str]) -> None:
     """Hand over to Hydra, which composes, and calls `runs.train.main` for each job."""
     import hydra
 
+    from genlab.runs import sweep
     from genlab.runs import train as runs
     from genlab.runs.folder.resume import only_changeable
     from genlab.runs.settings.conf import conf_dir
@@ -111,9 +112,10 @@ def train(rest: list[str]) -> None:
         only_changeable(asked.overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
-    from genlab.runs import sweep
-
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
+    finally:
+        sweep.remove_unstarted()
     if code := max([*runs.codes, *sweep.codes], default=0):
         raise SystemExit(code)
 

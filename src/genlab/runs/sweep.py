@@ -6,6 +6,7 @@ cell is finished where its ledger says so; every other one failed, whatever beca
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import say
 
 codes: list[int] = []
+folders: list[Path] = []  # of the sweeps that this process started
+
+
+def remove_unstarted() -> None:
+    """Nothing half-written: a sweep whose first cell cannot be composed leaves no folder."""
+    for folder in folders:
+        if folder.is_dir() and {p.name for p in folder.iterdir()} <= {"multirun.yaml"}:
+            (folder / "multirun.yaml").unlink(missing_ok=True)
+            for empty in (folder, folder.parent, folder.parent.parent):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
 
 
 def states(sweep: Path) -> dict[str, str]:
@@ -42,6 +54,9 @@ def _number(cell: Path) -> tuple[int, str]:
 
 class SweepEnd(Callback):
     """Prints the table, writes the comparison, and makes the command fail if a cell did."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folders.append(Path(config.hydra.sweep.dir))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Hydra has written the sweep's whole config, secrets too: here they are blotted out."""

@@ -164,6 +164,7 @@ def find(name: str, trusted: Sequence[str], place: str) -> Any:
 
 def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> None:
     """Refuse an argument that its constructor does not take; imports, builds nothing."""
+    check_names(node, trusted, where)  # before anything is imported, whoever calls
     for place, found in targets(node, where):
         cls = find(found["_target_"], trusted, place)
         given = {k for k in found if k not in OWN_KEYS}

@@ -100,7 +100,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
-        source_keys = settle_data(cfg)
+        settle_data(cfg)
         settled = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
         raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
@@ -109,41 +109,39 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(settled, dict)
-    for key in source_keys:
-        del settled["data"][key]
     if settled.get("tokenizer") and "tokenizer" not in settled["data"]:
         tokenizer, data = ((choices or {}).get(k) for k in ("tokenizer", "data"))
         raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
     return settled
 
 
-def settle_data(cfg: DictConfig) -> list[str]:
-    """Find the vocabulary where `data.vocab` is null; gives the keys of data that are its source's.
-
-    Those are written `root: ${data.root}` in the source, so that one types data.root=FOLDER; the
-    class of the data takes none of them.
-    """
+def settle_data(cfg: DictConfig) -> None:
+    """Find the vocabulary where `data.vocab` is null."""
     data = cfg.get("data")
     if not isinstance(data, DictConfig):
-        return []
+        return
     shape = data.get("shape")
     if shape is not None and not isinstance(shape, ListConfig):
         raise UserError(
             f"data.shape={shape}: write a list: data.shape=[CHANNELS,HEIGHT,WIDTH] for images"
         )
-    source = data.get("source")
-    if not isinstance(source, DictConfig):
-        return []
-    if "tokenizer" in data and data.get("vocab") is None:
+    if "source" in data and "tokenizer" in data and data.get("vocab") is None:
         with open_dict(cfg):
             data.vocab = _find_vocab(cfg)
-    taken = _parameters(data.get("_target_"), list(cfg.get("trust") or ()))
-    return [k for k in source if k in data and k not in taken and not k.startswith("_")]
 
 
-def _parameters(target: Any, trusted: Sequence[str]) -> set[str]:
-    classes.check_names({"_target_": target}, trusted, "data")
-    return set(inspect.signature(classes.find(target, trusted, "data")).parameters)
+def hand_over(data: dict[str, Any], trusted: Sequence[str]) -> None:
+    """Take out of data's settings what is its source's alone.
+
+    A source's YAML says `root: ${data.root}`, so that one types data.root=FOLDER.
+    """
+    if not isinstance(data.get("source"), dict) or "_target_" not in data:
+        return
+    classes.check_names(data, trusted, "data")
+    taken = inspect.signature(classes.find(data["_target_"], trusted, "data")).parameters
+    for key in data["source"].keys() & data.keys() - taken.keys():
+        if not key.startswith("_"):
+            del data[key]
 
 
 def _find_vocab(cfg: DictConfig) -> int:
@@ -232,6 +230,7 @@ def _check_run(settings: dict[str, Any]) -> None:
 
 def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
     """Refuse parts that do not fit one another, and arguments that a class does not take."""
+    hand_over(settings["data"], trusted)
     model = classes.find(settings["model"]["_target_"], trusted, "model")
     takes = getattr(model, "takes", None)
     there = "tokens" if settings["data"].get("vocab") is not None else "values"
@@ -288,7 +287,6 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     from hydra.utils import instantiate
 
     check_plain(node, where)
-    classes.check_names(node, trusted, where)
     classes.check_arguments(node, trusted, where)
     try:
         return instantiate(node, _convert_="all")

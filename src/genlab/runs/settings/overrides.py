@@ -27,7 +27,7 @@ from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.compose import build, settle_data
+from genlab.runs.settings.compose import build, hand_over, settle_data
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.mistakes import read
 
@@ -179,9 +179,12 @@ def _option(group: str, name: str, full: dict[str, Any]) -> Any:
             else:  # /source@source: digits
                 node[place] = loaded
     merged[group] = node
-    source_keys = settle_data(merged) if group == "data" else []
+    if group == "data":
+        settle_data(merged)
     found = OmegaConf.to_container(merged[group], resolve=True)
-    return {k: v for k, v in found.items() if k not in source_keys}
+    if group == "data":
+        hand_over(found, ())
+    return found
 
 
 def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str, Any]:
