@@ -13,6 +13,8 @@ from genlab.runs.folder.checkpoint import newest, valid_checkpoints
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
+# experiments on latents, and the experiment that trains their codec
+CODECS = {"fashion_latent_diffusion": "fashion_kl_vae", "fashion_vq_transformer": "fashion_vqvae"}
 SMALL_NETS = {
     "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
@@ -34,7 +36,10 @@ def shrunk(name: str) -> list[str]:
 def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> None:
     if name.split("_")[0] in NEEDS_FILES:
         request.getfixturevalue("data_root")
-    run = fit(shrunk(name), tmp_path / "run")
+    first = []
+    if codec := CODECS.get(name):
+        first = [f"init_from={{codec: {fit(shrunk(codec), tmp_path / 'codec')}}}"]
+    run = fit([*shrunk(name), *first], tmp_path / "run")
     rows = read_rows(run / "metrics.jsonl")
     looks = [r for r in rows if r["kind"] == "look"]
     trained = [r for r in rows if r["kind"] == "train"]

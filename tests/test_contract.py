@@ -96,7 +96,7 @@ def vae(encoder: Callable, decoder: Callable, shape, likelihood, **sampler) -> V
         objective=ELBO(likelihood),
         sampler=Prior(**sampler),
         shape=shape,
-        latent_dim=4,
+        latent_shape=[4],
         conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )

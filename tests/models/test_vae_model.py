@@ -47,7 +47,7 @@ def vae(off: float = 0.0, num_importance: int = 1, **knobs) -> VAE:
         objective=ELBO(Gaussian(sigma=SIGMA)),
         sampler=Prior(**knobs),
         shape=(3,),
-        latent_dim=2,
+        latent_shape=[2],
         num_importance=num_importance,
     )
 
@@ -113,7 +113,7 @@ def test_the_likelihood_trains_with_the_model():
         objective=ELBO(Gaussian(learn=True)),
         sampler=Prior(),
         shape=(3,),
-        latent_dim=2,
+        latent_shape=[2],
     )
     assert "objective.likelihood.log_sigma" in dict(model.named_parameters())
     assert not list(ELBO(Bernoulli()).parameters())

@@ -91,9 +91,9 @@ def test_a_discriminator_scores_each_example_by_itself(norm):
 def test_spectral_norm_bounds_each_layer():
     net = build("conv", "discriminator", (1, 8, 8), norm="spectral").train()
     for _ in range(50):  # power iteration
-        net(torch.randn(2, 1, 8, 8))
+        net(torch.randn(2, 1, 8, 8), torch.tensor([0, 1]))
     net.eval()
-    for layer in [*net.layers, net.logit]:
+    for layer in [*net.layers, net.logit, net.classes]:
         if hasattr(layer, "weight"):
             assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(
                 1, abs=0.05

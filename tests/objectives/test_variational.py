@@ -98,3 +98,20 @@ def test_errors_name_the_key():
         ELBO(Gaussian(), beta=-1)
     with pytest.raises(ValueError, match=r"objective.likelihood.sigma=0"):
         Gaussian(sigma=0)
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 2, 4)])
+def test_the_kl_is_summed_over_all_latents(shape):
+    """Against torch's closed form, for a flat latent and for a map."""
+    g = torch.Generator().manual_seed(0)
+    mean, logvar = torch.randn(6, *shape, generator=g), torch.randn(6, *shape, generator=g)
+    q = torch.distributions.Normal(mean, (logvar / 2).exp())
+    p = torch.distributions.Normal(torch.zeros(shape), torch.ones(shape))
+    exact = torch.distributions.kl_divergence(q, p).flatten(1).sum(1)
+    torch.testing.assert_close(ELBO.kl(mean, logvar), exact)
+    # and the importance weight's two laws: log p(z) - log q(z | x)
+    z, flat = q.mean + 0.3, torch.zeros(6, 2)
+    objective = ELBO(Gaussian(sigma=1.0))
+    weight = objective.log_weight(flat, flat, z, mean, logvar)
+    ratio = (p.log_prob(z) - q.log_prob(z)).flatten(1).sum(1)
+    torch.testing.assert_close(weight - objective.likelihood.log_prob(flat, flat), ratio)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ PATHS = [EDM(), DDPM(), DDPM(schedule="cosine", prediction="v"), DDPM(prediction
         Heun(num_steps=100),
         Heun(num_steps=100, S_churn=40, S_noise=1.0),
         DDIM(num_steps=100),
-        DDIM(num_steps=100, eta=0.5),
+        DDIM(num_steps=150, eta=0.5),
         Ancestral(num_steps=250),
         DPMpp2M(num_steps=100),
     ],
@@ -76,6 +77,134 @@ def test_lands_on_the_gaussian(path, solver):
     x = solver(path, exact_net(path), Noise(), (20_000,))
     assert float(x.mean()) == pytest.approx(0, abs=4 * S / math.sqrt(20_000))
     assert float(x.std() / S) == pytest.approx(1, abs=0.03)  # 4 sigma of the draw is 0.02
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # cosine with eps
+    EVERY_PATH = {
+        "edm": EDM(),
+        **{
+            f"{schedule}-{prediction}": DDPM(schedule=schedule, prediction=prediction)
+            for schedule in ("linear", "cosine")
+            for prediction in ("eps", "x0", "v")
+        },
+        "flow": Flow(),
+        "flow-shifted": Flow(shift=3.0),
+    }
+DEFAULTS = [Euler(num_steps=50), Heun(), DDIM(), DDIM(eta=1.0), Ancestral(), DPMpp2M()]
+every_pair = pytest.mark.parametrize(
+    ("name", "solver"), [(n, s) for n in EVERY_PATH for s in DEFAULTS], ids=str
+)
+
+
+class Mixture:
+    """Three normal clusters on the line: what the exact net of a path says of x_t."""
+
+    means = torch.tensor([-1.0, 0.2, 1.0], dtype=torch.float64)
+    weights = torch.tensor([0.3, 0.5, 0.2], dtype=torch.float64)
+    tau = 0.15
+
+    def draw(self, num: int) -> torch.Tensor:
+        g = torch.Generator().manual_seed(5)
+        centres = self.means[torch.multinomial(self.weights, num, True, generator=g)]
+        return centres + self.tau * torch.randn(num, generator=g, dtype=torch.float64)
+
+    def denoised(self, x: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
+        """E[x_0 | x_t]."""
+        variance = alpha**2 * self.tau**2 + sigma**2
+        away = x[..., None] - alpha * self.means
+        weights = (self.weights.log() - away**2 / (2 * variance)).softmax(-1)
+        return (weights * (self.means + alpha * self.tau**2 / variance * away)).sum(-1)
+
+
+def told(path, D: torch.Tensor, x: torch.Tensor, t: float) -> torch.Tensor:
+    """What a network must say at x so that `denoise` gives D (denoise is affine in it)."""
+    zero = path.denoise(lambda y, _: torch.zeros_like(y), x, t)
+    one = path.denoise(lambda y, _: torch.ones_like(y), x, t)
+    return (D - zero) / (one - zero)
+
+
+class Exact:
+    """A path whose network is exact for the mixture, and off by `error` if asked."""
+
+    def __init__(self, path, error: float = 0.0) -> None:
+        self.path, self.error = path, error
+
+    def __getattr__(self, name):
+        return getattr(self.path, name)
+
+    def net_fn(self, x, t):
+        out = told(self.path, Mixture().denoised(x, *self.path.alpha_sigma(t)), x, t)
+        return lambda y, _: out + self.error
+
+    def denoise(self, net_fn, x, t):
+        return self.path.denoise(self.net_fn(x, t), x, t)
+
+    def drift(self, net_fn, x, t):
+        return self.path.drift(self.net_fn(x, t), x, t)
+
+
+@every_pair
+def test_every_sampler_draws_the_mixture_on_every_path(name, solver):
+    """The default number of steps; Wasserstein-1 distance to the law, whose deviation is 0.8."""
+    num = 2000
+    x = solver(Exact(EVERY_PATH[name]), None, Noise(), (num,))[0].sort().values
+    quantiles = Mixture().draw(100 * num).sort().values.view(num, 100).mean(1)
+    found = float((x - quantiles).abs().mean())
+    print(f"{name} {type(solver).__name__}: {found:.4f}")
+    assert found < 0.08
+
+
+@every_pair
+def test_no_pair_blows_up_a_small_error(name, solver):
+    """A network that is off by 0.02 everywhere moves a sample by at most a few times that."""
+    path = EVERY_PATH[name]
+    right, wrong = (solver(Exact(path, e), None, Noise(), (200,)) for e in (0.0, 0.02))
+    moved = float((wrong - right).abs().mean())
+    print(f"{name} {type(solver).__name__}: {moved / 0.02:.1f} times")
+    assert moved < 0.2
+
+
+@pytest.mark.parametrize("solver", [s for s in DEFAULTS if s.__class__ is not Ancestral], ids=str)
+@pytest.mark.parametrize("name", EVERY_PATH)
+def test_the_ode_is_followed_on_the_gaussian(name, solver):
+    if getattr(solver, "eta", 0):
+        return
+    path = EVERY_PATH[name]
+    x = solver(path, exact_net(path), Noise(), (2000,))
+    start = path.start(Noise().randn((2000,)))
+    truth = ode_solution(path, start, float(path.times(solver.num_steps)[0]))
+    assert float((x - truth).abs().mean()) < 0.08
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+@pytest.mark.parametrize("num", [2, 5, 18, 50, 250, 900])
+def test_no_step_of_ddpm_is_a_cliff(schedule, num):
+    """Each level once; from one to the next sigma falls by a bounded factor, as EDM's does."""
+    path, edm = DDPM(schedule=schedule), EDM(sigma_max=160, sigma_min=0.0064)
+    times = path.times(num)
+    assert (times.diff() < 0).all() and len(times) == num + 1
+    assert set(times[:-1].tolist()) <= set(path.sigmas().tolist())
+    assert times[0] == path.max_time <= 161
+    fall, edms = (float((t[:-2] / t[1:-1]).max()) for t in (times, edm.times(num)))
+    assert fall < max(2.5, 1.2 * edms)
+
+
+def test_the_cosine_schedule_predicts_v_unless_asked():
+    assert DDPM().prediction == "eps" and DDPM(schedule="cosine").prediction == "v"
+    with pytest.warns(UserWarning, match="objective.prediction=v"):
+        DDPM(schedule="cosine", prediction="eps")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DDPM(schedule="cosine", prediction="eps", clip=1.0)
+
+
+def test_all_levels_are_hos_own():
+    assert torch.equal(DDPM().times(1000)[:-1], DDPM().sigmas().flip(0))
+    assert torch.equal(
+        DDPM(spacing="even").times(10)[:-1],
+        DDPM().sigmas()[torch.linspace(999, 0, 10, dtype=torch.float64).round().long()],
+    )
 
 
 @pytest.mark.parametrize("path", [EDM(), DDPM()], ids=lambda p: type(p).__name__)
@@ -94,7 +223,7 @@ def test_ddim_with_eta_1_is_ancestral(path):
 
 def test_ancestral_is_ddpms_algorithm_2():
     """In Ho's own variables; line 4 is x = (x - beta / sqrt(1 - abar) eps) / sqrt(alpha) + ..."""
-    path, noise = DDPM(num_levels=50), Noise()
+    path, noise = DDPM(num_levels=50, sigma_max=math.inf), Noise()
     net_fn = exact_net(path)
     abar = 1 / (1 + path.sigmas() ** 2)
     x = noise.randn((8,))
@@ -190,7 +319,10 @@ def test_guidance_weighs_two_outputs_in_one_pass():
         (lambda: Heun(resample=0), "sampler.resample=0"),
         (lambda: DDIM(eta=2.0), "sampler.eta=2.0"),
         (lambda: DDPM(num_levels=10).times(11), "sampler.num_steps=11"),
+        (lambda: DDPM(schedule="cosine").times(1000), "at most 996"),
         (lambda: DDPM(schedule="cosin"), "objective.schedule='cosin'"),
+        (lambda: DDPM(spacing="odd"), "objective.spacing='odd'"),
+        (lambda: DDPM(sigma_max=0.0), "objective.sigma_max=0.0"),
         (lambda: EDM(sigma_min=100.0), "objective.sigma_min=100.0"),
         (lambda: Flow(shift=0.0), "objective.shift=0.0"),
     ],

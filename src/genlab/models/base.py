@@ -7,6 +7,7 @@ it has one; its traits say what is different about it. What is the same for all 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Literal
 
 from torch import Tensor
@@ -44,3 +45,9 @@ class GenerativeModel(Loop, ABC):
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Measure what must be known of the data before the first step; most need nothing.
+
+        A run that begins calls it once, with its batches from the first on, without end.
+        """

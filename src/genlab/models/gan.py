@@ -165,7 +165,7 @@ class GAN(GenerativeModel):
             raise ValueError("given: a GAN cannot fill in a part of x; a diffusion model can")
         draws = Draws(seed, first, num, self.device)
         with self.drawing():
-            z = self.sampler(draws, self.latent_dim)
+            z = self.sampler(draws, (self.latent_dim,))
             return self.generator(z, self.conditions(self.conditions.asked_or_drawn(cond, draws)))
 
 

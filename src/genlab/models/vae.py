@@ -1,10 +1,11 @@
 """The variational autoencoder: data is decoded from a latent code, which an encoder infers.
 
 Reading map
-  network     nn/conv.py (ConvEncoder, ConvDecoder), nn/mlp.py (MLPEncoder, MLPDecoder)
+  network     nn/conv.py (ConvEncoder, ConvDecoder), nn/mlp.py (MLPEncoder, MLPDecoder),
+              nn/codec.py (ConvGaussianEncoder, ConvCodecDecoder: the latent is a map)
   formula     objectives/variational.py: ELBO, and the likelihoods p(x | z)
   sampler     samplers/latent.py: Prior
-  experiment  conf/experiment/digits_vae.yaml
+  experiment  conf/experiment/digits_vae.yaml, fashion_kl_vae.yaml (a codec)
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from genlab.samplers.latent import Prior
 
 
 class VAE(GenerativeModel):
-    """Encoder q(z | x), decoder p(x | z) and a normal prior: Kingma & Welling 2013."""
+    """Encoder q(z | x), decoder p(x | z) and a normal prior: Kingma & Welling 2013.
+
+    With `latent_shape` a map [c, h, w] it serves as a codec (models/latent.py).
+    """
 
     likelihood = "bound"
+    latent_vocab = None  # latents are values
 
     def __init__(
         self,
@@ -37,7 +42,7 @@ class VAE(GenerativeModel):
         objective: ELBO,
         sampler: Prior,
         shape: Sequence[int],
-        latent_dim: int,
+        latent_shape: Sequence[int],
         conditions: Conditions | None = None,
         num_importance: int = 1,
         optim: Optim | None = None,
@@ -48,7 +53,7 @@ class VAE(GenerativeModel):
             raise ValueError(f"model.num_importance={num_importance}: must be at least 1")
         self.encoder, self.decoder = encoder, decoder
         self.objective, self.sampler = objective, sampler
-        self.shape, self.latent_dim = tuple(shape), latent_dim
+        self.shape, self.latent_shape = tuple(shape), tuple(latent_shape)
         self.conditions = conditions or Conditions()
         self.num_importance = num_importance
 
@@ -100,7 +105,7 @@ class VAE(GenerativeModel):
             raise ValueError("given: a VAE cannot fill in a part of x; a diffusion model can")
         draws = Draws(seed, first, num, self.device)
         with self.drawing():
-            z = self.sampler(draws, self.latent_dim)
+            z = self.sampler(draws, self.latent_shape)
             cond = self.conditions.asked_or_drawn(cond, draws)
             params = self.decoder(z, self.conditions(cond))
             if self.sampler.noise:
@@ -108,13 +113,13 @@ class VAE(GenerativeModel):
             return self.objective.likelihood.mean(params)
 
     def encode(self, x: Tensor, cond: Asked = None) -> Tensor:
-        """x [B, *shape] -> the mean of q(z | x) [B, latent_dim]."""
+        """x [B, *shape] -> the mean of q(z | x) [B, *latent_shape]."""
         with self.drawing():
             cond = self.conditions.asked(cond, len(x), self.device)
             return self.encoder(x, self.conditions(cond))[0]
 
     def decode(self, z: Tensor, cond: Asked = None) -> Tensor:
-        """z [B, latent_dim] -> the mean of p(x | z) [B, *shape]."""
+        """z [B, *latent_shape] -> the mean of p(x | z) [B, *shape]."""
         with self.drawing():
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))

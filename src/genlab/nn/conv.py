@@ -101,7 +101,8 @@ class DCGANDiscriminator(nn.Module):
 
     The layers are those of Miyato et al. 2018, table 3: a 3x3 convolution at each size, a 4x4 one
     with stride 2 between; plain DCGAN would have a single layer for an 8x8 image.
-    norm=spectral (from there too) suits every loss; norm=batch is DCGAN's own, but mixes the
+    norm=spectral (from there too) suits every loss and bounds the classes' projection as well, as
+    Miyato and Koyama do; norm=batch is DCGAN's own, but mixes the
     examples of a batch, so gradient penalties per example (R1, WGAN-GP) are not defined with it.
     """
 
@@ -132,8 +133,8 @@ class DCGANDiscriminator(nn.Module):
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, features)
         _dcgan_init(self)
         if norm == "spectral":
-            for layer in [*self.layers, self.logit]:
-                if isinstance(layer, nn.Conv2d | nn.Linear):
+            for layer in [*self.layers, self.logit, self.classes]:
+                if isinstance(layer, nn.Conv2d | nn.Linear | ClassEmbedding):
                     spectral_norm(layer)
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:

@@ -21,6 +21,7 @@ sigma_t ("variance exploding"; DDPM's own variable is x_t / sqrt(1 + t^2)), flow
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Protocol
 
@@ -60,6 +61,13 @@ def _allowed(key: str, given: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{key}={given!r}: allowed are {', '.join(allowed)}")
 
 
+def _karras(sigma_max: float, sigma_min: float, num: int, rho: float = 7.0) -> Tensor:
+    """Noise levels of which rho-th roots are evenly spaced (Karras et al. 2022, eq. 5) [num]."""
+    ramp = torch.linspace(0, 1, num, dtype=torch.float64)
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return (high + ramp * (low - high)) ** rho
+
+
 class EDM:
     """Elucidated diffusion, Karras et al. 2022 (arXiv 2206.00364), table 1, column "Ours"."""
 
@@ -93,9 +101,8 @@ class EDM:
 
     def times(self, num_steps: int) -> Tensor:
         """Noise levels sigma_i (eq. 5), then 0."""
-        ramp = torch.linspace(0, 1, num_steps, dtype=torch.float64)
-        high, low = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
-        return torch.cat([(high + ramp * (low - high)) ** self.rho, ramp.new_zeros(1)])
+        sigmas = _karras(self.sigma_max, self.sigma_min, num_steps, self.rho)
+        return torch.cat([sigmas, sigmas.new_zeros(1)])
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t
@@ -132,6 +139,11 @@ class DDPM:
     In training x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, and that is what the network sees.
     While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
     DDIM is Euler's method (Song et al. 2020, arXiv 2010.02502, eq. 14).
+
+    The cosine schedule's last levels are 20291, 642, 320, ..., and few of them are high. So:
+    sampling begins at `sigma_max`, as Karras et al. 2022 do with networks of this schedule (table
+    1, column iDDPM: j_0 = 8); no step is a cliff (`times`); and v is predicted unless eps is asked
+    for, whose error enters x_0 multiplied by sigma, while v's does not grow.
     """
 
     def __init__(
@@ -139,16 +151,34 @@ class DDPM:
         *,
         num_levels: int = 1000,
         schedule: str = "linear",
-        prediction: str = "eps",
+        prediction: str | None = None,
         clip: float | None = None,
+        spacing: str = "karras",
+        sigma_max: float = 160.0,
     ) -> None:
-        """`clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1)."""
+        """`prediction` None: "eps" for the linear schedule, "v" for the cosine.
+
+        `clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
+        `spacing` of the levels that a sampler visits, from the one nearest to `sigma_max` down (the
+        linear schedule ends at 157): "even" in their numbers, as Ho and Song, or "karras".
+        """
         _allowed("objective.schedule", schedule, ("linear", "cosine"))
+        if prediction is None:
+            prediction = "eps" if schedule == "linear" else "v"
         _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
+        if (schedule, prediction, clip) == ("cosine", "eps", None):
+            warnings.warn(
+                "objective.prediction=eps with schedule=cosine and clip=null: samplers of few steps"
+                " run away; write objective.prediction=v, or objective.clip=1 for images",
+                stacklevel=2,
+            )
+        _allowed("objective.spacing", spacing, ("karras", "even"))
+        if sigma_max <= 0:
+            raise ValueError(f"objective.sigma_max={sigma_max}: must be above 0")
         if num_levels < 2:
             raise ValueError(f"objective.num_levels={num_levels}: must be at least 2")
         self.num_levels, self.schedule = num_levels, schedule
-        self.prediction, self.clip = prediction, clip
+        self.prediction, self.clip, self.spacing = prediction, clip, spacing
         ramp = torch.linspace(0, 1, num_levels + 1, dtype=torch.float64, device="cpu")
         if schedule == "linear":  # Ho: 1e-4 to 0.02 for T = 1000; other T cover the same noise
             low, high = 1e-4 * 1000 / num_levels, 0.02 * 1000 / num_levels
@@ -158,11 +188,13 @@ class DDPM:
             beta = 1 - f[1:] / f[:-1]
         abar = (1 - beta.clamp(max=0.999)).log().cumsum(0).exp()  # abar_t = prod (1 - beta_s)
         self._sigmas = (1 / abar - 1).sqrt()  # [T], increasing
+        most = min(sigma_max, float(self._sigmas[-1]))
+        self._top = int((self._sigmas - most).abs().argmin())  # where sampling begins
         self._on_device: dict[torch.device, Tensor] = {}
 
     @property
     def max_time(self) -> float:
-        return float(self._sigmas[-1])
+        return float(self._sigmas[self._top])
 
     def sigmas(self, device: torch.device | str = "cpu") -> Tensor:
         """sqrt((1 - abar_t) / abar_t) for t = 1 .. T, increasing [T]; float32 off the CPU."""
@@ -184,13 +216,25 @@ class DDPM:
         return per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
 
     def times(self, num_steps: int) -> Tensor:
-        """The noise levels of `num_steps` of the T levels, evenly spread, then 0."""
-        if num_steps > self.num_levels:
+        """The noise levels of `num_steps` of the T levels, then 0.
+
+        "karras": those nearest to EDM's (Karras, eq. 5), each once.
+        """
+        if num_steps > self._top + 1:
             raise ValueError(
-                f"sampler.num_steps={num_steps}: at most objective.num_levels={self.num_levels}"
+                f"sampler.num_steps={num_steps}: at most {self._top + 1}, the levels of"
+                f" objective.num_levels={self.num_levels} up to objective.sigma_max"
             )
-        index = torch.linspace(self.num_levels - 1, 0, num_steps, dtype=torch.float64).round()
-        return torch.cat([self._sigmas[index.long()], self._sigmas.new_zeros(1)])
+        if self.spacing == "even":
+            index = torch.linspace(self._top, 0, num_steps, dtype=torch.float64).round().long()
+        else:
+            sigmas = self._sigmas[: self._top + 1]
+            wanted = _karras(float(sigmas[-1]), float(sigmas[0]), num_steps)
+            index = (sigmas - wanted[:, None]).abs().argmin(1)
+            for i in range(1, num_steps):  # each once: below the one before, with room for the rest
+                low, high = num_steps - 1 - i, int(index[i - 1]) - 1
+                index[i] = min(max(int(index[i]), low), high)
+        return torch.cat([self._sigmas[index], self._sigmas.new_zeros(1)])
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t

@@ -126,8 +126,8 @@ class DiscretisedLogistic(Likelihood):
 class ELBO(nn.Module):
     """- log p(x | z) + beta KL(q(z | x) || p(z)), z ~ q: Kingma & Welling 2013, eq. 3 and 10.
 
-    q is N(mean, exp(logvar)) and p(z) = N(0, I). beta = 1 is the bound; others are the beta-VAE
-    (Higgins et al. 2017). In nats per example.
+    q is N(mean, exp(logvar)) and p(z) = N(0, I), for z of any shape. beta = 1 is the bound; others
+    are the beta-VAE (Higgins et al. 2017). In nats per example.
     """
 
     def __init__(self, likelihood: Likelihood, *, beta: float = 1.0) -> None:
@@ -147,14 +147,15 @@ class ELBO(nn.Module):
 
     @staticmethod
     def kl(mean: Tensor, logvar: Tensor) -> Tensor:
-        """KL(N(mean, exp(logvar)) || N(0, I)) in nats [B] (appendix B)."""
+        """KL(N(mean, exp(logvar)) || N(0, I)) in nats [B], over all latents (appendix B)."""
         mean, logvar = mean.float(), logvar.float()
-        return -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum(1)
+        return -0.5 * sum_example(1 + logvar - mean**2 - logvar.exp())
 
     def log_weight(
         self, x: Tensor, params: Tensor, z: Tensor, mean: Tensor, logvar: Tensor
     ) -> Tensor:
         """log p(x | z) p(z) / q(z | x) [B]: an importance weight (Burda et al. 2016, eq. 7-8)."""
-        log_prior = -0.5 * (z**2).sum(1)
-        log_q = -0.5 * (logvar + (z - mean) ** 2 / logvar.exp()).sum(1)  # both without ln(2 pi) / 2
+        log_prior = -0.5 * sum_example(z**2)
+        # both without ln(2 pi) / 2
+        log_q = -0.5 * sum_example(logvar + (z - mean) ** 2 / logvar.exp())
         return self.likelihood.log_prob(x, params) + log_prior - log_q

@@ -14,7 +14,7 @@ from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.shown import visible
 from genlab.runs.say.terminal import say
-from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
 
 ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
 
@@ -30,14 +30,14 @@ def sample_command(overrides: list[str]) -> None:
     num = asked["num"]
     check_memory(num, data.shape)
     cond, given = data.asked(num, *(asked[key] for key in ASKED))
-    length = (settings["model"].get("sampler") or {}).get("length") or data.shape[0]
+    length = (drawer(settings["model"]).get("sampler") or {}).get("length") or data.shape[0]
     if asked["prompt"] is not None and given and (known := given["x"].shape[1]) > length:
         raise UserError(
             f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
     folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
-    stem = folder / name(asked, changes, model, settings["model"].get("sampler"))
+    stem = folder / name(asked, changes, model, drawer(settings["model"]).get("sampler"))
     model = model.to(device)
     began = time.perf_counter()
     x = draw(

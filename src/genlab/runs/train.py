@@ -8,6 +8,7 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import sys
@@ -253,6 +254,8 @@ def assemble(
     data.load()
     torch.manual_seed(settings["seed"])
     model = build_model(settings, trusted=trusted, initialise=initialise)
+    if initialise:
+        model.calibrate(data.train_batch(k) for k in itertools.count())
     batch, looks = settings["data"]["batch_size"], settings["look_every"]
     looks = min(looks, settings["budget"]["examples"]) if looks else None  # at least one
     callbacks = [

@@ -34,11 +34,11 @@ class Prior:
         if self.truncation is not None and self.truncation <= 0:
             raise ValueError(f"sampler.truncation={self.truncation}: must be above 0, or null")
 
-    def __call__(self, draws: Noise, dim: int) -> Tensor:
-        """z [num, dim]."""
+    def __call__(self, draws: Noise, shape: Sequence[int]) -> Tensor:
+        """z [num, *shape]."""
         if self.truncation is None:
-            return self.temperature * draws.randn((dim,))
+            return self.temperature * draws.randn(shape)
         # by inverse CDF: 2 Phi(z) - 1 is uniform within +-erf(truncation / sqrt 2)
         within = math.erf(self.truncation / math.sqrt(2))
-        z = math.sqrt(2) * ((2 * draws.rand((dim,)) - 1) * within).erfinv()
+        z = math.sqrt(2) * ((2 * draws.rand(shape) - 1) * within).erfinv()
         return self.temperature * z.clamp(-self.truncation, self.truncation)

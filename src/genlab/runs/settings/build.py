@@ -55,12 +55,21 @@ def named(init_from: Any) -> dict[str, str]:
 def inline_parts(cfg: DictConfig) -> None:
     """The settings of parts that are models of their own, from the runs that trained them.
 
-    Such a part stands in the config with no value (`codec: ???`).
+    Such a part stands in the config, or in its model, with no value (`codec: ???`).
     """
-    if not isinstance(cfg.get("init_from"), DictConfig):
-        return
-    for part, run in named(OmegaConf.to_container(cfg.init_from)).items():
-        if part not in cfg or not OmegaConf.is_missing(cfg, part):
+    init_from = cfg.get("init_from")
+    parts = named(OmegaConf.to_container(init_from)) if isinstance(init_from, DictConfig) else {}
+    model = cfg.get("model")
+    own = model if isinstance(model, DictConfig) else OmegaConf.create()
+    for part in own:
+        if OmegaConf.is_missing(own, part) and part not in parts:
+            raise UserError(
+                f"model.{part} comes from a run that trained it: write 'init_from={{{part}: RUN}}'"
+            )
+    for part, run in parts.items():
+        # a key without a value is not "in" a config
+        place = next((c for c in (cfg, own) if OmegaConf.is_missing(c, part)), None)
+        if place is None:
             continue  # a network of this model: only its weights are taken
         from genlab.runs.folder.layout import find_run, read_settings
 
@@ -68,7 +77,7 @@ def inline_parts(cfg: DictConfig) -> None:
             raise UserError(f"init_from.{part}={run}: name the run's folder, not a file in it")
         settings = read_settings(find_run(run))["model"]
         with open_dict(cfg):
-            cfg[part] = {**settings, "optim": None}
+            place[part] = {**settings, "optim": None}
 
 
 def take_weights(model: GenerativeModel, init_from: Any) -> None:

@@ -131,7 +131,7 @@ def changed(
 ) -> dict[str, Any]:
     """The run's settings with groups and knobs replaced; what does not fit the model is refused."""
     full, trusted = copy.deepcopy(settings), trusted or []
-    full["sampler"] = full["model"].get("sampler") or {}
+    full["sampler"] = drawer(full["model"]).get("sampler") or {}
     for key, text in changes:
         group, _, rest = key.partition(".")
         if not rest:
@@ -150,12 +150,19 @@ def changed(
             known = {*node, *hints} - {"_target_"}
             raise UserError(f"{key}: there is no {last!r} in {place}{nearest(last, known)}")
         node[last] = _knob(key, text, hints.get(last), node.get(last))
-    full["model"] = {**full["model"], "sampler": full["sampler"]}
+    if full["sampler"]:
+        drawer(full["model"])["sampler"] = full["sampler"]
     if any(key.partition(".")[0] == "sampler" for key, _ in changes):
         # its type, its knobs, and what it refuses itself
         classes.check_arguments(full["model"], trusted, "model")
         build(full["sampler"], trusted=trusted, where="sampler")
     return full
+
+
+def drawer(model: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the model that draws: a model of latents has its prior do it."""
+    prior = model.get("prior")
+    return drawer(prior) if isinstance(prior, dict) and "sampler" not in model else model
 
 
 def _option(group: str, name: str, full: dict[str, Any]) -> Any:

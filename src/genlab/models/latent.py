@@ -1,0 +1,129 @@
+"""A model of latents: a trained codec that stays fixed, and a prior that learns its space.
+
+Reading map
+  codec       models/vae.py (a map of values), models/vqvae.py (codes): encode, decode, latent_shape
+  prior       any family of one loss: latent diffusion (Rombach et al. 2022, arXiv 2112.10752) is
+              a VAE with models/diffusion.py, VQ + transformer (van den Oord et al. 2017) a VQVAE
+              with models/autoregressive.py
+  sampler     the prior's
+  experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_transformer.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from genlab.batch import Asked, Batch, Given
+from genlab.models.base import GenerativeModel
+from genlab.models.conditions import Conditions
+from genlab.optim import Optim
+
+
+class Codec(Protocol):
+    """What stands between data and latents; GenerativeModels that have it: VAE, VQVAE."""
+
+    latent_shape: tuple[int, ...]  # of one example's latents
+    latent_vocab: int | None  # how many codes there are; None where latents are values
+
+    def encode(self, x: Tensor) -> Tensor: ...
+    def decode(self, z: Tensor) -> Tensor: ...
+
+
+class Latent(GenerativeModel):
+    """p(x): z from the prior, x = decode(z). Only the prior learns.
+
+    Latents that are values are shown to the prior with unit standard deviation (Rombach et al.
+    2022, appendix G: one number, from the first examples); `calibrate` measures it.
+    """
+
+    CALIBRATED_ON = 1024  # examples
+
+    def __init__(
+        self, codec: GenerativeModel, prior: GenerativeModel, *, optim: Optim | None = None
+    ) -> None:
+        super().__init__(optim=optim)
+        if prior.steps_itself:
+            raise ValueError(
+                f"model.prior: a {type(prior).__name__} steps by itself; a prior of latents is a"
+                " model of one loss: diffusion, flow_matching, autoregressive, vae"
+            )
+        if codec.conditions.some:
+            raise ValueError(
+                "model.codec was trained with conditions, which its latents do not tell of: train"
+                " it with conditions=none"
+            )
+        if tuple(codec.latent_shape) != tuple(prior.shape):
+            raise ValueError(
+                f"model.prior.shape={list(prior.shape)}: the codec's latents are"
+                f" {list(codec.latent_shape)}"
+            )
+        self.codec, self.prior = codec.requires_grad_(False).eval(), prior
+        self.shards = prior.shards
+        self.register_buffer("latent_std", torch.ones(()))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.codec.shape
+
+    @property
+    def conditions(self) -> Conditions:
+        return self.prior.conditions
+
+    @property
+    def sampler(self) -> Any:
+        return self.prior.sampler
+
+    def train(self, mode: bool = True) -> Latent:
+        """The prior's mode; the codec never leaves evaluation, so that its buffers stay."""
+        super().train(mode)
+        self.codec.eval()
+        return self
+
+    @torch.no_grad()
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Measure the latents' standard deviation over the first examples of `batches`."""
+        if self.codec.latent_vocab is not None:
+            return
+        z, seen = [], 0
+        for batch in batches:
+            z.append(self.codec.encode(batch["x"].to(self.device)))
+            seen += len(z[-1])
+            if seen >= self.CALIBRATED_ON:
+                break
+        std = torch.cat(z).double().std()
+        if not std > 0:
+            raise ValueError("model.codec: its latents do not vary; train it before a prior")
+        self.latent_std.copy_(std)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The prior's terms, on the latents of x; a mask or a start of x's has no place there."""
+        latents: Batch = {"x": self.encode(batch["x"])}
+        if "cond" in batch:
+            latents["cond"] = batch["cond"]
+        return self.prior.loss(latents)
+
+    def sample(
+        self,
+        num: int,
+        cond: Asked = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """Draw num examples: the prior's latents, decoded."""
+        if given is not None:
+            raise ValueError("given: a model of latents cannot fill in a part of x")
+        return self.decode(self.prior.sample(num, cond, seed=seed, first=first))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x -> what the prior learns: codes, or values of unit standard deviation."""
+        z = self.codec.encode(x)
+        return z if self.codec.latent_vocab is not None else z / self.latent_std
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.codec.decode(z if self.codec.latent_vocab is not None else z * self.latent_std)

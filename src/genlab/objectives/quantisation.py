@@ -1,0 +1,205 @@
+"""Quantisation: a continuous feature map becomes codes of a finite vocabulary, and learns from it.
+
+Read: a quantiser maps z [B, D, *S] to codes [B, *S] and back, and lets gradients through; `VQ` is
+the objective of an autoencoder with a quantiser between. Vector quantisation has a learned codebook
+(van den Oord et al. 2017, arXiv 1711.00937), FSQ a fixed grid (Mentzer et al. 2023, arXiv
+2309.15505). S is any shape: a map [h, w], a sequence [T], or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlab.objectives.variational import Likelihood
+from genlab.shapes import sum_example
+
+
+class Quantiser(nn.Module, ABC):
+    """`vocab` codes, each a vector of `dim` values."""
+
+    vocab: int
+    dim: int
+
+    @abstractmethod
+    def codes(self, z: Tensor) -> Tensor:
+        """z [B, dim, *S] -> the codes that stand for it, int64 [B, *S]."""
+
+    @abstractmethod
+    def vectors(self, codes: Tensor) -> Tensor:
+        """codes [B, *S] -> their vectors [B, dim, *S]."""
+
+    @abstractmethod
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """z -> vectors that carry gradients to z, codes, and how far z lies from them [B]."""
+
+
+def straight_through(z: Tensor, quantised: Tensor) -> Tensor:
+    """`quantised` in value, z in gradient (van den Oord 2017, section 3.1; Bengio et al. 2013)."""
+    return z + (quantised - z).detach()
+
+
+def perplexity(codes: Tensor, vocab: int) -> Tensor:
+    """exp(entropy) of how often each code stands in `codes`: how many are in use, as one number."""
+    p = torch.bincount(codes.flatten(), minlength=vocab).float() / codes.numel()
+    return torch.special.entr(p).sum().exp()
+
+
+class VectorQuantiser(Quantiser):
+    """The nearest of `vocab` learned vectors: van den Oord et al. 2017, eq. 1-2.
+
+    The codebook follows the vectors that it stands for as a running mean (appendix A.1), so it has
+    no gradient. In a distributed step all processes count together and hold one codebook.
+    """
+
+    def __init__(
+        self, *, vocab: int = 512, dim: int = 16, decay: float = 0.99, revive: float = 0.1
+    ) -> None:
+        """`revive`: a code that stands for fewer vectors a step than this share of the average code
+
+        (in the running mean) is moved onto a vector of the step: Jukebox (Dhariwal et al. 2020,
+        arXiv 2005.00341, section 3), "random restarts". 0 never moves one. At the first step all
+        codes are moved, which is where the codebook comes from.
+        """
+        super().__init__()
+        for key, value, least in (("vocab", vocab, 2), ("dim", dim, 1)):
+            if value < least:
+                raise ValueError(f"objective.quantiser.{key}={value}: must be at least {least}")
+        if not 0 <= decay < 1:
+            raise ValueError(f"objective.quantiser.decay={decay}: must be at least 0 and below 1")
+        if not 0 <= revive < 1:
+            raise ValueError(f"objective.quantiser.revive={revive}: must be at least 0 and below 1")
+        self.vocab, self.dim, self.decay, self.revive = vocab, dim, decay, revive
+        self.register_buffer("codebook", torch.randn(vocab, dim))
+        self.register_buffer("usage", torch.zeros(vocab))  # vectors a step, running mean
+        self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
+
+    def codes(self, z: Tensor) -> Tensor:
+        flat = z.float().movedim(1, -1)  # |z - e|^2 = |z|^2 - 2 z.e + |e|^2
+        distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T
+        return distance.argmin(-1)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return self.codebook[codes].movedim(-1, 1)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z = z.float()
+        if self.training and not self.begun:
+            self._place(torch.ones_like(self.usage, dtype=torch.bool), z)
+            self.begun.fill_(True)
+        codes = self.codes(z)
+        quantised = self.vectors(codes)
+        if self.training:
+            self._follow(z, codes)
+        return straight_through(z, quantised), codes, sum_example((z - quantised) ** 2)
+
+    @torch.no_grad()
+    def _follow(self, z: Tensor, codes: Tensor) -> None:
+        """N_i and m_i of appendix A.1 (eq. 6-8), then the restarts."""
+        one_hot = nn.functional.one_hot(codes.flatten(), self.vocab).to(z)  # [N, K]
+        count = _of_all(one_hot.sum(0))
+        total = _of_all(one_hot.T @ z.movedim(1, -1).flatten(0, -2))
+        held = self.codebook * self.usage[:, None] * self.decay + (1 - self.decay) * total
+        self.usage.mul_(self.decay).add_(count, alpha=1 - self.decay)
+        used = count > 0  # the others keep their place: both sums fall by the same factor
+        self.codebook[used] = held[used] / self.usage[used, None]
+        self._place(self.usage < self.revive * count.sum() / self.vocab, z)
+
+    @torch.no_grad()
+    def _place(self, which: Tensor, z: Tensor) -> None:
+        """Move codes onto vectors of this step, which get the average code's share of them."""
+        flat = z.movedim(1, -1).flatten(0, -2)
+        drawn = flat[torch.randint(len(flat), (self.vocab,), device=z.device)]
+        if _distributed():
+            torch.distributed.broadcast(drawn, src=0)
+        average = _of_all(z.new_tensor(float(len(flat)))) / self.vocab
+        self.codebook[which] = drawn[which]
+        self.usage.masked_fill_(which, average)
+
+
+class FSQ(Quantiser):
+    """Finite scalar quantisation: each value of z is rounded to one of a few levels.
+
+    Mentzer et al. 2023, section 3.1 and appendix A.1: no codebook, no commitment, nothing to
+    revive. The vocabulary is the product of `levels`, [8, 5, 5, 5] is 1000 codes.
+    """
+
+    def __init__(self, *, levels: Sequence[int] = (8, 5, 5, 5), vocab: int | None = None) -> None:
+        """`vocab`: where it is stated, it must be the product of the levels."""
+        super().__init__()
+        if not levels or min(levels) < 2:
+            raise ValueError(f"objective.quantiser.levels={list(levels)}: each must be at least 2")
+        self.levels = [int(n) for n in levels]
+        self.vocab, self.dim = math.prod(self.levels), len(self.levels)
+        if vocab not in (None, self.vocab):
+            raise ValueError(
+                f"objective.quantiser.vocab={vocab}: levels {self.levels} are {self.vocab} codes;"
+                f" write {self.vocab}"
+            )
+
+    def codes(self, z: Tensor) -> Tensor:
+        digits, code = self._digits(z.float()), 0
+        for i in reversed(range(self.dim)):
+            code = code * self.levels[i] + digits[:, i].round().long()
+        return code
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        values = []
+        for n in self.levels:
+            values.append(2 * (codes % n).float() / (n - 1) - 1)
+            codes = codes // n
+        return torch.stack(values, dim=1)  # each within [-1, 1]
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z = z.float()
+        codes, digits = self.codes(z), self._digits(z)
+        scale = 2 / (self._shaped(z) - 1)
+        quantised = straight_through(digits * scale - 1, self.vectors(codes))
+        return quantised, codes, z.new_zeros(len(z))
+
+    def _digits(self, z: Tensor) -> Tensor:
+        """z bounded to the levels 0 .. n - 1, before rounding."""
+        most = (self._shaped(z) - 1) * (1 - 1e-3)
+        return (self._shaped(z) - 1) / 2 + most / 2 * z.tanh()
+
+    def _shaped(self, z: Tensor) -> Tensor:
+        return z.new_tensor(self.levels).view(-1, *[1] * (z.ndim - 2))
+
+
+class VQ(nn.Module):
+    """- log p(x | z_q) + beta |z - sg(z_q)|^2: van den Oord et al. 2017, eq. 3, per example.
+
+    The third term of eq. 3, which moves the codebook, is the quantiser's running mean. In nats per
+    example: likelihood and commitment are summed over an example's values.
+    """
+
+    def __init__(self, likelihood: Likelihood, quantiser: Quantiser, *, beta: float = 0.25) -> None:
+        super().__init__()
+        if beta < 0:
+            raise ValueError(f"objective.beta={beta}: must be at least 0")
+        self.likelihood, self.quantiser, self.beta = likelihood, quantiser, beta
+
+    def loss(self, x: Tensor, params: Tensor, codes: Tensor, distance: Tensor) -> dict[str, Tensor]:
+        reconstruction = -self.likelihood.log_prob(x, params)
+        used = perplexity(codes, self.quantiser.vocab)
+        return {
+            "loss": reconstruction + self.beta * distance,
+            "reconstruction": reconstruction,
+            "commitment": distance,
+            "perplexity": used.expand(len(x)),  # of the batch
+        }
+
+
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _of_all(t: Tensor) -> Tensor:
+    """The sum over the processes of a step."""
+    if _distributed():
+        torch.distributed.all_reduce(t)
+    return t
