@@ -1,0 +1,202 @@
+"""Captioned shapes: pictures of one to three coloured shapes without end, and what each shows.
+
+Read: scene_law.py (what is drawn, what is held out), then scenes.py (pictures), captions.py (words)
+and scene_reader.py (a picture read back, exactly). Here it becomes data: batches by their number,
+captions as word numbers, and the judgement whether a picture shows what its caption says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import LongTensor, Tensor
+
+from genlab.batch import Batch, Given
+from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
+from genlab.data.captions import NUMBERS, WORDS, Wanted, fits, meaning
+from genlab.data.scene_law import CASES, Drawn, SceneLaw, held
+from genlab.data.scene_reader import read
+from genlab.data.scenes import SIDE, Scene
+from genlab.rng import generator as seeded
+from genlab.views.grid import Grid
+
+LENGTH = 16  # words of a caption, padded with 0
+PARTS = tuple((case, kept) for case in CASES for kept in ("seen", "held_out"))
+
+
+class Captioned(Examples):
+    """Pictures uint8 [N, 3, 32, 32] and their captions [N, L] int64."""
+
+    def __init__(self, pictures: Tensor, captions: Tensor) -> None:
+        self.pictures, self.captions = pictures, captions
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def batch(
+        self,
+        ids: LongTensor,
+        generator: torch.Generator | None = None,
+        share: slice = EVERYTHING,
+    ) -> Batch:
+        ids = ids[share]
+        x = self.pictures[ids].float().div_(127.5).sub_(1)
+        return Batch(x=x, cond=self.captions[ids])
+
+
+class CaptionedShapes(DataModule):
+    """Every training batch is drawn anew; val is 3,072 fixed pictures, half of them held out.
+
+    In val one, two and three shapes, seen and held-out combinations take turns (PARTS), so that its
+    beginning has all of them alike. `train` is a fixed draw for what needs examples to compare with.
+    """
+
+    kind = "image"
+    view = Grid()
+    std = 0.5  # TODO
+    fixed = 3072
+
+    def __init__(
+        self,
+        *,
+        shares: Sequence[float] = (0.25, 0.5, 0.25),
+        shape: Sequence[int] = (3, SIDE, SIDE),
+        caption_vocab: int = len(WORDS) + 1,
+        caption_length: int = LENGTH,
+        levels: int = 256,
+        batch_size: int,
+        seed: int,
+        num_classes: int | None = None,
+        vocab: int | None = None,
+        val_examples: int | None = 1024,
+    ) -> None:
+        """`shares` of training pictures with one, two and three shapes.
+
+        `caption_vocab` counts the words and 0, the padding; `caption_length` is in words.
+        """
+        check("shape", tuple(shape), (3, SIDE, SIDE), "captioned_shapes")
+        check("levels", levels, 256, "captioned_shapes")
+        check("caption_vocab", caption_vocab, len(WORDS) + 1, "captioned_shapes")
+        check("caption_length", caption_length, LENGTH, "captioned_shapes")
+        check("num_classes", num_classes, None, "captioned_shapes")
+        check("vocab", vocab, None, "captioned_shapes")
+        super().__init__(
+            shape=shape, batch_size=batch_size, seed=seed, levels=levels, val_examples=val_examples
+        )
+        self.caption_vocab, self.caption_length = caption_vocab, caption_length
+        self.law = SceneLaw(shares=shares)
+
+    # --- examples -------------------------------------------------------------------------------
+
+    def read(self) -> tuple[Captioned, Captioned]:
+        # fixed draws, whatever the seed: runs are measured on the same pictures
+        train = self._examples(self.law.draw(self.fixed, seeded("captioned_shapes", "train")))
+        each = self.fixed // len(PARTS)
+        parts = []
+        for case, kept in PARTS:
+            cases = torch.full((each,), CASES.index(case))
+            draws = seeded("captioned_shapes", "val", case, kept)
+            drawn = self.law.draw(each, draws, kept=kept, case=cases, omit=0.0)
+            parts.append(self._examples(drawn))
+        pictures = torch.stack([p.pictures for p in parts], 1).flatten(0, 1)
+        captions = torch.stack([p.captions for p in parts], 1).flatten(0, 1)
+        return train, Captioned(pictures, captions)
+
+    def _examples(self, drawn: Drawn) -> Captioned:
+        return Captioned(drawn.pictures(), torch.stack([self.encode(c) for c in drawn.captions]))
+
+    @property
+    def epoch_examples(self) -> None:
+        return None
+
+    def train_ids(self, k: int) -> LongTensor:
+        """The numbers of the draws in the k-th global batch [batch_size]."""
+        return torch.arange(k * self.batch_size, (k + 1) * self.batch_size)
+
+    def train_batch(
+        self, k: int, *, rank: int = 0, world: int = 1, micro: int = 0, accumulate: int = 1
+    ) -> Batch:
+        share = self.share(rank, world, micro, accumulate)
+        drawn = self.law.draw(self.batch_size, seeded("draw", self.seed, k))
+        return self._examples(drawn).batch(torch.arange(self.batch_size), share=share)
+
+    def digest(self) -> str:
+        return sha256(str(self.law.shares.tolist()), self.val.pictures, self.val.captions)
+
+    def decode(self, x: Tensor) -> list[np.ndarray]:
+        """Pictures uint8 [32, 32, 3]."""
+        grey = ((x.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return list(grey.movedim(1, -1).numpy())
+
+    # --- captions -------------------------------------------------------------------------------
+
+    def encode(self, caption: str) -> LongTensor:
+        """The numbers of a caption's words [16]; 0 after its end."""
+        words = re.findall(r"[^\s.,;!?]+", caption.lower())
+        words = ["a" if word == "an" else word for word in words]
+        for word in words:
+            if word not in NUMBERS:
+                near = difflib.get_close_matches(word, WORDS, n=3, cutoff=0.5)
+                raise ValueError(
+                    f"cond={caption!r}: captions have no word {word!r}; "
+                    + (f"near it: {', '.join(near)}" if near else f"words: {', '.join(WORDS)}")
+                )
+        if len(words) > self.caption_length:
+            raise ValueError(
+                f"cond={caption!r}: {len(words)} words; a caption has at most {self.caption_length}"
+            )
+        return torch.tensor([NUMBERS[w] for w in words] + [0] * (self.caption_length - len(words)))
+
+    def caption(self, cond: Tensor) -> str:
+        """The words of a caption's numbers [16]."""
+        return " ".join(WORDS[n - 1] for n in cond.tolist() if n)
+
+    def asked(
+        self,
+        num: int,
+        cond: str | Sequence[str] | None = None,
+        prompt: str | None = None,
+        given=None,
+        mask=None,
+    ) -> tuple[Tensor | None, Given | None]:
+        """`cond`: a caption, or a list of them that is cycled through; None: val's in turn."""
+        if cond is None:
+            return self.looks(num)
+        captions = [cond] if isinstance(cond, str) else list(cond)
+        ids = torch.stack([self.encode(c) for c in captions])
+        return ids[torch.arange(num) % len(ids)], None
+
+    def looks(self, num: int) -> tuple[Tensor, None]:
+        """The first captions of val: one, two, three shapes, seen and held out, in turn."""
+        self.load()
+        return self.val.captions[torch.arange(num) % len(self.val)], None
+
+    # --- judgement ------------------------------------------------------------------------------
+
+    def wanted(self, cond: Tensor) -> Wanted | None:
+        """What a caption [16] asks for; None where it is none that can be judged."""
+        return meaning(self.caption(cond).split())
+
+    def part(self, wanted: Wanted) -> tuple[str, str] | None:
+        """Which of PARTS a caption belongs to; None: it leaves something open."""
+        kept = held(wanted)
+        count = sum(part.count for part in wanted.parts)
+        if kept is None or count > len(CASES):
+            return None
+        return CASES[count - 1], "held_out" if kept else "seen"
+
+    def scenes(self, x: Tensor) -> list[Scene | None]:
+        """What pictures x [N, 3, 32, 32] show; None where it cannot be read."""
+        pictures = np.stack(self.decode(x))
+        return read(torch.from_numpy(pictures).movedim(-1, 1))
+
+    def right(self, x: Tensor, cond: Tensor) -> list[bool]:
+        """Whether each picture shows all that its caption [N, 16] says, and nothing else."""
+        wanted = [self.wanted(c) for c in cond]
+        return [
+            w is not None and fits(w, s) for w, s in zip(wanted, self.scenes(x), strict=True)
+        ]
