@@ -118,10 +118,10 @@ def _part(words: list[str]) -> tuple[Part | None, list[str]]:
     return Part(count, size, colour, None if shape == "shape" else shape), rest
 
 
-def fits(wanted: Wanted, scene: Scene | None) -> bool:
-    """Whether the scene is all that is wanted, and nothing else; an unreadable one is not."""
+def fits(wanted: Wanted, scene: Scene) -> bool:
+    """Whether the scene is all that is wanted, and nothing else."""
     asked = [part for part in wanted.parts for _ in range(part.count)]
-    if scene is None or len(scene) != len(asked):
+    if len(scene) != len(asked):
         return False
     return any(
         all(_is(part, thing) for part, thing in zip(asked, order, strict=True))

@@ -27,7 +27,7 @@ CASES = ("one", "two", "three")  # how many shapes a caption asks for
 PAIRS = tuple((colour, shape) for colour in COLOUR_NAMES for shape in SHAPES)
 HELD_PAIRS = {("red", "cross"), ("green", "triangle"), ("blue", "square"), ("yellow", "circle")}
 GAP = 2  # pixels at least between the squares around two shapes
-STEP = 3  # pixels by which a relation is clearer than the one across
+STEP = 6  # pixels by which a relation is clearer than the one across
 TRIES = 48  # places tried at once
 OMIT = 0.1  # how often a training caption leaves out a part's colour, and its shape
 
@@ -79,10 +79,10 @@ def weights(case: str, kept: str) -> Tensor:
     if case == "one":
         out[:, 0, 0] = (_known if kept == "seen" else ~_known).float()
     elif case == "two":
-        out = (_both[..., None] & (HELD_TWO == (kept == "held_out"))).float()
+        out = (_both[..., None] & ((kept == "held_out") == HELD_TWO)).float()
         out[torch.arange(24), torch.arange(24)] = 0  # two that look alike have no order
     else:
-        allowed = (_both & (HELD_THREE == (kept == "held_out"))).float()
+        allowed = (_both & ((kept == "held_out") == HELD_THREE)).float()
         alike = torch.eye(24) * allowed
         out[..., 0] = alike / alike.sum() + (allowed - alike) / (allowed - alike).sum()
     return out
@@ -99,8 +99,9 @@ class SceneLaw:
                 "of scenes with one, two and three shapes"
             )
         self.shares = torch.tensor(list(shares), dtype=torch.float64)
-        self.tables = {
-            kept: torch.stack([weights(case, kept).flatten() for case in CASES])
+        self.laws = {
+            (case, kept): weights(case, kept).double().flatten().cumsum(0)
+            for case in CASES
             for kept in ("seen", "held_out")
         }
 
@@ -116,10 +117,12 @@ class SceneLaw:
         """`num` scenes; `case` [num] numbers CASES, None draws them by their shares."""
         if case is None:
             case = torch.multinomial(self.shares, num, True, generator=generator)
-        table = self.tables[kept][case]
-        chosen = torch.multinomial(table, 1, generator=generator)[:, 0]
+        chosen, u = torch.zeros_like(case), torch.rand(num, generator=generator).double()
+        for i, name in enumerate(CASES):  # by inverse of their distribution functions
+            law, of = self.laws[name, kept], case == i
+            chosen[of] = torch.searchsorted(law, u[of] * law[-1], right=True)
         axis, b, a = chosen % 2, chosen // 2 % 24, chosen // 48
-        u = torch.rand(num, 16, generator=generator)
+        u = torch.rand(num, 17, generator=generator)
         large = self._sizes(case, a, b, u[:, :6])
         pair = torch.stack([a, torch.where(case == 1, b, a), b], 1)  # [num, 3]
         exists = torch.arange(3) <= case[:, None]
@@ -145,7 +148,7 @@ class SceneLaw:
 def caption(
     case: int, a: int, b: int, axis: int, large: list[int], u: list[float], *, omit: float
 ) -> str:
-    """What is said of a scene, by ten numbers in [0, 1)."""
+    """What is said of a scene, by eleven numbers in [0, 1)."""
     sizes = [tuple(SIZES)[n] for n in large]
     said = [u[0] < 0.5, u[1] < 0.5]
 
@@ -168,8 +171,7 @@ def caption(
     else:
         parts = part(a, sizes[:2], 0), part(b, sizes[2:], 1)
         wanted = Wanted(parts if u[6] < 0.5 else parts[::-1])
-    # four more numbers from the digits of three
-    return say(wanted, [u[7], u[8], u[9], u[9] * 64 % 1])
+    return say(wanted, u[7:])
 
 
 def places(
@@ -178,12 +180,12 @@ def places(
     """Corners in pixels, (top, left) [B, 3] each, at which nothing touches and relations hold."""
     side = SIDES[form.clamp(min=0)]
     found = torch.zeros(len(form), 2, 3, dtype=torch.long)
-    left = torch.arange(len(form))
-    while len(left):
-        corner, ok = _tried(side[left], form[left] >= 0, case[left], axis[left], generator)
-        first = ok.int().argmax(1)
-        found[left] = corner[torch.arange(len(left)), first]
-        left = left[~ok.any(1)]
+    todo = torch.arange(len(form))
+    while len(todo):
+        corner, ok = _tried(side[todo], form[todo] >= 0, case[todo], axis[todo], generator)
+        first = ok.int().argmax(1)  # of the good ones; where there is none, it is tried again
+        found[todo] = corner[torch.arange(len(todo)), first]
+        todo = todo[~ok.any(1)]
     return found[:, 0], found[:, 1]
 
 

@@ -7,14 +7,14 @@ guessed at. It is right on every drawn picture, and on noisy or blurred ones (te
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from genlab.data.scenes import (
     BACK,
-    COLOUR_NAMES,
-    FORMS,
     SIDE,
     SIDES,
     TINTS,
@@ -22,6 +22,7 @@ from genlab.data.scenes import (
     WINDOWS,
     Scene,
     Thing,
+    things,
 )
 
 MOST_ERROR = 0.16  # squared difference from the template, in parts of the template's own
@@ -32,10 +33,21 @@ MOST_REST = 5.0  # pixels' worth of colour that belongs to no shape
 FAINT = 0.3  # colour that covers less of a pixel is noise
 NEAR = 4  # pixels between the middles of two readings of one shape
 
-_RINGS = torch.stack([torch.arange(WINDOW) < side + 2 for side in SIDES])
-_RINGS = (_RINGS[:, :, None] & _RINGS[:, None, :]).float()  # [8, W, W] what counts in a window
 _POWERS = WINDOWS.square().sum((1, 2))  # [8]
-_INSIDE = WINDOWS[:, 1:, 1:] > 0.5
+_INSIDE = WINDOWS > 0.5  # [8, W, W]
+_FFT = SIDE + WINDOW + 2  # the smallest even size in which nothing wraps round
+_SPECTRA = torch.fft.rfft2(WINDOWS, s=(_FFT, _FFT)).conj()
+_LARGEST = int(SIDES.max())
+
+
+class Found(NamedTuple):
+    """What fits best in each picture, as numbers [N], and whether it alone fits."""
+
+    form: Tensor
+    colour: Tensor
+    top: Tensor
+    left: Tensor
+    clear: Tensor
 
 
 def read(pictures: Tensor, *, most: int = 5) -> list[Scene | None]:
@@ -45,22 +57,19 @@ def read(pictures: Tensor, *, most: int = 5) -> list[Scene | None]:
 
 def _read(pictures: Tensor, most: int) -> list[Scene | None]:
     cover, distance = covers(pictures)
-    scenes: list[list[Thing] | None] = [[] for _ in pictures]
+    scenes: list[list[Thing]] = [[] for _ in pictures]
+    clear = torch.ones(len(pictures), dtype=torch.bool)
     for _ in range(most):
-        busy = [i for i in _rest(cover) if scenes[i] is not None]
-        if not busy:
+        busy = (clear & _unfinished(cover)).nonzero()[:, 0]
+        if not len(busy):
             break
-        errors = template_errors(cover[busy].sum(1))
-        for i, error in zip(busy, errors, strict=True):
-            thing = _best(error, cover[i], distance[i])
-            if thing is None:
-                scenes[i] = None
-                continue
-            scenes[i].append(thing)
-            _take_out(cover[i], thing)
-    for i in _rest(cover):
-        scenes[i] = None
-    return [None if s is None else tuple(s) for s in scenes]
+        found = _best(template_errors(cover[busy].sum(1)), cover[busy], distance[busy])
+        clear[busy] = found.clear
+        for i, scene in zip(busy.tolist(), things(*(n[:, None] for n in found[:4])), strict=True):
+            scenes[i] += scene
+        cover[busy] *= ~_square(found)[:, None]
+    clear &= ~_unfinished(cover)
+    return [tuple(s) if c else None for s, c in zip(scenes, clear.tolist(), strict=True)]
 
 
 def covers(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,9 +90,11 @@ def template_errors(cover: Tensor) -> Tensor:
     Squared difference over the shape and a ring around it, in parts of the template's own square;
     infinite where the shape would leave the picture.
     """
-    maps = F.pad(cover[:, None], (1, WINDOW, 1, WINDOW))
-    overlap = F.conv2d(maps, WINDOWS[:, None])[..., :SIDE, :SIDE]
-    power = F.conv2d(maps.square(), _RINGS[:, None])[..., :SIDE, :SIDE]
+    maps = F.pad(cover, (1, _FFT - SIDE - 1) * 2)
+    overlap = torch.fft.irfft2(torch.fft.rfft2(maps)[:, None] * _SPECTRA, s=(_FFT, _FFT))
+    overlap = overlap[..., :SIDE, :SIDE]
+    total = F.pad(maps.square().cumsum(1).cumsum(2), (1, 0, 1, 0))
+    power = torch.stack([_boxes(total, side + 2) for side in SIDES.tolist()], 1)
     errors = (power - 2 * overlap) / _POWERS[:, None, None] + 1
     for k, side in enumerate(SIDES.tolist()):
         errors[:, k, SIDE - side + 1 :] = torch.inf
@@ -91,46 +102,60 @@ def template_errors(cover: Tensor) -> Tensor:
     return errors
 
 
-def _rest(cover: Tensor) -> list[int]:
-    """The pictures in which colour is left."""
-    left = (cover * (cover > FAINT)).sum((1, 2, 3))
-    return (left > MOST_REST).nonzero()[:, 0].tolist()
+def _boxes(total: Tensor, size: int) -> Tensor:
+    """Sums over squares, from sums over all that is above and to the left: [N, 32, 32]."""
+    low, high = slice(0, SIDE), slice(size, size + SIDE)
+    return total[:, high, high] - total[:, low, high] - total[:, high, low] + total[:, low, low]
 
 
-def _best(errors: Tensor, cover: Tensor, distance: Tensor) -> Thing | None:
-    """What fits best in a picture, if it alone fits, in the colour that most of it has.
-
-    errors [8, 32, 32], cover [C, 32, 32], distance [32, 32].
-    """
-    form, y, x = (int(i) for i in torch.unravel_index(errors.argmin(), errors.shape))
-    error, side = float(errors[form, y, x]), int(SIDES[form])
-    inside = _INSIDE[form, :side, :side]
-    here = cover[:, y : y + side, x : x + side][:, inside]  # [C, pixels]
-    colour = int(here.sum(1).argmax())
-    others = float(here.sum() - here[colour].sum()) / float(_POWERS[form])
-    off = float(distance[y : y + side, x : x + side][inside].mean())
-    thing = Thing(FORMS[form][0], COLOUR_NAMES[colour], FORMS[form][1], x + side / 2, y + side / 2)
-    lead = _second(errors, form, thing) + SLACK >= LEAST_LEAD * (error + SLACK)
-    clear = error <= MOST_ERROR and others <= MOST_ERROR and off <= MOST_DISTANCE
-    return thing if clear and lead else None
+def _unfinished(cover: Tensor) -> Tensor:
+    """In which pictures colour is left [N]."""
+    return (cover * (cover > FAINT)).sum((1, 2, 3)) > MOST_REST
 
 
-def _second(errors: Tensor, form: int, thing: Thing) -> float:
-    """The least error of another form at that place: errors [8, 32, 32]."""
-    found = [torch.tensor(torch.inf)]
+def _best(errors: Tensor, cover: Tensor, distance: Tensor) -> Found:
+    """errors [N, 8, 32, 32], cover [N, C, 32, 32], distance [N, 32, 32]."""
+    n = torch.arange(len(errors))
+    error, at = errors.flatten(1).min(1)
+    form, top, left = at // SIDE**2, at // SIDE % SIDE, at % SIDE
+    inside = _INSIDE[form]  # [N, W, W]
+    here = (_window(F.pad(cover, (1, WINDOW, 1, WINDOW)), top, left) * inside[:, None]).sum((2, 3))
+    colour = here.argmax(1)  # the one that most of it has
+    others = (here.sum(1) - here[n, colour]) / _POWERS[form]
+    off = _window(F.pad(distance, (1, WINDOW, 1, WINDOW))[:, None], top, left)[:, 0] * inside
+    off = off.sum((1, 2)) / inside.sum((1, 2))
+    lead = _second(errors, form, top, left) + SLACK >= LEAST_LEAD * (error + SLACK)
+    clear = lead & (error <= MOST_ERROR) & (others <= MOST_ERROR) & (off <= MOST_DISTANCE)
+    return Found(form, colour, top, left, clear)
+
+
+def _window(maps: Tensor, top: Tensor, left: Tensor, size: int = WINDOW) -> Tensor:
+    """The squares of maps [N, C, ...] whose corners are at (top, left): [N, C, size, size]."""
+    line = torch.arange(size)
+    n, c = torch.arange(len(maps))[:, None, None, None], torch.arange(maps.shape[1])[:, None, None]
+    rows, columns = top[:, None] + line, left[:, None] + line
+    return maps[n, c, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _second(errors: Tensor, form: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """The least error of another form whose middle is near [N]."""
+    n = torch.arange(len(errors))
+    room = NEAR + _LARGEST
+    padded = F.pad(errors, (room,) * 4, value=torch.inf)
+    best = []
     for k, side in enumerate(SIDES.tolist()):
-        top, left = (int(m - side / 2) for m in (thing.y, thing.x))
-        near = errors[k, max(0, top - NEAR) :, max(0, left - NEAR) :][: 2 * NEAR + 1]
-        near = near[:, : 2 * NEAR + 1]
-        if k != form and near.numel():
-            found.append(near.min())
-    return float(min(found))
+        shift = (SIDES[form] - side) // 2 + room - NEAR
+        near = _window(padded[:, k : k + 1], top + shift, left + shift, 2 * NEAR + 1)
+        best.append(near.flatten(1).min(1).values)
+    table = torch.stack(best, 1)
+    table[n, form] = torch.inf
+    return table.min(1).values
 
 
-def _take_out(cover: Tensor, thing: Thing) -> None:
-    """No colour is left where the thing was: cover [C, 32, 32]."""
-    half = int(SIDES[FORMS.index((thing.shape, thing.size))]) / 2
-    (top, bottom), (left, right) = (
-        (max(0, int(m - half) - 1), int(m + half) + 1) for m in (thing.y, thing.x)
+def _square(found: Found) -> Tensor:
+    """The pixels of what was found and of a ring around it: bool [N, 32, 32]."""
+    line, side = torch.arange(SIDE), SIDES[found.form][:, None]
+    rows, columns = (
+        (line >= at[:, None] - 1) & (line <= at[:, None] + side) for at in (found.top, found.left)
     )
-    cover[:, top:bottom, left:right] = 0
+    return rows[:, :, None] & columns[:, None, :]

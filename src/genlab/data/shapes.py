@@ -22,7 +22,7 @@ from genlab.data.scene_law import CASES, Drawn, SceneLaw, held
 from genlab.data.scene_reader import read
 from genlab.data.scenes import SIDE, Scene
 from genlab.rng import generator as seeded
-from genlab.views.grid import Grid
+from genlab.views.sheet import Sheet
 
 LENGTH = 16  # words of a caption, padded with 0
 PARTS = tuple((case, kept) for case in CASES for kept in ("seen", "held_out"))
@@ -49,16 +49,16 @@ class Captioned(Examples):
 
 
 class CaptionedShapes(DataModule):
-    """Every training batch is drawn anew; val is 3,072 fixed pictures, half of them held out.
+    """Every training batch is drawn anew; val is 1,536 fixed pictures, half of them held out.
 
     In val one, two and three shapes, seen and held-out combinations take turns (PARTS), so that its
-    beginning has all of them alike. `train` is a fixed draw for what needs examples to compare with.
+    beginning has all of them alike. `train` is a fixed draw, for what compares.
     """
 
     kind = "image"
-    view = Grid()
-    std = 0.5  # TODO
-    fixed = 3072
+    view = Sheet()
+    std = 0.4215
+    fixed = 1536
 
     def __init__(
         self,
@@ -181,22 +181,28 @@ class CaptionedShapes(DataModule):
         """What a caption [16] asks for; None where it is none that can be judged."""
         return meaning(self.caption(cond).split())
 
-    def part(self, wanted: Wanted) -> tuple[str, str] | None:
-        """Which of PARTS a caption belongs to; None: it leaves something open."""
-        kept = held(wanted)
-        count = sum(part.count for part in wanted.parts)
-        if kept is None or count > len(CASES):
+    def part(self, cond: Tensor) -> tuple[str, str] | None:
+        """Which of PARTS a caption [16] belongs to; None: it leaves something open."""
+        wanted = self.wanted(cond)
+        kept = None if wanted is None else held(wanted)
+        if kept is None:
             return None
-        return CASES[count - 1], "held_out" if kept else "seen"
+        count = sum(part.count for part in wanted.parts)
+        return CASES[min(count, len(CASES)) - 1], "held_out" if kept else "seen"
 
     def scenes(self, x: Tensor) -> list[Scene | None]:
         """What pictures x [N, 3, 32, 32] show; None where it cannot be read."""
         pictures = np.stack(self.decode(x))
         return read(torch.from_numpy(pictures).movedim(-1, 1))
 
-    def right(self, x: Tensor, cond: Tensor) -> list[bool]:
-        """Whether each picture shows all that its caption [N, 16] says, and nothing else."""
-        wanted = [self.wanted(c) for c in cond]
-        return [
-            w is not None and fits(w, s) for w, s in zip(wanted, self.scenes(x), strict=True)
-        ]
+    def right(self, x: Tensor, cond: Tensor) -> list[bool | None]:
+        """Whether each picture shows all that its caption [N, 16] says, and nothing else.
+
+        None where the picture cannot be read.
+        """
+        pairs = zip(self.scenes(x), cond, strict=True)
+        return [None if s is None else self._fits(self.wanted(c), s) for s, c in pairs]
+
+    @staticmethod
+    def _fits(wanted: Wanted | None, scene: Scene) -> bool:
+        return wanted is not None and fits(wanted, scene)
