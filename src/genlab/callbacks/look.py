@@ -7,13 +7,12 @@ list).
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
 
 import torch
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.checkpoint import is_last
-from genlab.callbacks.ledger import Ledger
 from genlab.models.base import GenerativeModel
 
 
@@ -25,7 +24,6 @@ class Look(Callback):
         if num < 0:
             raise ValueError(f"callbacks.look.num={num}: at least 0")
         self.num, self.seed = num, seed
-        self.folder = Path("samples")  # set by the run
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int
@@ -34,6 +32,7 @@ class Look(Callback):
             trainer.should_stop = True  # then Lightning looks once more, wherever it stands
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self._began = time.monotonic()
         self._names: list[str] = []
         self._sum, self._count = None, 0
 
@@ -45,8 +44,11 @@ class Look(Callback):
         self._names, self._count = list(outputs), self._count + size
         self._sum = total if self._sum is None else self._sum + total
 
+    def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        trainer.run.look_seconds = time.monotonic() - self._began
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
-        model, ledger = pl_module, next(c for c in trainer.callbacks if isinstance(c, Ledger))
+        model = pl_module
         values = {}
         if self._sum is not None:
             count = torch.tensor([float(self._count)], dtype=torch.float64, device=model.device)
@@ -56,16 +58,18 @@ class Look(Callback):
             values = {f"val/{k}": v for k, v in zip(self._names, (both[:-1] / both[-1]).tolist())}
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
-        ledger.write(trainer, model, "look", values)
+        trainer.run.ledger.write(trainer, model, "look", values)
         sharded = getattr(trainer.strategy, "sharded", False)  # then all draw, the same
         if self.num and (trainer.is_global_zero or sharded):
             data = trainer.datamodule
             cond, given = data.looks(self.num)
             cond = cond.to(model.device) if cond is not None else None
+            began = time.monotonic()
             x = model.sample(self.num, cond, given, seed=self.seed)
+            trainer.run.sample_seconds = (time.monotonic() - began) / self.num
             if not trainer.is_global_zero:
                 return
-            stem = self.folder / f"{model.clock.examples:012d}"
+            stem = trainer.run.folder / "samples" / f"{model.clock.examples:012d}"
             items = data.decode(x.cpu())
             path = data.view.save(items, stem)
             for logger in trainer.loggers:

@@ -32,6 +32,9 @@ from genlab.samplers.latent import Prior
 class GAN(GenerativeModel):
     """x = G(z), z ~ N(0, I), G trained until D cannot tell it from data: Goodfellow et al. 2014."""
 
+    steps_itself = True
+    shards = False  # two networks and second derivatives in one step
+
     def __init__(
         self,
         generator: nn.Module,
@@ -130,7 +133,7 @@ class GAN(GenerativeModel):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         super().on_train_batch_start(batch, batch_idx)
-        factor = self.optim_discriminator.factor(self.clock.examples)
+        factor = self.optim_discriminator.factor(self.clock.examples, self.spent)
         for group in self.trainer.optimizers[1].param_groups:
             group["lr"] = group["base_lr"] * factor
 

@@ -56,7 +56,7 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found."""
     folder = find_run(run)  # a wrong name is told before torch is imported
-    from genlab.runs.folder.checkpoint import find_checkpoint, load_model
+    from genlab.runs.folder.load import find_checkpoint, load_model
 
     quiet()
     device = device_of(device)

@@ -44,6 +44,7 @@ from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.build import build_model
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -142,15 +143,15 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
 
 def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Build everything and train to the end of the budget."""
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.monotonic()
     say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
 
     quiet()
     settings = settings | {k: restore(settings[k], k) for k in BUILT}
     pl.seed_everything(settings["seed"], verbose=False)
-    data, model, trainer = assemble(settings, run)
     checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
+    data, model, trainer = assemble(settings, run, began=began, initialise=checkpoint is None)
     # two are kept while a third is written; those there make room
     there = len(list((run / "checkpoints").glob("*.ckpt")))
     check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
@@ -163,8 +164,6 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
                 " raise budget.examples to train on"
             )
             return
-    elif settings["init_from"]:
-        initialise(model, settings["init_from"])
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
@@ -176,7 +175,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(_what_fits(settings, str(error))) from error
+        raise OutOfMemory(_what_fits(settings, model, str(error))) from error
     finally:
         for logger in trainer.loggers:
             logger.close()
@@ -204,22 +203,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
-def _what_fits(settings: dict[str, Any], reason: str) -> str:
+def _what_fits(settings: dict[str, Any], model: Any, reason: str) -> str:
     batch = settings["data"]["batch_size"]
     parts = 2 * settings["trainer"]["accumulate"]
     first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
     line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
     line += str(max(1, batch // 2))
-    if settings["model"]["_target_"].endswith(".GAN"):  # whose step takes the whole batch
+    if model.steps_itself:  # and its step takes the whole batch
         return line
     return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
 
 
-def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
-    """Data, model and trainer, ready to fit."""
+def assemble(
+    settings: dict[str, Any], run: Path, *, began: float | None = None, initialise: bool = True
+) -> tuple[Any, Any, Any]:
+    """Data, model and trainer, ready to fit; `began`: time.monotonic() of the command, or now."""
     import torch
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    from genlab.callbacks.budget import Budget
+    from genlab.callbacks.run import Run
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
@@ -232,9 +235,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     data.prepare()
     data.load()
     torch.manual_seed(settings["seed"])
-    manual = settings["model"]["_target_"].endswith(".GAN")
-    model = compose.build(settings["model"], trusted=trusted, where="model")
-    model.seed = settings["seed"]
+    model = build_model(settings, trusted=trusted, initialise=initialise)
     batch, looks = settings["data"]["batch_size"], settings["look_every"]
     looks = min(looks, settings["budget"]["examples"]) if looks else None  # at least one
     callbacks = [
@@ -242,16 +243,21 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         for k, c in settings["callbacks"].items()
         if c
     ]
-    place(callbacks, settings, run)
+    if minutes := settings["budget"].get("minutes"):
+        evaluation = settings["metric"] if settings["evaluate"] else None
+        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), evaluation=evaluation))
     options = dict(settings["trainer"])
-    if manual:
+    if model.steps_itself:
         if options["accumulate"] > 1:
-            raise UserError("trainer.accumulate: a GAN's step takes the whole batch; set it to 1")
-        options["clip"] = None  # the GAN clips for itself
+            family = type(model).__name__
+            raise UserError(
+                f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
+                " whole batch; set it to 1"
+            )
+        options["clip"] = None  # it clips for itself
     cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),
-        max_minutes=settings["budget"].get("minutes"),
         look_every_steps=steps(looks, batch) if looks else None,
         callbacks=callbacks,
         loggers=loggers(settings, run),
@@ -262,47 +268,13 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
+    trainer.run = Run(run, redact(settings), watched=signals.WATCHED, others=signals.others)
     if trainer.compiles:
         model.compiled = True
         for child in model.children():
-            child.compile()
+            if any(True for _ in child.parameters()):
+                child.compile()
     return data, model, trainer
-
-
-def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
-    """Tell each callback where the run's files are."""
-    from genlab.callbacks.checkpoint import Checkpoint
-    from genlab.callbacks.guard import Guard
-    from genlab.callbacks.ledger import Ledger
-    from genlab.callbacks.look import Look
-    from genlab.callbacks.profile import Profile
-    from genlab.callbacks.progress import Progress
-    from genlab.callbacks.signals import Signals
-
-    for callback in callbacks:
-        if isinstance(callback, Checkpoint):
-            callback.folder = run / "checkpoints"
-            callback.settings = redact({k: settings[k] for k in ("name", "seed", "data", "model")})
-        elif isinstance(callback, Ledger):
-            callback.path = run / "metrics.jsonl"
-        elif isinstance(callback, Guard):
-            callback.path = run / "not_finite.jsonl"
-        elif isinstance(callback, Look):
-            callback.folder = run / "samples"
-        elif isinstance(callback, Profile):
-            callback.path = run / "profile.txt"
-        elif isinstance(callback, Signals):
-            callback.watched, callback.others = signals.WATCHED, signals.others
-        elif isinstance(callback, Progress):
-            callback.total = settings["budget"]["examples"]
-            callback.minutes = settings["budget"].get("minutes")
-
-
-def initialise(model: Any, path: str) -> None:
-    """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh."""
-    from genlab.runs.folder.checkpoint import load_weights, read_run
-
-    load_weights(model, read_run(path)["state_dict"], path)
 
 
 def record_provenance(
