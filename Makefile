@@ -15,7 +15,7 @@ $(BIN)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "Installing genlab and torch: a few minutes, several GB on Linux (the registry's build is for CUDA)."
-	$(BIN)/python -m pip install --quiet -e '.[test,sweep]' torch torchvision
+	$(BIN)/python -m pip install --quiet -e '.[test,sweep]' torch
 	touch $@
 
 demo: setup           ## train the default experiment, draw, measure, report: about 3 minutes

@@ -7,34 +7,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
-
 from genlab.runs import train
 from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir
 
+# float32 by name: what precision=auto takes depends on the processor
 TINY = [
-    "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "budget.examples=256",
-    "data.batch_size=16", "look_every=128", "save_every=128", "callbacks.look.num=4",
-    "callbacks.ledger.log_every=1",
+    "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true", "logger=none",
+    "evaluate=false", "budget.examples=256", "data.batch_size=16", "look_every=128",
+    "save_every=128", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
 
 def settled(overrides: list[str]) -> dict[str, Any]:
     """The settings that the command line composes."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = hydra_compose("train", overrides, return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        choices = dict(cfg.hydra.runtime.choices)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        settings = compose.settle(cfg, choices)
-    compose.check(settings)
-    return settings
+    return compose.settings_of(overrides)[0]
 
 
 def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any) -> Path:
@@ -80,3 +67,12 @@ def genlab(*arguments: str, timeout: float = 300, **env: str) -> subprocess.Comp
         [sys.executable, "-m", "genlab.cli", *arguments],
         capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False,
     )  # fmt: skip
+
+
+def children_seconds() -> float:
+    """CPU seconds of the processes that this one has started and that have ended: what they cost,
+    however busy the machine is."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

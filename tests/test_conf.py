@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from conftest import CONF
-from running import fit, genlab, genlab_here, settled
+from running import children_seconds, fit, genlab, genlab_here, settled
 
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, valid_checkpoints
@@ -122,9 +121,9 @@ def test_list_and_help_answer_at_once() -> None:
     for arguments in (["--help"], ["list"], ["train", "net.wdith=3"]):
         seconds = []
         for _ in range(2):
-            began = time.perf_counter()
+            before = children_seconds()
             done = genlab(*arguments)
-            seconds.append(time.perf_counter() - began)
+            seconds.append(children_seconds() - before)
         assert min(seconds) < 1.5, (arguments, seconds)  # the bar is 1 s on an idle machine
     assert "digits_diffusion" in genlab("list", "experiment").stdout
     assert done.returncode == 2
@@ -171,7 +170,7 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
 
 WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
-    "net.width=-3": "model.net",
+    "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
     "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",

@@ -51,9 +51,10 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         from genlab.runs.say.errors import USER, nearest
 
-        print(
-            f"genlab: there is no command {command!r}{nearest(command, COMMANDS)}", file=sys.stderr
-        )
+        remedy = nearest(command, COMMANDS)
+        if "=" in command:
+            remedy = f"; write genlab train {command}"
+        print(f"genlab: there is no command {command!r}{remedy}", file=sys.stderr)
         sys.exit(USER)
     code = answer(lambda: run(command, rest), rest)
     if code - 128 in signal.valid_signals():
@@ -76,9 +77,8 @@ def run(command: str, rest: list[str]) -> None:
         train(rest)
     elif command == "check":
         from genlab.runs.check import check_command
-        from genlab.runs.settings.flags import in_order
 
-        check_command(in_order(rest, ("--config-dir", "-cd", "--multirun", "-m")))
+        check_command(rest)
     elif command == "report":
         from genlab.runs.report import report_command
 
@@ -102,12 +102,13 @@ def train(rest: list[str]) -> None:
     import hydra
 
     from genlab.runs import train as runs
-    from genlab.runs.gate.files import check_command_line
+    from genlab.runs.folder.resume import only_changeable
     from genlab.runs.settings.conf import conf_dir
-    from genlab.runs.settings.flags import in_order
+    from genlab.runs.settings.flags import read_words
 
-    rest = in_order(rest)
-    check_command_line(rest)
+    rest, asked = read_words(rest)
+    if any(word.startswith("resume=") for word in asked.overrides):
+        only_changeable(asked.overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()

@@ -12,11 +12,6 @@ import pytest
 import torch
 import yaml
 from corpus import CONFIGS, Config
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 from running import genlab, settled
 
 from genlab.runs.folder.layout import read_settings
@@ -24,7 +19,7 @@ from genlab.runs.folder.load import load_model
 from genlab.runs.gate.files import check_command_line, check_folder, folder_name
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.mistakes import explain
 
 
 @functools.cache
@@ -53,22 +48,13 @@ def gate_folder(files: dict[str, str], folder: Path) -> None:
         (conf / name).write_text(text, encoding="utf-8")
     check_command_line(["--config-dir", str(conf), "experiment=evil"])
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            words = ["experiment=evil", f"hydra.searchpath=[file://{conf}]"]
-            cfg = hydra_compose("train", words, return_hydra_config=True)
-            HydraConfig.instance().set_config(cfg)
-            with open_dict(cfg):
-                del cfg["hydra"]
-            settings = compose.settle(cfg, {})
+        compose.settings_of(["experiment=evil"], conf)
     except UserError:
         raise
     except Exception as error:
         if type(error).__module__.startswith(("hydra", "omegaconf")):
-            raise UserError(compose.explain(error, [])) from error
+            raise UserError(explain(error, ["experiment=evil"], conf)) from error
         raise
-    finally:
-        GlobalHydra.instance().clear()
-    compose.check(settings)
 
 
 def gate_yaml(text: str, folder: Path) -> None:
@@ -111,10 +97,10 @@ def test_a_hostile_config_is_refused(config: Config, tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("c")
     marker = folder / "marker"
     payload = config.make(folder, str(marker))
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UserError) as refused:
         GATES[config.kind](payload, folder)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert not marker.exists()
     assert config.says in str(refused.value), str(refused.value)
     assert "\n" not in str(refused.value) or config.kind == "node"

@@ -7,39 +7,20 @@ memory is taken and no data is read.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from genlab.clock import steps
-from genlab.runs.gate.files import check_command_line
+from genlab.runs.say.errors import UserError
 from genlab.runs.settings import compose
 from genlab.runs.settings.build import build_model
-from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.flags import own_folder, read_words
 
 
 def check_command(words: list[str]) -> None:
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra._internal.utils import get_args
-
-    check_command_line(words)
-    asked = get_args(words)
+    _, asked = read_words(words, ("--config-dir", "-cd", "--multirun", "-m"))
     if asked.multirun:
-        raise compose.UserError("genlab check composes one run: leave out -m, and give one value")
-    overrides = list(asked.overrides)
-    if asked.config_dir:
-        overrides.append(f"hydra.searchpath=[file://{Path(asked.config_dir).absolute()}]")
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = hydra_compose("train", overrides, return_hydra_config=True)
-        from hydra.core.hydra_config import HydraConfig
-        from omegaconf import open_dict
-
-        HydraConfig.instance().set_config(cfg)
-        choices = dict(cfg.hydra.runtime.choices)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        settings = compose.settle(cfg, choices)
-    compose.check(settings)
+        raise UserError("genlab check composes one run: leave out -m, and give one value")
+    settings, choices = compose.settings_of(asked.overrides, *own_folder(asked))
     print_check(settings, choices)
 
 
@@ -47,8 +28,6 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     import torch
     from rich.console import Console
     from rich.table import Table
-
-    from genlab.runs.devices.trainer import fast_bf16
 
     trusted = settings["trust"]
     if settings["metric"]:
@@ -81,7 +60,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     memory = parameters * 4 * 5 + activations * 4
     precision = settings["trainer"]["precision"]
     if precision == "auto":
-        precision = "bf16-mixed" if fast_bf16(settings["trainer"]["accelerator"]) else "32-true"
+        precision = "auto (the quicker of bf16-mixed and 32-true, tried at the start)"
     looks = settings["look_every"]
     looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(
@@ -141,7 +120,7 @@ def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str
     except (RuntimeError, ValueError, IndexError) as error:
         first = str(error).splitlines()[0]
         if "meta" not in first and "data-dependent" not in first:
-            raise compose.UserError(
+            raise UserError(
                 f"the net does not take what the data gives (shape {list(data['shape'])}): {first}"
             ) from error
     finally:

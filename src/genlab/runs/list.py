@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from genlab.runs.gate.files import check_folder, read_text
+from genlab.runs.gate.files import check_folder
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.shown import visible
 from genlab.runs.settings.conf import conf_dir, groups, options
@@ -23,10 +23,11 @@ def print_list(words: list[str]) -> None:
     folders = []
     while words[:1] and words[0].startswith("-"):
         folders, words = [*folders, Path(words[1])], words[2:]
-    found = {group: options(group) for group in groups()}
     for folder in folders:
-        for group, more in own_options(folder).items():
-            found[group] = {**found.get(group, {}), **more}
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: there is no such folder")
+        check_folder(folder)
+    found = {group: options(group, *folders) for group in groups(*folders)}
     wanted = words
     known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
     for name in wanted:
@@ -45,16 +46,3 @@ def print_list(words: list[str]) -> None:
         for folder in folders:
             console.print(f"\nyour own: {folder}", highlight=False, markup=False)
         console.print(f"\nfiles: {conf_dir()}/GROUP/OPTION.yaml", highlight=False)
-
-
-def own_options(folder: Path) -> dict[str, dict[str, str]]:
-    """The groups and options of a folder of YAML files, as --config-dir takes it."""
-    if not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: there is no such folder")
-    check_folder(folder)
-    found: dict[str, dict[str, str]] = {}
-    for file in sorted(folder.glob("*/*.yaml")):
-        lines = (x[1:].strip() for x in read_text(file).splitlines() if x.startswith("#"))
-        line = next((x for x in lines if not x.startswith("@")), "")
-        found.setdefault(file.parent.name, {})[file.stem] = line
-    return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 import time
 from pathlib import Path
 from typing import Any
 
+from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.shown import visible
 from genlab.runs.say.terminal import say
@@ -59,7 +59,7 @@ def sample_command(overrides: list[str]) -> None:
 def check_memory(num: int, shape: tuple[int, ...]) -> None:
     """Refuse more samples than the machine's memory can hold."""
     needed = 4 * num * math.prod(shape)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = memory_here()
     if needed > there:
         raise UserError(
             f"num={num}: they take {needed / 2**30:,.0f} GiB of memory, here are"
@@ -107,6 +107,8 @@ def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
         if not data.num_classes:
             raise UserError("cond: this model was trained without classes")
         wanted = asked["cond"] if isinstance(asked["cond"], list) else [asked["cond"]]
+        if any(isinstance(c, str) for c in wanted):  # until data.asked takes names
+            raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
         if any(not 0 <= int(c) < data.num_classes for c in wanted):
             raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
         cond = torch.tensor([int(wanted[i % len(wanted)]) for i in range(num)])

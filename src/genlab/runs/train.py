@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.clock import steps
 from genlab.runs.devices import ranks, signals
+from genlab.runs.devices.processes import processes_here
 from genlab.runs.folder.layout import (
     check_room,
     claim,
@@ -45,6 +46,7 @@ from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.build import build_model
+from genlab.runs.settings.mistakes import check_values
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -56,7 +58,9 @@ def job(cfg: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
-    code = answer(lambda: main(cfg), list(hydra.overrides.task))
+    words = list(hydra.overrides.task)
+    cell = "" if hydra.mode.name == "RUN" else f"cell {hydra.job.num} ({' '.join(words)}): "
+    code = answer(lambda: main(cfg), words, cell=cell)
     if code > 128:  # a signal ends a sweep, not only the cell it came in
         raise SystemExit(code)
     codes.append(code)
@@ -90,8 +94,12 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         logger = OmegaConf.to_container(cfg.logger)
         settings = {**resumed_settings(run, overrides, logger), "trust": list(cfg.trust)}
     else:
-        settings = compose.settle(cfg, dict(hydra.runtime.choices))
+        choices = dict(hydra.runtime.choices)
+        settings = compose.settle(cfg, choices)
+        check_values(overrides, choices, settings)
         run = Path(hydra.runtime.output_dir)
+    if {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
+        processes_here(settings["trainer"])  # a device that is not here, told before all else
     compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
@@ -130,7 +138,7 @@ def _remove_empty(run: Path) -> None:
 
 def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     """Fit in this process, or in one process per device where several are asked for."""
-    from genlab.runs.devices.processes import processes_here, supervise
+    from genlab.runs.devices.processes import supervise
 
     num = processes_here(settings["trainer"])
     if num > 1:
@@ -223,6 +231,7 @@ def assemble(
 
     from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
+    from genlab.runs.devices.precision import settled
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
@@ -255,6 +264,8 @@ def assemble(
                 " whole batch; set it to 1"
             )
         options["clip"] = None  # it clips for itself
+    if options["precision"] == "auto":
+        options["precision"] = settled(run, options, model, data, trained=not initialise)
     cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),
@@ -311,4 +322,4 @@ def finish(settings: dict[str, Any], run: Path) -> None:
     from genlab.runs.say.summary import print_summary
 
     report = write_report(run)
-    print_summary(run, report)
+    print_summary(run, report, settings["trust"])

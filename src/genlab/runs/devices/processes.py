@@ -44,15 +44,44 @@ def processes_here(trainer: dict[str, Any]) -> int:
         return len(devices)
     if isinstance(devices, str) and devices != "auto" and not re.fullmatch(r"-?\d+", devices):
         raise UserError(f"trainer.devices={devices}: a number, -1 or auto for all, or a list")
+    plain = trainer["accelerator"] not in ("gpu", "cuda") and str(devices) == "1"
+    gpus = 0 if plain else _gpus(trainer["accelerator"])  # torch is imported where it is asked
     if devices == "auto" and trainer["accelerator"] == "cpu":
         return 1
     if devices == "auto" or (int(devices) == -1 and trainer["accelerator"] != "cpu"):
-        import torch
-
-        return max(1, torch.cuda.device_count())
+        return max(1, gpus)
     if int(devices) < 1:
         raise UserError(f"trainer.devices={devices}: say how many processes, trainer.devices=2")
+    there, kind = (gpus, "GPUs") if gpus else (max(2, os.cpu_count() or 1), "cores")
+    if int(devices) > there:
+        raise UserError(
+            f"trainer.devices={devices}: this machine has {there} {kind}, one for each process:"
+            f" write trainer.devices={there}"
+        )
     return int(devices)
+
+
+def memory_here() -> int:
+    """Bytes of memory that this machine, or the container it runs in, has."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return there
+
+
+def _gpus(accelerator: str) -> int:
+    """How many GPUs a run would use here; refused where it asks for one and there is none."""
+    if accelerator == "cpu":
+        return 0
+    import torch
+
+    num = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if accelerator in ("gpu", "cuda") and not num and not torch.backends.mps.is_available():
+        raise UserError(
+            f"trainer.accelerator={accelerator}: torch {torch.__version__} sees no GPU here; write"
+            " trainer=cpu, or trainer=auto for what is there"
+        )
+    return num
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
 config.yaml.sha256                           its hash: a resume refuses settings that were changed
+precision.json                               what trainer.precision=auto has chosen, and why
 metrics.jsonl                                the append-only ledger: the truth
 checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
 report.html wandb/                           to look at
@@ -18,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from genlab.runs.gate.files import plain, read_yaml
+from genlab.runs.gate.files import check_plain, read_yaml
 from genlab.runs.say.errors import UserError
 
 
@@ -138,7 +139,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     path = run / "config.yaml"
     settings = read_yaml(path)
     check_seal(path)
-    plain(settings, str(path))
+    check_plain(settings, str(path))
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
         raise UserError(f"{path} holds no settings of a run")
     return settings

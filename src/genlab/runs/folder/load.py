@@ -14,7 +14,7 @@ from torch.nn.modules.module import (
 
 from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.layout import find_run
-from genlab.runs.gate.files import plain
+from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.settings.build import build_model
 from genlab.runs.settings.compose import build
@@ -109,8 +109,10 @@ def read_run(path: str | Path) -> dict:
         isinstance(parts.get(k), dict) and "_target_" in parts[k] for k in ("data", "model")
     ):
         raise UserError(f"{path} holds no settings of a model and its data")
-    plain(parts, f"{path}: settings")
-    plain(own.get("data_state"), f"{path}: data_state", texts=False)  # texts: a tokenizer's tokens
+    check_plain(parts, f"{path}: settings")
+    check_plain(
+        own.get("data_state"), f"{path}: data_state", texts=False
+    )  # texts: a tokenizer's tokens
     for state in (weights, loaded.get("current_model_state") or {}):
         if not isinstance(state, dict) or not all(
             isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()

@@ -16,7 +16,6 @@ from genlab.runs.say.secrets import redact
 PACKAGES = [
     "genlab",
     "torch",
-    "torchvision",
     "pytorch-lightning",
     "hydra-core",
     "omegaconf",

@@ -55,21 +55,27 @@ def _differing(a: Any, b: Any, at: str = "") -> Iterator[str]:
         yield at
 
 
+def only_changeable(overrides: list[str]) -> None:
+    """Refuse, before anything is composed, what may not change when a run continues."""
+    for change in overrides:
+        if not change.startswith((*CHANGEABLE, "resume=", "hydra.")):
+            raise UserError(
+                f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
+                " change; to train on with other settings use init_from"
+            )
+
+
 def resumed_settings(run: Path, overrides: list[str], logger: Any) -> dict[str, Any]:
     """The run's own settings, with what may change: how long, how often, where to log.
 
     `logger` is what the command line composed, for `logger=OPTION`. A longer budget takes the end
     of the learning rate's fall with it, where the two were one.
     """
+    only_changeable(overrides)
     before = OmegaConf.create(read_settings(run))
     settings = before.copy()
     for change in (o for o in overrides if not o.startswith("resume=")):
         key, _, _ = change.partition("=")
-        if not change.startswith(CHANGEABLE) or "=" not in change:
-            raise UserError(
-                f"{change}: on resume only {', '.join(c.rstrip('.=') for c in CHANGEABLE)} may"
-                " change; to train on with other settings use init_from"
-            )
         if key == "logger":
             settings.logger = OmegaConf.create({"name": before.name, "logger": logger}).logger
             continue

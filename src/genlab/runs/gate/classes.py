@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib.machinery import PathFinder
 from typing import Any
 
 from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
@@ -45,6 +48,7 @@ LISTED = frozenset(
         "pytorch_lightning.strategies.DDPStrategy",
     ]
 )
+FOLDERS = "GENLAB_PACKAGES"  # in the environment: where --config-dir was, for workers too
 OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
 # the loggers take anything and pass it on: to wandb.init, or as places to write and to send to
 ARGUMENTS = {
@@ -97,15 +101,49 @@ def _allowed(name: str, trusted: Sequence[str]) -> bool:
     )
 
 
+class TrustedFinder:
+    """Finds packages trusted on the command line, and no others, in folders off Python's path.
+
+    Last in `sys.meta_path`: what Python finds by itself, its standard library first, is never
+    replaced. The folders are the working folder, that of --config-dir, and the one around it.
+    """
+
+    names: set[str] = set()
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
+        if path is not None or name not in cls.names:
+            return None
+        folders = [f for f in os.environ.get(FOLDERS, "").split(os.pathsep) if f]
+        return PathFinder.find_spec(name, [os.getcwd(), *folders])
+
+
+def folder_of(trust: str) -> str:
+    """The folder off Python's path that a trusted package lies in; empty where it is on it."""
+    name = trust.partition(".")[0]
+    spec = None if PathFinder.find_spec(name) else TrustedFinder.find_spec(name)
+    return os.path.dirname(os.path.dirname(spec.origin or "")) if spec and spec.origin else ""
+
+
 def find(name: str, trusted: Sequence[str], place: str) -> Any:
     """The class a checked name stands for."""
     module_name, _, attribute = name.rpartition(".")
+    TrustedFinder.names |= {trust.partition(".")[0] for trust in trusted}
+    if trusted and TrustedFinder not in sys.meta_path:
+        sys.meta_path.append(TrustedFinder)
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
         if error.name and not (module_name + ".").startswith(error.name + "."):
-            raise UserError(f"{place} needs the package {error.name}: pip install it") from error
-        raise UserError(f"{place}._target_={name}: there is no module {module_name}") from error
+            raise UserError(
+                f"{place} needs the package {error.name}: install it, or, if it is your own and"
+                f" lies beside yours, 'trust=[{','.join([*trusted, error.name])}]'"
+            ) from error
+        where = "" if name.startswith("genlab.") else "; looked in the working folder and beside"
+        where += " --config-dir's, then as installed" if where else ""
+        raise UserError(
+            f"{place}._target_={name}: there is no module {module_name}{where}"
+        ) from error
     except AttributeError:
         names = [n for n in dir(importlib.import_module(module_name)) if n[:1].isupper()]
         raise UserError(

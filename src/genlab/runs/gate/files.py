@@ -1,7 +1,7 @@
 """What a stranger's file may say: plain data of bounded size, no resolvers, nothing of Hydra's own.
 
-Read: `parse` (YAML, its size known before anything unfolds it), `plain` (settings that are data and
-nothing else: from checkpoints, run folders, exports), `check_command_line` (--config-dir).
+Read: `parse` (YAML, its size known before anything unfolds it), `check_plain` (settings that are
+data and nothing else: from checkpoints, run folders, exports), `check_command_line` (--config-dir).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def walk(data: Any, where: str = "") -> Iterator[tuple[str, Any]]:
             stack += [(f"{place}[{i}]", v, depth + 1) for i, v in enumerate(value)][::-1]
 
 
-def plain(data: Any, where: str = "", *, texts: bool = True) -> None:
+def check_plain(data: Any, where: str = "", *, texts: bool = True) -> None:
     """Refuse what is not plain data; with `texts` also texts that a resolver would act on.
 
     Hydra resolves `${...}` a second time when it builds: what stands in a text then would name

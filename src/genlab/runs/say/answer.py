@@ -7,8 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
-    """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback."""
+def answer(work: Callable[[], None], overrides: list[str] | None = None, *, cell: str = "") -> int:
+    """Run a command; its exit code. The user's mistakes are one line, a fault has a traceback.
+
+    `cell` names the cell of a sweep in front of what is said of it.
+    """
     from genlab.runs.devices.signals import received, stand_by
 
     stand_by()
@@ -19,11 +22,11 @@ def answer(work: Callable[[], None], overrides: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # asked twice: at once
         return 130
     except Exception as error:
-        return 128 + received[0] if received else _explain(error, overrides or [])
+        return 128 + received[0] if received else _explain(error, overrides or [], cell)
     return 0
 
 
-def _explain(error: Exception, overrides: list[str]) -> int:
+def _explain(error: Exception, overrides: list[str], cell: str) -> int:
     from genlab.runs.say import errors
     from genlab.runs.say.secrets import redact
     from genlab.runs.say.terminal import complain
@@ -33,29 +36,22 @@ def _explain(error: Exception, overrides: list[str]) -> int:
     if any(o.startswith("debug=") for o in overrides):
         _trace(error)
         return errors.FAULT
-    if type(error).__module__.startswith(("hydra", "omegaconf")) and not errors.is_users(cause):
-        from genlab.runs.settings.compose import explain
+    if errors.of_composition(error) and not errors.is_users(cause):
+        from genlab.runs.settings.flags import explained
 
-        if type(error).__name__ != "InstantiationException":
-            complain(Exception(explain(error, overrides)))
-            return errors.USER
+        complain(explained(error, overrides), cell)
+        return errors.USER
     if errors.is_users(cause):
-        complain(cause)
+        complain(cause, cell)
         return errors.USER
     if line := errors.of_the_disk(cause):
-        complain(Exception(line))
+        complain(line, cell)
         return errors.USER if isinstance(cause, PermissionError) else errors.FAULT
     if code := getattr(cause, "exit_code", 0):  # a known fault, told in one line
-        complain(cause)
+        complain(cause, cell)
         return code
-    import traceback
-
-    frames = traceback.extract_tb(cause.__traceback__)
-    if isinstance(cause, ValueError) and frames and "/hydra/_internal/" in frames[-1].filename:
-        complain(cause)  # Hydra refuses an override
-        return errors.USER
     _trace(error)
-    complain(Exception(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}"))
+    complain(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}", cell)
     return errors.FAULT
 
 

@@ -38,6 +38,16 @@ def is_users(error: BaseException) -> bool:
     return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(package)
 
 
+def of_composition(error: BaseException) -> bool:
+    """True where Hydra or OmegaConf could not put the settings together."""
+    if type(error).__name__ == "InstantiationException":
+        return False
+    if type(error).__module__.startswith(("hydra", "omegaconf")):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)  # a plain ValueError of OmegaConf's
+    return isinstance(error, ValueError) and bool(frames) and "/omegaconf/" in frames[-1].filename
+
+
 def root_cause(error: BaseException) -> BaseException:
     """The error beneath Hydra's wrapping, and OmegaConf's of a refusal."""
     beneath: BaseException | None = error

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from genlab.runs.say.shown import plain, visible
 from genlab.runs.say.terminal import say
 
 
-def print_summary(run: Path, report: Path | None) -> None:
+def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -47,6 +50,17 @@ def print_summary(run: Path, report: Path | None) -> None:
         if place is not None and place.exists():
             say(f"  {name:8} {place}")
     if any((run / "checkpoints").glob("*.ckpt")):
-        say(f"  {'again':8} genlab sample run={run}")
+        say(f"  {'again':8} {again('sample', run, trust)}")
     else:
         say("  no weights were kept: callbacks.checkpoint is null")
+
+
+def again(command: str, run: Path, trust: Sequence[str] = ()) -> str:
+    """A command on a run, as a shell takes it: blanks quoted, trust repeated, its folder named."""
+    from genlab.runs.gate.classes import folder_of
+
+    words = ["genlab", command, f"run={run}"]
+    words += [f"trust=[{','.join(trust)}]"] if trust else []
+    places = {folder for package in trust if (folder := folder_of(package))} - {os.getcwd()}
+    path = f"PYTHONPATH={shlex.quote(os.pathsep.join(sorted(places)))} " if places else ""
+    return path + shlex.join(words)

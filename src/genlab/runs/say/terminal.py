@@ -20,9 +20,9 @@ def say(text: str) -> None:
     print(visible(redact(text)), file=sys.stderr, flush=True)
 
 
-def complain(error: BaseException) -> None:
-    """One line on what went wrong."""
-    say(f"genlab: {error}")
+def complain(error: BaseException | str, cell: str = "") -> None:
+    """One line on what went wrong, and in which cell of a sweep."""
+    say(f"genlab: {cell}{error}")
 
 
 def outlive() -> None:

@@ -6,20 +6,24 @@ is the one call of Hydra's `instantiate` in genlab. Nothing here imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
+from genlab.runs.devices.processes import memory_here
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import folder_name, plain
-from genlab.runs.say.errors import UserError, is_users, nearest, root_cause
-from genlab.runs.settings.build import inline_parts
-from genlab.runs.settings.conf import conf_dir, groups, options
+from genlab.runs.gate.files import check_plain, folder_name, walk
+from genlab.runs.say.errors import UserError, is_users, root_cause
+from genlab.runs.settings.build import inline_parts, named
+from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.mistakes import check_values
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
@@ -48,10 +52,44 @@ NUMBERS = (
     ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
 )  # fmt: skip
 
+# whole numbers of a network that are at least 1
+SIZES = ("width", "depth", "heads", "kv_heads", "blocks", "patch", "latent_dim", "head_dim")
+
+ORDINARY = 2048  # no network whose numbers are all below fills a machine's memory
+
 # what torch and Python raise where a class of ours is given a number that it cannot work with
 NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
 # in others the noise, which is drawn in float32, does not meet the weights
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+
+def composed(words: Sequence[str], *own: Path) -> DictConfig:
+    """What Hydra composes of these overrides, its own settings too; `own` are --config-dir's."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    more = [f"hydra.searchpath=[{','.join(f'file://{p.absolute()}' for p in own)}]"] if own else []
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose("train", [*words, *more], return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def settings_of(words: Sequence[str], *own: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """The checked settings of a run that is composed, not started, and the options chosen."""
+    from hydra.core.hydra_config import HydraConfig
+
+    cfg = composed(words, *own)
+    HydraConfig.instance().set_config(cfg)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    settings = settle(cfg, choices)
+    check_values(words, choices, settings)
+    check(settings)
+    return settings, choices
 
 
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
@@ -61,38 +99,94 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
-        plain = OmegaConf.to_container(cfg, resolve=True)
+        settled = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
-        raise UserError(_misfit(str(error), choices or {})) from error
+        raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
     except OmegaConfBaseException as error:
         if isinstance(cause := root_cause(error), UserError):
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
-    assert isinstance(plain, dict)
-    return plain
+    assert isinstance(settled, dict)
+    return settled
 
 
-def _misfit(message: str, choices: dict[str, str | None]) -> str:
-    key = re.search(r"key '([^']+)' not found", message)
-    where = re.search(r"full_key: (\S+)", message)
+def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
+    """What the interpolation at `place` asks for, and who would have it."""
+    node: Any = OmegaConf.to_container(cfg, resolve=False)
+    for part in place.replace("[", ".").replace("]", "").split("."):
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    needs = str(node).strip("${}")
     model, net = choices.get("model"), choices.get("net")
-    if key and key.group(1).startswith("net.") and model in NETS:
+    if needs.startswith("net.") and model in NETS:
         return (
-            f"model={model} needs {key.group(1)}, which net={net} does not have;"
+            f"model={model} needs {needs}, which net={net} does not have;"
             f" nets that fit: {NETS[model]}"
         )
-    place = f" (needed by {where.group(1)})" if where else ""
-    return f"{key.group(1) if key else message} is not there{place}; data={choices.get('data')}"
+    return f"{needs} is not there (needed by {place}); data={choices.get('data')}"
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse what cannot be built: no plain data, targets, arguments, then what does not fit."""
-    plain(settings)
+    """Refuse what cannot be built: first what is told without torch, then what its classes say."""
+    check_plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()
     if not isinstance(trusted, list | tuple):
         raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
     classes.check_names(settings, trusted)
+    _check_numbers(settings)
+    _check_run(settings)
+    check_memory(settings)
+    _check_classes(settings, trusted)
+
+
+def _check_numbers(settings: dict[str, Any]) -> None:
+    """Refuse a number of the run that is out of its bounds, and a network of no width."""
+    for key, least, optional in NUMBERS:
+        value = settings
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None and optional:
+            continue
+        kind, types = ("whole ", int) if isinstance(least, int) else ("", (int, float))
+        right = isinstance(value, types) and not isinstance(value, bool)
+        if not right or not (value >= least if types is int else value > least):
+            bound = f"at least {least}" if types is int else f"above {least:g}"
+            raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
+    for place, value in walk(settings.get("net"), "net"):
+        if place.rpartition(".")[2] in SIZES and type(value) in (int, float) and value < 1:
+            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
+    batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
+    if batch > budget:
+        raise UserError(
+            f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
+            " whole; a smaller batch or a longer budget"
+        )
+
+
+def _check_run(settings: dict[str, Any]) -> None:
+    """Refuse what a run cannot do without, an unknown precision, a start that is not there."""
+    from genlab.runs.folder.layout import find_run
+
+    if not isinstance(settings["evaluate"], bool):
+        raise UserError(f"evaluate={settings['evaluate']}: true or false")
+    if settings["evaluate"] and not settings["callbacks"].get("checkpoint"):
+        raise UserError("callbacks.checkpoint=null: nothing to measure; write evaluate=false too")
+    if not settings["callbacks"].get("ledger"):
+        raise UserError("callbacks.ledger=null: the report, resume and the summary read its rows")
+    precision = settings["trainer"].get("precision", "auto")
+    if str(precision) not in (*PRECISIONS, "32"):
+        raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
+    for part, run in named(settings.get("init_from") or {}).items():
+        if not Path(run).is_file() and not (Path(run) / "model.safetensors").is_file():
+            try:
+                find_run(run)
+            except UserError as error:
+                key = f"init_from.{part}" if part else "init_from"
+                raise UserError(f"{key}={run}: {error}") from None
+
+
+def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
+    """Refuse parts that do not fit one another, and arguments that a class does not take."""
     model = classes.find(settings["model"]["_target_"], trusted, "model")
     takes = getattr(model, "takes", None)
     there = "tokens" if settings["data"].get("vocab") is not None else "values"
@@ -108,17 +202,6 @@ def check(settings: dict[str, Any]) -> None:
             f"trainer.strategy=fsdp: the step of a {model.__name__} (two networks, second"
             " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
-    for key, least, optional in NUMBERS:
-        value = settings
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if value is None and optional:
-            continue
-        kind, types = ("whole ", int) if isinstance(least, int) else ("", (int, float))
-        right = isinstance(value, types) and not isinstance(value, bool)
-        if not right or not (value >= least if types is int else value > least):
-            bound = f"at least {least}" if types is int else f"above {least:g}"
-            raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
     classes.check_arguments(settings, trusted)
     if metric := settings.get("metric"):
         kinds = [_kind(n, trusted) for n in (settings["data"], metric)]
@@ -126,15 +209,29 @@ def check(settings: dict[str, Any]) -> None:
             raise UserError(
                 f"metric measures {kinds[1]} data, data is {kinds[0]}: leave metric out"
             )
-    if not isinstance(settings["evaluate"], bool):
-        raise UserError(f"evaluate={settings['evaluate']}: true or false")
-    if settings["evaluate"] and not settings["callbacks"].get("checkpoint"):
-        raise UserError("callbacks.checkpoint=null: nothing to measure; write evaluate=false too")
-    if not settings["callbacks"].get("ledger"):
-        raise UserError("callbacks.ledger=null: the report, resume and the summary read its rows")
-    precision = settings["trainer"].get("precision", "auto")
-    if str(precision) not in (*PRECISIONS, "32"):
-        raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
+
+
+def check_memory(settings: dict[str, Any]) -> None:
+    """Refuse networks whose weights, with what trains them, are more than this machine's memory."""
+    sizes = (v for _, v in walk(settings.get("net")) if type(v) in (int, float))
+    if max(sizes, default=0) <= ORDINARY or settings["trainer"].get("strategy") == "fsdp":
+        return  # with FSDP each process holds a share
+    import torch
+
+    parameters, last = 0, " "
+    for place, node in classes.targets(settings["model"], "model"):
+        if not node["_target_"].startswith("genlab.nn.") or place.startswith(f"{last}."):
+            continue
+        last = place
+        with contextlib.suppress(Exception), torch.device("meta"):  # told where it is built
+            net = build(node, trusted=settings.get("trust") or (), where=place)
+            parameters += sum(p.numel() for p in net.parameters())
+    needed, there = 4 * 4 * parameters, memory_here()
+    if needed > there:
+        raise UserError(
+            f"net: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train (weights,"
+            f" gradients, two moments), this machine has {there / 2**30:,.0f}: a smaller net.width"
+        )
 
 
 def _kind(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
@@ -145,7 +242,7 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
     """Make the object that a checked node describes."""
     from hydra.utils import instantiate
 
-    plain(node, where)
+    check_plain(node, where)
     classes.check_names(node, trusted, where)
     classes.check_arguments(node, trusted, where)
     try:
@@ -158,57 +255,3 @@ def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "")
         place = f"{where}.{key[1]}" if key else where
         said = (str(cause).strip() or "no reason given").splitlines()[0]
         raise UserError(f"{place}: {type(cause).__name__}: {said}") from error
-
-
-def explain(error: Exception, overrides: Sequence[str]) -> str:
-    """One line for an error of Hydra's composition: the key, and the nearest right ones."""
-    text = str(error)
-    if match := re.search(r"Could not find '([^']+)'", text):
-        group, _, option = match.group(1).rpartition("/")
-        if group and (conf_dir() / group).is_dir():
-            return f"{group}={option}: there is no such option{nearest(option, options(group))}"
-        return f"{match.group(1)}: there is no such file in the configuration"
-    if match := re.search(r"Could not override '([^']+)'", text):
-        key = match.group(1)
-        known = _keys_beside(key, overrides)
-        word = key.rsplit(".", 1)[-1]
-        head = key.split(".")[0]
-        if not known and head != key and (top := _keys_beside(head, overrides)) and head not in top:
-            return f"{key}: there is no key {head!r} in train.yaml{nearest(head, top)}"
-        if "No match in the defaults list" in text:
-            return f"{key}: there is no such group{nearest(word, groups())}"
-        place = key.rpartition(".")[0] or "train.yaml"
-        return f"{key}: there is no key {word!r} in {place}{nearest(word, known)}"
-    if match := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
-        key, value = match.groups()
-        return (
-            f"{key}={value}: several values are a sweep: add -m; one list is written"
-            f" {key}=[{value}]"
-        )
-    if match := re.search(r"Error parsing override '([^']*)'\s+missing EQUAL", text):
-        word = match.group(1)
-        meant = [f"{g}={word}" for g in groups() if word in options(g)]
-        return f"{word}: write NAME=VALUE{'; nearest: ' + ', '.join(meant) if meant else ''}"
-    if match := re.search(r"In '([^']+)': (.*)", text, re.S):
-        return f"{match.group(1)}: {' '.join(match.group(2).split())}"
-    return " ".join(text.split())
-
-
-def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
-    """The keys next to `key` in the config composed without the overrides that name it."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    word = key.split("=")[0]
-    keep = [o for o in overrides if not o.lstrip("+~").startswith(word) and not o.startswith("-")]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg: Any = compose("train", [o for o in keep if "," not in o])
-        for part in key.split(".")[:-1]:
-            cfg = cfg[part]
-        return list(cfg)
-    except Exception:
-        return []
-    finally:
-        GlobalHydra.instance().clear()

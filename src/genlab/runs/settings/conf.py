@@ -14,14 +14,17 @@ def conf_dir() -> Path:
     raise FileNotFoundError("genlab's conf/ is not where it was installed; install genlab again")
 
 
-def options(group: str) -> dict[str, str]:
-    """The options of a group with their first comment line."""
+def options(group: str, *own: Path) -> dict[str, str]:
+    """The options of a group with their first comment line; `own` are folders of --config-dir."""
     found = {}
-    for file in sorted((conf_dir() / group).glob("*.yaml")):
-        comments = (line[1:].strip() for line in file.open() if line.startswith("#"))
-        found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
+    for folder in (conf_dir(), *own):
+        for file in sorted((folder / group).glob("*.yaml")):
+            lines = file.read_text(encoding="utf-8").splitlines()
+            comments = (line[1:].strip() for line in lines if line.startswith("#"))
+            found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
     return found
 
 
-def groups() -> list[str]:
-    return sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
+def groups(*own: Path) -> list[str]:
+    """The folders that hold YAML files, in conf/ and in one's own folders."""
+    return sorted({file.parent.name for f in (conf_dir(), *own) for file in f.glob("*/*.yaml")})

@@ -1,10 +1,51 @@
-"""Flags at any position: Hydra's parser takes them only before or after all overrides."""
+"""The words of a command line, as a shell hands them over, in the order that Hydra's parser takes.
+
+Flags may stand at any place, `~` is the home folder, and a text that Hydra's grammar would not
+read (a path with blanks, brackets or an equals sign) is quoted.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
+from pathlib import Path
 
 from genlab.runs.say.errors import UserError, nearest
+
+
+def read_words(
+    words: list[str], only: tuple[str, ...] = ()
+) -> tuple[list[str], argparse.Namespace]:
+    """The words for Hydra, and what is asked; all that can be told before composing is refused."""
+    from hydra._internal.utils import get_args
+
+    from genlab.runs.gate.classes import FOLDERS
+    from genlab.runs.gate.files import check_command_line
+    from genlab.runs.settings.mistakes import check_words
+
+    words = in_order(words, only)
+    check_command_line(words)
+    asked = get_args(words)
+    own = own_folder(asked)
+    check_words(asked.overrides, *own, sweep=asked.multirun)
+    if own:  # where a trusted package may lie: for this process and those that it starts
+        os.environ[FOLDERS] = os.pathsep.join(str(p.absolute()) for p in (*own, own[0].parent))
+    return words, asked
+
+
+def explained(error: Exception, words: list[str]) -> str:
+    """One line for an error of Hydra's composition."""
+    from hydra._internal.utils import get_args
+
+    from genlab.runs.settings.mistakes import explain
+
+    asked = get_args(in_order(words))
+    return explain(error, asked.overrides, *own_folder(asked), sweep=asked.multirun)
+
+
+def own_folder(asked: argparse.Namespace) -> list[Path]:
+    return [Path(asked.config_dir)] if asked.config_dir else []
 
 
 def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
@@ -18,10 +59,10 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
-            overrides.append(word)
+            overrides.append(readable(word))
             continue
         if name not in known:
-            raise UserError(f"{name}: there is no such flag{nearest(name, _long(known))}")
+            raise UserError(f"{name}: there is no such flag{_meant(word, left, known)}")
         action = known[name]
         if action.nargs == 0:
             if equals:
@@ -43,5 +84,37 @@ def _takes(action: argparse.Action, word: str) -> bool:
     return action.nargs != "?" or word in (action.choices or ())
 
 
-def _long(known: dict[str, argparse.Action]) -> list[str]:
-    return [name for name in known if name.startswith("--")]
+def _meant(word: str, left: list[str], known: dict[str, argparse.Action]) -> str:
+    """The override that a flag of another program's habit stands for, or the nearest flag."""
+    name, equals, value = word.lstrip("-").partition("=")
+    long = [flag for flag in known if flag.startswith("--")]
+    close = nearest(word.partition("=")[0], long)
+    if (
+        word.startswith("--")
+        and close.startswith("; nearest")
+        and "." not in name
+        and len(name) > 7
+    ):
+        return close
+    value = value if equals else left[0] if left and not left[0].startswith("-") else "VALUE"
+    return f"; write it without dashes: {name.replace('-', '_')}={value}" if name else ""
+
+
+def readable(word: str) -> str:
+    """The word with ~ unfolded, and its value quoted where the grammar would not read it."""
+    from genlab.runs.settings.mistakes import read
+
+    key, equals, value = word.partition("=")
+    value = os.path.expanduser(value) if value.startswith("~") else value
+    if not equals or not key.strip("+~"):
+        return word
+    quoted = "'" + value.replace("'", "\\'") + "'"
+    for form in (f"{key}={value}", f"{key}={quoted}"):
+        try:
+            read(form)
+        except UserError:
+            if re.match(r"[\[{'\"$]|\w+\(", value):  # a list, a text or a function, not closed
+                return word
+        else:
+            return form
+    return word

@@ -14,20 +14,22 @@ import inspect
 import math
 import os
 import re
+import tempfile
 import types
 import typing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
+from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
-from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
-from genlab.runs.say.errors import UserError, nearest, root_cause
+from genlab.runs.gate.types import fits, hints_of, wanted
+from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.compose import build
 from genlab.runs.settings.conf import conf_dir, options
+from genlab.runs.settings.mistakes import read
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = ("run", "to", "prompt", "device")
@@ -59,8 +61,21 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
         settings[key] = _own(key, given[key])
     if settings["run"] == "???":
         raise UserError(f"`genlab {command}` needs run=RUN: a run folder, a checkpoint or run=last")
+    if settings["run"] == "last" and command != "report":
+        settings["run"] = str(last_with_weights())
     changes = [(k, v) for k, v in given.items() if k not in settings]
     return settings, sorted(changes, key=lambda change: "." in change[0])
+
+
+def last_with_weights() -> Path:
+    """The run that was started last; if it has no checkpoint, the newest that has one is named."""
+    last = find_run("last")
+    if any((last / "checkpoints").glob("*.ckpt")):
+        return last
+    older = [p.parent.parent for p in outputs().glob("**/checkpoints/*.ckpt")]
+    good = [run for run in older if (run / "config.yaml").is_file()]
+    remedy = f"; the newest run with one is run={max(good, key=started)}" if good else ""
+    raise UserError(f"run=last: {last} was stopped before its first checkpoint{remedy}")
 
 
 def _own(key: str, text: str) -> Any:
@@ -86,26 +101,25 @@ def _own(key: str, text: str) -> Any:
     return value
 
 
-def _classes(text: str) -> int | list[int] | None:
+def _classes(text: str) -> int | str | list[int | str] | None:
+    """Classes by number or by name; the data knows which there are."""
     value = read_value("cond", text)
     found = value if isinstance(value, list) else [value]
+    words = (int, str)
     if value is not None and not (
-        found and all(isinstance(c, int) and not isinstance(c, bool) for c in found)
+        found and all(isinstance(c, words) and not isinstance(c, bool) and c != "" for c in found)
     ):
         raise UserError(
-            f"cond={text}: give the number of a class, or a list of numbers: cond=7, cond=[1,2]"
+            f"cond={text}: give a class by number or name, or a list of them: cond=7, cond=[1,2]"
         )
     return value
 
 
 def read_value(key: str, text: str) -> Any:
     """A number, a list, true, null or a word, as Hydra reads it."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     try:
-        override = OverridesParser.create().parse_override(f"x={text}")
-    except (HydraException, ValueError):  # a number of thousands of digits is a ValueError
+        override = read(f"x={text}")
+    except UserError:
         raise UserError(f"{key}={text[:60]}: this is no value that can be read") from None
     if override.is_sweep_override():
         raise UserError(f"{key}={text}: this is a sweep of values: give one, or [a list]")
@@ -136,7 +150,9 @@ def changed(
         node[last] = _knob(key, text, hints.get(last), node.get(last))
     full["model"] = {**full["model"], "sampler": full["sampler"]}
     if any(key.partition(".")[0] == "sampler" for key, _ in changes):
-        _check_sampler(full, dict(changes).get("sampler"), trusted)
+        # its type, its knobs, and what it refuses itself
+        classes.check_arguments(full["model"], trusted, "model")
+        build(full["sampler"], trusted=trusted, where="sampler")
     return full
 
 
@@ -174,27 +190,6 @@ def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
     return value
 
 
-def _check_sampler(full: dict[str, Any], option: str | None, trusted: list[str]) -> None:
-    """Refuse a sampler that another family draws with, and knobs that it refuses itself."""
-    node, model = full["sampler"], full["model"]
-    takes = _arguments(model, trusted, "model").get("sampler")
-    if takes is not None and "_target_" in node:
-        classes.check_names(node, trusted, "sampler")
-        find = partial(classes.find, trusted=trusted, place="sampler")
-        if not fits(node, takes, find):
-            family = model["_target_"].rsplit(".", 1)[-1]
-            fitting = ", ".join(options_that_fit(conf_dir(), "sampler", takes, find))
-            given = option or node["_target_"]
-            raise UserError(
-                f"sampler={given}: it does not fit {family}; samplers that fit: {fitting}"
-            )
-    try:
-        build(node, trusted=trusted, where="sampler")
-    except Exception as error:
-        cause = root_cause(error)
-        raise UserError(str(cause)) from error
-
-
 def device_of(name: str) -> str:
     """The device that device=NAME stands for, which is there."""
     if not (found := re.fullmatch(r"auto|cpu|mps|cuda(?::(\d{1,3}))?", name)):
@@ -218,6 +213,8 @@ def writable(folder: Path) -> Path:
     there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
     if not there.is_dir():
         raise UserError(f"to={folder}: {there} is a file; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"to={folder}: {there} cannot be written in; name another folder")
-    return folder
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix=".genlab_"):
+            return folder
+    except OSError:
+        raise UserError(f"to={folder}: {there} cannot be written in; name another folder") from None

@@ -1,0 +1,232 @@
+"""What is wrong with a command line: the word, where, and the remedy, in one line.
+
+Read: `check_words` (before Hydra composes), `explain` (when it could not), `check_values` (a word
+where the option's file has a number). Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.runs.say.errors import UserError, nearest
+from genlab.runs.settings.conf import conf_dir, groups, options
+
+# of these a run has one
+ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment"}
+NONE = {"logger": "logger=none", "metric": "evaluate=false", "callbacks": "callbacks.NAME=null"}
+# what others call a setting
+SYNONYMS = {
+    "epochs": "budget.examples", "max_epochs": "budget.examples", "steps": "budget.examples",
+    "max_steps": "budget.examples", "learning_rate": "optim.optimizer.lr",
+    "gpus": "trainer.devices", "dataset": "data", "checkpoint": "init_from", "optimizer": "optim",
+}  # fmt: skip
+# what may be a number or a word, whatever its file has
+EITHER = ("trainer.devices", "trainer.precision")
+CELLS = 100  # of a sweep that are looked at for the one that cannot be composed
+
+
+def check_words(words: Sequence[str], *own: Path, sweep: bool = False) -> None:
+    """Refuse a word that cannot be read, and a group's option that is not there."""
+    chosen: dict[str, str] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if (not equals and not word.startswith("~")) or not key.strip("+~"):
+            raise UserError(_no_value(word, *own))
+        override = read(word)
+        if override.is_sweep_override():
+            if not sweep:
+                raise UserError(
+                    f"{word}: several values are a sweep: add -m; one list is written"
+                    f" {key}=[{text}]"
+                )
+            values = list(override.sweep_string_iterator())
+        else:
+            values = [override.value()]
+        if (group := override.key_or_group) in groups(*own) and override.package is None:
+            for value in values:
+                _check_option(word, override, value, *own)
+            if chosen.setdefault(group, word) != word and group in ONE:
+                raise UserError(f"{chosen[group]} {word}: {group} is given twice; a run has one")
+
+
+def read(word: str) -> Any:
+    """An override as Hydra's grammar reads it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(word)
+    except (HydraException, ValueError):  # a number of thousands of digits is a ValueError
+        key, _, text = word.partition("=")
+        quoted = f"; a text is written \"{key}='{text[:60]}'\"" if key.strip("+~.") else ""
+        raise UserError(f"{word[:80]}: this is no NAME=VALUE that can be read{quoted}") from None
+
+
+def _no_value(word: str, *own: Path) -> str:
+    if word in groups(*own):
+        return f"{word}: write {word}=OPTION without blanks{nearest('', options(word, *own))}"
+    meant = [f"{g}={word}" for g in groups(*own) if word in options(g, *own)]
+    if not meant:
+        known = {option: g for g in groups(*own) for option in options(g, *own)}
+        close = difflib.get_close_matches(Path(word).stem, known, cutoff=0.7)
+        meant = [f"{known[c]}={c}" for c in close]
+    return f"{word}: write NAME=VALUE{'; nearest: ' + ', '.join(meant) if meant else ''}"
+
+
+def _check_option(word: str, override: Any, value: Any, *own: Path) -> None:
+    group = override.key_or_group
+    there = options(group, *own)
+    if override.is_delete():
+        return
+    if value is None:
+        raise UserError(f"{word}: a group is never null; write {NONE.get(group, f'~{group}')}")
+    if isinstance(value, list):
+        if group in ONE:
+            raise UserError(f"{word}: a run has one {group}; for a run of each add -m and write"
+                            f" {group}={','.join(map(str, value))}")  # fmt: skip
+        for one in value:
+            _check_option(f"{group}={one}", override, one, *own)
+    elif not isinstance(value, dict) and str(value) not in there:
+        raise UserError(f"{group}={value}: there is no such option{nearest(str(value), there)}")
+
+
+def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = False) -> str:
+    """One line for what Hydra could not compose: the key, and the nearest right ones."""
+    try:
+        check_words(words, *own, sweep=sweep)
+        for cell in _cells(words) if sweep else [list(words)]:
+            if line := _wrong_key(cell, *own):
+                differing = [w for w in cell if w not in words]
+                return f"the cell {' '.join(differing)}: {line}" if differing else line
+    except UserError as refusal:
+        return str(refusal)
+    if file := getattr(error, "missing_cfg_file", None):
+        group, _, option = file.rpartition("/")
+        return f"{group or 'conf'}={option}: there is no such file in the configuration"
+    cause = error.__cause__ or error
+    place = f"{cause.full_key}: " if getattr(cause, "full_key", None) else ""
+    return place + " ".join(str(getattr(cause, "msg", None) or cause).split())
+
+
+def _cells(words: Sequence[str]) -> Iterator[list[str]]:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    cells = BasicSweeper.split_arguments([read(w) for w in words], None)[0]
+    yield from cells[:CELLS]
+
+
+def _wrong_key(words: Sequence[str], *own: Path) -> str:
+    """What is wrong with a key of one run's words; empty if nothing is."""
+    from genlab.runs.settings.compose import composed
+
+    overrides = {word: read(word) for word in words}
+    keys = {w: o.key_or_group for w, o in overrides.items()}
+    chosen = [w for w in words if keys[w] in groups(*own)]
+    added = [w for w in words if w.startswith("+") and w not in chosen]
+    try:
+        cfg = composed(chosen, *own)
+    except Exception:
+        return ""
+    for word in words:
+        if word in chosen or word in added or keys[word].startswith("hydra."):
+            continue
+        if overrides[word].package is not None or "/" in keys[word]:
+            return f"{word}: there is no such group{nearest(keys[word], groups(*own))}"
+        if (line := _missing(keys[word], cfg)) and keys[word] not in {keys[a] for a in added}:
+            return f"{keys[word]}: {_swapped(word, *own) or line}"
+    for word in added:
+        if not word.startswith("++") and not _missing(keys[word], cfg):
+            return f"{word}: the key is there already: write {word.lstrip('+')}"
+    return ""
+
+
+def _swapped(word: str, *own: Path) -> str:
+    key, _, text = word.partition("=")
+    right = text in groups(*own) and key in options(text, *own)
+    return f"name and value are swapped: write {text}={key}" if right else ""
+
+
+def _missing(key: str, cfg: DictConfig) -> str:
+    """Which part of a key is not there, and the nearest that are; empty if all of it is."""
+    node: Any = OmegaConf.to_container(cfg, resolve=False)
+    every = list(_keys(node))
+    at: list[str] = []
+    for part in key.split("."):
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, list):
+            return f"{'.'.join(at)} is a list of {len(node)}, written whole: {'.'.join(at)}={node}"
+        elif not isinstance(node, dict):
+            if isinstance(node, str) and "${" in node:  # a node that another group fills
+                return ""
+            return f"{'.'.join(at)} is one value and has no keys of its own"
+        elif part not in node:
+            return _nearest_key(part, ".".join(at), node, every)
+        else:
+            node = node[part]
+        at.append(part)
+    return ""
+
+
+def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) -> str:
+    """Keys beside the wrong one, then keys anywhere that end as it does, then nearest of all."""
+    line = f"there is no key {word!r} in {place or 'train.yaml'}"
+    own = [k for k in node if k != "hydra"]
+    if synonym := SYNONYMS.get(word):
+        return f"{line}; nearest: {synonym}"
+    alike = [k for k in every if k.split(".")[-1] == word]
+    if inside := [k for k in alike if k.startswith(f"{place}.")] or ([] if place else alike):
+        return f"{line}; nearest: {', '.join(inside[:4])}"
+    if place in groups() and not difflib.get_close_matches(word, own, cutoff=0.7):
+        files = {f.stem: f.read_text() for f in sorted((conf_dir() / place).glob("*.yaml"))}
+        if having := [n for n, text in files.items() if f"\n{word}:" in text]:
+            return f"{line}; {place}={', '.join(having)} would have it"
+    if not place and not difflib.get_close_matches(word, own, cutoff=0.5):
+        close = difflib.get_close_matches(word, {k.split(".")[-1] for k in every}, cutoff=0.7)
+        if close:
+            own = [k for k in every if k.split(".")[-1] in close]
+            return f"{line}; nearest: {', '.join(own[:4])}"
+    return line + nearest(word, own)
+
+
+def _keys(node: Any, at: str = "") -> Iterator[str]:
+    """Every dotted key, the shortest branch of those that stand for one thing first."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if key == "hydra" or str(key).startswith("_"):
+            continue
+        here = f"{at}.{key}" if at else str(key)
+        yield here
+        yield from _keys(value, here)
+
+
+def check_values(words: Sequence[str], choices: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse another type than the option's file has: a word for a number, a number for a list."""
+    for word in words:
+        key = word.lstrip("+").partition("=")[0]
+        group, _, rest = key.partition(".")
+        file = conf_dir() / group / f"{choices.get(group)}.yaml"
+        if not rest or key in EITHER or not file.is_file():
+            continue
+        usual: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        value: Any = settings
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        for part in rest.split("."):
+            usual = usual.get(part) if isinstance(usual, dict) else None
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None or usual is None or isinstance(usual, str | dict):
+            continue
+        if isinstance(usual, bool):
+            right, wanted = isinstance(value, bool), "true or false"
+        elif isinstance(usual, list):
+            right, wanted = isinstance(value, list), f"a list such as {usual}"
+        else:
+            right = number
+            wanted = "a whole number" if isinstance(usual, int) else "a number"
+        if not right:
+            raise UserError(f"{key}={value}: it must be {wanted}")

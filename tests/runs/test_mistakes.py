@@ -1,0 +1,248 @@
+"""Mistakes on the command line: one line each, which names the word, the place and the remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import fit, genlab, genlab_here
+
+from genlab.runs.settings.flags import readable
+
+# told from the words and the files of conf/ alone: words, what the one line holds
+QUICK = {
+    "-m model=vae,flow_matching net.width=8": ("cell model=vae", "net.encoder.width"),
+    "-m seed=1,2 net.wdith=3": ("net.wdith", "nearest: width"),
+    "optim.optimizer.lr=fast": ("optim.optimizer.lr=fast", "a number"),
+    "net.width=0": ("net.width=0", "at least 1"),
+    "net.depth=-1 net=mlp": ("net.depth=-1", "at least 1"),
+    "net.encoder.width=0 model=vae": ("net.encoder.width=0", "at least 1"),
+    "net.width=wide": ("net.width=wide", "a whole number"),
+    "net.width=[1,2]": ("net.width=[1, 2]", "a whole number"),
+    "net.width={a:1}": ("net.width=", "a whole number"),
+    "net.width=(3": ("net.width=(3", "a whole number"),
+    "net.width==3": ("net.width==3", "a whole number"),
+    "net.width=64,128": ("net.width=64,128", "add -m"),
+    "net.width.x=3": ("net.width is one value", "no keys"),
+    "data.shape=64": ("data.shape=64", "[1, 8, 8]"),
+    "data.shape.x=3": ("data.shape is a list", "data.shape=["),
+    "data.flip=maybe": ("data.flip=maybe", "true or false"),
+    "data.root=~/photos": ("data.root", "data=cifar10"),
+    "model=[vae,gan]": ("model=[vae,gan]", "-m and write model=vae,gan"),
+    "experiment=[digits_vae,digits_gan]": ("one experiment", "-m"),
+    "experiment=digits_vae experiment=digits_gan": ("given twice", "a run has one"),
+    "experiment=digits_vaee": ("experiment=digits_vaee", "nearest: digits_vae"),
+    "--model vae": ("--model", "model=vae"),
+    "--model=vae": ("--model", "model=vae"),
+    "--net.width 3": ("--net.width", "net.width=3"),
+    "-budget.examples=3": ("-budget.examples", "budget.examples=3"),
+    "lr=1e-3": ("'lr'", "nearest: optim.optimizer.lr"),
+    "batch_size=3": ("'batch_size'", "nearest: data.batch_size"),
+    "epochs=3": ("'epochs'", "nearest: budget.examples"),
+    "vae": ("vae", "model=vae"),
+    "conf/net/unet.yaml": ("conf/net/unet.yaml", "net=unet"),
+    "net=unet.yaml": ("net=unet.yaml", "nearest: unet"),
+    "model vae": ("model", "write model=OPTION without blanks"),
+    "vae=model": ("swapped", "model=vae"),
+    "=3": ("=3", "NAME=VALUE"),
+    "data=": ("data=", "digits"),
+    "+net.width=3": ("there already", "write net.width=3"),
+    "~net.colour": ("net.colour", "no key"),
+    "~foo": ("foo", "no key"),
+    "metric=null": ("metric=null", "evaluate=false"),
+    "logger=null": ("logger=null", "logger=none"),
+    "init_from=nowhere": ("init_from=nowhere", "outputs/<name>/<run>"),
+    "resume=x net.encoder.width=64": ("net.encoder.width=64", "init_from"),
+    "data.batch_size=1_000_000": ("data.batch_size=1000000", "budget.examples=200000"),
+    "budget.examples=1e5": ("budget.examples=100000.0", "a whole number"),
+    "budget.examples=-5": ("budget.examples=-5", "at least 1"),
+    "name=a/b": ("name='a/b'", "separators"),
+    "trainer=ddp_cpu trainer.devices=999": ("trainer.devices=999", "cores"),
+    "trainer=ddp_cpu trainer.devices=lots": ("trainer.devices=lots", "a number"),
+    "hydra.run.dirr=3": ("hydra.run.dirr", "RunDir"),
+    "trust=mine": ("trust=mine", "'trust=[mine]'"),
+}
+LOOP = """
+import json, shlex, sys, time
+sys.path.insert(0, {tests!r})
+from running import genlab_here
+for words in json.loads(sys.argv[1]):
+    began = time.process_time()
+    done = genlab_here("train", *shlex.split(words))
+    seconds = time.process_time() - began
+    print(json.dumps([words, done.returncode, done.stderr, seconds, "torch" in sys.modules]))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> dict[str, list]:
+    """What one process, which imports no torch, says to each of `QUICK`."""
+    folder = tmp_path_factory.mktemp("m")
+    code = LOOP.format(tests=str(Path(__file__).parent.parent))
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps([*QUICK])],
+        capture_output=True, text=True, cwd=folder, check=True,
+    )  # fmt: skip
+    assert not list(folder.rglob("*")), "something was written"
+    return {row[0]: row[1:] for row in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("words", QUICK)
+def test_a_mistake_is_one_line_before_torch_is_imported(words: str, told) -> None:
+    code, line, seconds, torch = told[words]
+    assert code == 2 and line.count("\n") == 1 and line.startswith("genlab: "), line
+    for part in QUICK[words]:
+        assert part in line, line
+    assert not torch and seconds < 2, seconds  # of CPU
+
+
+SLOWER = {
+    "trainer=gpu": ("trainer.accelerator=gpu", "trainer=cpu"),
+    "net.width=100000": ("parameters take", "GiB"),
+    "+net.colour=3": ("net.colour", "UNet takes no"),
+    "-m net=mlp net.colour=3 seed=1": ("net.colour", "no key"),
+}
+
+
+@pytest.mark.parametrize("words", SLOWER)
+def test_a_mistake_is_one_line_before_anything_is_built(words: str, tmp_path, monkeypatch) -> None:
+    import torch
+
+    if words == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path / "o"))
+    done = genlab_here("train", *words.split())
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert all(part in done.stderr for part in SLOWER[words]), done.stderr
+    assert not list((tmp_path / "o").rglob("*"))
+
+
+def test_a_text_is_quoted_where_the_grammar_would_not_read_it(monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert readable("data.root=~/photos") == "data.root=/home/me/photos"
+    assert readable("data.root=~/my (old) photos") == "data.root='/home/me/my (old) photos'"
+    assert readable("init_from=a/examples=12.ckpt") == "init_from='a/examples=12.ckpt'"
+    assert readable("name=it's mine") == "name='it\\'s mine'"
+    for word in (
+        "a=1",
+        "net=unet",
+        "seed=1,2",
+        "a=[1,2",
+        "a='x",
+        "~metric",
+        "a={b:1}",
+        "a=choice(1",
+    ):
+        assert readable(word) == word
+
+
+def test_start_from_a_run_of_another_family(tmp_path: Path) -> None:
+    run = fit(["data=ring", "model=gan", "net=mlp_gan"], tmp_path / "run")
+    done = genlab_here("train", f"init_from={run}")
+    assert done.returncode == 2 and "name a run of the same family" in done.stderr, done.stderr
+
+
+def test_the_last_run_without_weights_names_an_older_with(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    for name, started, weights in (("a", 1, True), ("b", 2, True), ("c", 3, False)):
+        run = tmp_path / "x" / name
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "config.yaml").write_text("name: x\n")
+        (run / "provenance.json").write_text(json.dumps({"started": started}))
+        if weights:
+            (run / "checkpoints" / "examples=000000000001.ckpt").write_text("")
+    for command in ("sample", "evaluate"):
+        done = genlab_here(command, "run=last")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        assert "x/c was stopped" in done.stderr and f"run={tmp_path / 'x' / 'b'}" in done.stderr
+
+
+NET = """
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self, *, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.line = nn.Linear(shape[0] + 1, shape[0])
+
+    def forward(self, x, t, cond=None):
+        import torch
+        return self.line(torch.cat([x, t.reshape(-1, 1).to(x.dtype)], 1))
+"""
+OWN = ["data=ring", "net=mine", "trainer=cpu", "trainer.threads=1", "logger=none",
+       "budget.examples=64", "data.batch_size=16", "look_every=null", "evaluate=false"]  # fmt: skip
+
+
+def own_net(folder: Path, *, package: Path) -> None:
+    (folder / "my_conf" / "net").mkdir(parents=True)
+    yaml = "# my net\n_target_: my_package.nets.Mine\nshape: ${data.shape}\n"
+    (folder / "my_conf" / "net" / "mine.yaml").write_text(yaml)
+    (package / "my_package").mkdir(parents=True)
+    (package / "my_package" / "__init__.py").write_text("")
+    (package / "my_package" / "nets.py").write_text(NET)
+    (package / "json.py").write_text("open('shadowed', 'w').close()\n")
+    (package / "yaml.py").write_text("open('shadowed', 'w').close()\n")
+
+
+def console(*words: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """As the command `genlab` is: the working folder is not on Python's path."""
+    import os
+
+    code = f"import sys; sys.argv[0] = 'genlab'; from genlab.cli import main; main({[*words]!r})"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "GENLAB_OUTPUTS": str(folder / "my outputs"), **env},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [".", "my_conf"])
+def test_an_own_net_is_found_beside_its_config_when_trusted(place: str, tmp_path: Path) -> None:
+    own_net(tmp_path, package=tmp_path / place)
+    words = ["train", "--config-dir", "my_conf", *OWN]
+    done = console(*words, folder=tmp_path)
+    assert done.returncode == 2 and "my_package.nets.Mine" in done.stderr, done.stderr
+    assert not (tmp_path / "shadowed").exists()
+    done = console(*words, "trust=[my_package]", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "shadowed").exists()
+    again = next(x for x in done.stderr.splitlines() if x.lstrip().startswith("again"))
+    line = again.split(maxsplit=1)[1]
+    assert "'trust=[my_package]'" in line and f"'run={tmp_path}/my outputs" in line, line
+    assert ("PYTHONPATH=" in line) == (place != ".")
+    if place == ".":
+        import shlex
+
+        words = [*shlex.split(line)[1:], "num=2"]
+        done = console(*words, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        done = console(*[w for w in words if "trust" not in w], folder=tmp_path)
+        assert done.returncode == 2 and "trust" in done.stderr, done.stderr
+
+
+def test_trust_finds_nothing_but_what_it_names(tmp_path: Path) -> None:
+    own_net(tmp_path, package=tmp_path)
+    (tmp_path / "my_package" / "nets.py").write_text("import helper\n" + NET)
+    (tmp_path / "helper.py").write_text("")
+    words = ["check", "--config-dir", "my_conf", "data=ring", "net=mine"]
+    done = console(*words, "trust=[my_package]", folder=tmp_path)
+    assert done.returncode == 2 and "'trust=[my_package,helper]'" in done.stderr, done.stderr
+    done = console(*words, "trust=[my_package,helper]", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_worker_processes_find_a_trusted_package(tmp_path: Path) -> None:
+    own_net(tmp_path, package=tmp_path / "my_conf")
+    words = ["train", "--config-dir", "my_conf", *OWN[:2], *OWN[3:], "trainer=ddp_cpu"]
+    done = console(*words, "trust=[my_package]", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_failing_cell_is_named(tmp_path: Path) -> None:
+    words = ["-m", "net=mlp", "net.width=wide", "data=ring", "seed=1,2"]
+    done = genlab("train", *words, GENLAB_OUTPUTS=str(tmp_path))
+    assert "cell 0 (net=mlp net.width=wide data=ring seed=1): net.width=wide" in done.stderr
+    assert done.returncode == 2, done.stderr
