@@ -5,23 +5,19 @@ from __future__ import annotations
 from itertools import islice
 from types import SimpleNamespace
 
+import data_of
 import pytest
 import torch
 
-from genlab.data.base import Stream, check, sha256, written
-from genlab.data.images import Digits
-from genlab.data.text import TextFile
-from genlab.data.tokenizers import Bytes
+from genlab.data.base import DataModule, Examples, Stream
+from genlab.data.images import Images
+from genlab.data.stated import check, sha256, written
 from genlab.data.toy import Ring, Toy2D
+from genlab.data.workers import DecodedBatches
 
 
-def digits(**changes) -> Digits:
-    data = Digits(
-        **{
-            "shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 24, "seed": 3,
-            **changes,
-        }
-    )  # fmt: skip
+def digits(**changes) -> Images:
+    data = data_of.digits(**{"batch_size": 24, "seed": 3, **changes})
     data.load()
     return data
 
@@ -35,7 +31,7 @@ def make(request, tmp_path):
     def make(**changes):
         both = {"batch_size": 24, "seed": 3, **changes}
         if request.param == "text":
-            data = TextFile(path=str(path), tokenizer=Bytes(), block=16, vocab=257, **both)
+            data = data_of.text_file(path, block=16, **both)
         elif request.param == "toy":
             data = Toy2D(law=Ring(), num_classes=8, **both)
         else:
@@ -176,5 +172,69 @@ def test_looks_take_all_classes_in_turn() -> None:
     cond, given = digits().looks(12)
     assert cond.tolist() == [*range(10), 0, 1] and given is None
     assert digits(num_classes=None).looks(12) == (None, None)
-    with pytest.raises(ValueError, match="image data takes no prompt"):
-        digits().encode_prompt("a seven")
+
+
+class Told(Examples):
+    """Examples of a new kind, which knows nothing of processes; it tells what was asked of it."""
+
+    draws = 2
+
+    def __init__(self) -> None:
+        self.asked: list[torch.Tensor] = []
+
+    def __len__(self) -> int:
+        return 100
+
+    def batch(self, ids, draws=None):
+        self.asked.append(ids)
+        return {"x": ids.float() + (0 if draws is None else draws.sum(1))}
+
+
+class ToldData(DataModule):
+    kind = "told"
+
+    def read(self):
+        return {"train": Told(), "val": Told()}
+
+    def decode(self, x):
+        return x.numpy()
+
+    def digest(self):
+        return "0" * 64
+
+
+def told(**given) -> ToldData:
+    data = ToldData(shape=[1], batch_size=24, seed=0, **given)
+    data.load()
+    data.train.asked.clear()
+    return data
+
+
+def test_a_new_kind_is_shared_out_by_the_base_and_reads_its_share_alone() -> None:
+    whole = told().train_batch(3)["x"]
+    data = told()
+    parts = [data.train_batch(3, rank=r, world=3, micro=m, accumulate=2)["x"]
+             for m in range(2) for r in range(3)]  # fmt: skip
+    assert torch.equal(torch.cat(parts), whole)
+    assert [len(ids) for ids in data.train.asked] == [4] * 6  # 24 examples, each read once
+
+
+def test_workers_make_the_batches_of_any_kind() -> None:
+    data = told()
+    data.num_workers = 2
+    ahead = data.train_dataloader()
+    assert isinstance(ahead, DecodedBatches)
+    for batch, k in zip(islice(ahead, 5), range(5), strict=True):
+        assert torch.equal(batch["x"], data.train_batch(k)["x"])
+
+
+def test_a_kind_that_takes_no_words_says_so_in_one_line() -> None:
+    for words, says in (
+        ({"cond": 1}, "cond=1: this model was trained without classes"),
+        ({"prompt": "a"}, "prompt='a': told data take no prompt"),
+        ({"given": "a.png"}, "given=a.png: told data take none"),
+    ):
+        with pytest.raises(ValueError) as error:
+            told().asked(4, **words)
+        assert str(error.value).startswith(says) and "\n" not in str(error.value)
+    assert told().asked(4) == (None, None)

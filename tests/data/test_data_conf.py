@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import CONF
+from running import settled
+
+from genlab.data.base import DataModule
+from genlab.runs.gate import classes
+from genlab.runs.settings.compose import build
 
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
@@ -18,23 +22,19 @@ NAMES = {
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
-def build(node):
-    """What instantiate does, for plain nodes: the class with its arguments, inner nodes first."""
-    if isinstance(node, dict):
-        node = {k: build(v) for k, v in node.items()}
-        if "_target_" in node:
-            module, _, name = node.pop("_target_").rpartition(".")
-            return getattr(importlib.import_module(module), name)(**node)
-    return [build(v) for v in node] if isinstance(node, list) else node
+# what fits a kind of data, so that the settings compose
+FITS = {"points": ["net=mlp"], "text": ["model=autoregressive"], "image": []}
 
 
-def settings(file: Path) -> dict:
+def made(file: Path, *words: str) -> DataModule:
+    """A data set, as `genlab train data=NAME` composes and builds it."""
     node = yaml.safe_load(file.read_text())
-    node.pop("defaults")
-    node["seed"] = 0
-    if node.get("shape") == ["${data.block}"]:
-        node["shape"] = [node["block"]]
-    return node
+    key = "override /metric@_global_.metric"
+    kind = next(d[key] for d in node["defaults"] if key in d)
+    more = FITS[kind] if node["vocab"] is None else ["model=autoregressive"]
+    if file.stem == "text_file":
+        more = [*more, f"data.path={__file__}"]
+    return build(settled([f"data={file.stem}", *more, *words])["data"], where="data")
 
 
 def test_the_sets_are_there() -> None:
@@ -45,20 +45,34 @@ def test_the_sets_are_there() -> None:
 def test_the_head_and_the_keys(file) -> None:
     node = yaml.safe_load(file.read_text())
     assert file.read_text().startswith("# ")
-    data = build(settings(file))
-    kind = data.kind  # a metric group is called by the kind that it measures
-    assert node["defaults"][0] == {"override /metric@_global_.metric": kind}
-    assert node["defaults"][1] == "_self_" and node["seed"] == "${seed}"
+    data = made(file)  # a metric group is called by the kind that it measures
+    assert {"override /metric@_global_.metric": data.kind} in node["defaults"]
+    assert node["defaults"][-1] == "_self_" and node["seed"] == "${seed}"
     assert {"shape", "num_classes", "vocab", "levels", "batch_size"} <= set(node)
+    assert ("std" in node) == (data.kind != "text")
 
 
 @files
 def test_every_argument_can_be_seen_in_the_file(file) -> None:
-    node = settings(file)
-    module, _, name = node.pop("_target_").rpartition(".")
-    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-    assert set(parameters) == set(node)
+    node = yaml.safe_load(file.read_text())
+    source = next((d["/source@source"] for d in node["defaults"] if "/source@source" in d), None)
+    own = yaml.safe_load((CONF / "source" / f"{source}.yaml").read_text()) if source else {}
+    typed_as_data = {k for k, v in own.items() if v == f"${{data.{k}}}"}
+    assert typed_as_data == set(own) - {"_target_"} and typed_as_data <= set(node)
+    parameters = inspect.signature(type(made(file))).parameters
+    seen = set(node) - {"defaults", "_target_"} - typed_as_data | ({"source"} if source else set())
+    assert set(parameters) == seen
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+
+
+OPTIONS = sorted([*(CONF / "source").glob("*.yaml"), *(CONF / "tokenizer").glob("*.yaml")])
+
+
+@pytest.mark.parametrize("file", OPTIONS, ids=lambda p: p.stem)
+def test_a_source_and_a_tokenizer_are_one_constructor_call(file) -> None:
+    node = yaml.safe_load(file.read_text())
+    cls = classes.find(node.pop("_target_"), (), file.parent.name)
+    assert set(inspect.signature(cls).parameters) == set(node)
 
 
 @pytest.mark.parametrize(
@@ -66,20 +80,21 @@ def test_every_argument_can_be_seen_in_the_file(file) -> None:
     ["digits", "digits_pixels", "ring", "grid", "moons", "spirals", "checkerboard", "stdlib_code"],
 )
 def test_sets_that_need_no_file(name) -> None:
-    data = build({**settings(CONF / "data" / f"{name}.yaml"), **(
-        {"limit": 10} if name == "stdlib_code" else {}
-    )})  # fmt: skip
+    words = ["data.limit=10"] if name == "stdlib_code" else []
+    data = made(CONF / "data" / f"{name}.yaml", *words)
     data.prepare()
     data.load()
     batch = data.train_batch(0)
     assert batch["x"].shape == (data.batch_size, *data.shape)
     assert ("cond" in batch) == (data.num_classes is not None)
     assert len(data.decode(batch["x"])) == data.batch_size
+    assert "standard deviation" not in data.describe()  # it is as stated
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare"])
 def test_sets_on_disk(name, data_root) -> None:
-    data = build(settings(CONF / "data" / f"{name}.yaml"))
+    data = made(CONF / "data" / f"{name}.yaml")
     data.prepare()
     data.load()
     assert data.train_batch(0)["x"].shape == (data.batch_size, *data.shape)
+    assert "standard deviation" not in data.describe()

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data_of import image_folder
 from PIL import Image
 
-from genlab.data.folder import ImageFolder, opened
+from genlab.data.images import Images
+from genlab.data.pictures import opened
 
 
 def save(path: Path, size=(8, 8), colour=(255, 0, 0), mode="RGB", **how) -> Path:
@@ -19,11 +21,8 @@ def save(path: Path, size=(8, 8), colour=(255, 0, 0), mode="RGB", **how) -> Path
     return path
 
 
-def make(root, **given) -> ImageFolder:
-    settings = {
-        "shape": [3, 8, 8], "num_classes": None, "levels": 256, "batch_size": 4, "seed": 0, **given,
-    }  # fmt: skip
-    data = ImageFolder(root=str(root), **settings)
+def make(root, **given) -> Images:
+    data = image_folder(root, **given)
     data.prepare()
     data.load()
     return data
@@ -47,9 +46,7 @@ def test_folders_are_classes_and_every_file_is_in_one_split(classes) -> None:
     assert torch.equal(images[:, 0, 0, 0], (80 * labels).byte())
     assert len(images[:, :2, 0, 0].unique(dim=0)) == 60
     assert torch.equal(make(classes, val_fraction=0.2, seed=5).val.images, data.val.images)
-    fresh = ImageFolder(
-        root="gone", shape=[3, 8, 8], num_classes=3, levels=256, batch_size=4, seed=0
-    )
+    fresh = image_folder("gone", num_classes=3)
     fresh.load_state(data.state())
     assert fresh.class_names == data.class_names
     assert fresh.decode(data.train_batch(0)["x"])[0].shape == (8, 8, 3)
@@ -176,12 +173,15 @@ def test_decoding_on_demand_gives_the_same_batches(classes) -> None:
 @pytest.mark.parametrize(
     "given, says",
     [
-        ({"shape": [2, 8, 8]}, "data.shape=[2, 8, 8]: write [1,HEIGHT,WIDTH] or [3,HEIGHT,WIDTH]"),
-        ({"shape": [64]}, "data.shape=[64]: write [1,HEIGHT,WIDTH]"),
-        ({"levels": 17}, "data.levels=17: image files have 256"),
+        (
+            {"shape": [2, 8, 8]},
+            "data.shape=[2, 8, 8]: image files become data.shape=[1,HEIGHT,WIDTH]",
+        ),
+        ({"shape": [64]}, "data.shape=[64]: an image has [CHANNELS,HEIGHT,WIDTH]: write"),
+        ({"levels": 17}, "data.levels=17 but ImageFolder has 256: write data.levels=256"),
         ({"val_fraction": 0}, "data.val_fraction=0"),
         ({"num_workers": -1}, "data.num_workers=-1"),
-        ({"num_classes": 4}, "data.num_classes=4 but the folder"),
+        ({"num_classes": 4}, "data.num_classes=4 but ImageFolder has 3: write data.num_classes=3"),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(classes, given, says) -> None:
@@ -200,9 +200,7 @@ def test_folders_that_will_not_do(tmp_path, classes) -> None:
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
         make(tmp_path / "none")
     with pytest.raises(ValueError, match=r"write data\.root=FOLDER"):
-        ImageFolder(
-            root=None, shape=[3, 8, 8], num_classes=None, levels=256, batch_size=4, seed=0
-        ).load()
+        image_folder(None).load()
     save(classes / "stray.png")
     with pytest.raises(ValueError, match="images both in itself and in the folder ants"):
         make(classes)

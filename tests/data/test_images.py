@@ -10,16 +10,18 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from data_of import DIGITS
 
-from genlab.data.images import CIFAR10, MNIST, Digits, FashionMNIST, read_idx
+from genlab.data.images import Images
+from genlab.data.sources.images import CIFAR10, MNIST, Digits, FashionMNIST, read_idx
 
-DIGITS = {"shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 32, "seed": 0}
 MNIST_LIKE = {**DIGITS, "shape": [1, 28, 28], "levels": 256}
 PIXELS = {**DIGITS, "shape": [64], "vocab": 17, "form": "pixels"}
 
 
 def loaded(cls=Digits, **given):
-    data = cls(**{**DIGITS, **given})
+    source = cls(root=given.pop("root", None)) if cls is not Digits else cls()
+    data = Images(source=source, **{**DIGITS, **given})
     data.prepare()
     data.load()
     return data
@@ -79,7 +81,7 @@ def test_decode_stretches_the_levels_over_black_to_white() -> None:
 
 def test_pixels_can_be_decoded_without_the_files() -> None:
     state = loaded(**PIXELS).state()
-    fresh = Digits(**PIXELS)
+    fresh = Images(source=Digits(), **PIXELS)
     with pytest.raises(ValueError, match="load"):
         fresh.decode(torch.zeros(1, 64).long())
     fresh.load_state(state)
@@ -148,37 +150,41 @@ def test_cifar10_is_read_from_its_archive(tmp_path, monkeypatch) -> None:
     digest = hashlib.sha256(contents).hexdigest()
     stated = {"cifar-10-binary.tar.gz": (len(contents), digest)}
     monkeypatch.setattr(CIFAR10, "contents", stated)
-    data = loaded(CIFAR10, **{**MNIST_LIKE, "shape": [3, 32, 32], "root": str(tmp_path)})
-    train = np.concatenate([tables[f"data_batch_{i}"] for i in range(1, 6)])
+    monkeypatch.setattr(CIFAR10, "held_out", 4)
+    given = {"shape": [3, 32, 32], "root": str(tmp_path), "batch_size": 16}
+    data = loaded(CIFAR10, **{**MNIST_LIKE, **given})
+    train = np.concatenate([tables[f"data_batch_{i}"] for i in range(1, 5)])
+    assert (data.val.images.flatten(1).numpy() == tables["data_batch_5"][:, 1:]).all()
     assert (data.train.images.flatten(1).numpy() == train[:, 1:]).all()
     assert data.train.labels.tolist() == train[:, 0].tolist()
-    assert (data.val.images.flatten(1).numpy() == tables["test_batch"][:, 1:]).all()
+    assert (data.test.images.flatten(1).numpy() == tables["test_batch"][:, 1:]).all()
     assert data.decode(data.train_batch(0)["x"])[0].shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("cls", [MNIST, FashionMNIST])
 def test_the_real_sets(cls, data_root) -> None:
     data = loaded(cls, **MNIST_LIKE)
-    assert (len(data.train), len(data.val)) == (60000, 10000)
+    assert (len(data.train), len(data.val), len(data.test)) == (50000, 10000, 10000)
     assert len(data.class_names) == 10 and data.val.labels.bincount().min() > 800
     batch = data.train_batch(0)
     assert batch["x"].shape == (32, 1, 28, 28) and batch["x"].min() == -1
     if cls is MNIST:  # the well-known mean and deviation of its pixels
-        grey = data.train.images.float() / 255
+        grey = torch.cat([data.train.images, data.val.images]).float() / 255
         assert grey.mean().item() == pytest.approx(0.1307, abs=1e-4)
         assert grey.std().item() == pytest.approx(0.3081, abs=1e-4)
         assert data.train.labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     else:
-        assert data.train.labels.bincount().tolist() == [6000] * 10
+        labels = torch.cat([data.train.labels, data.val.labels])
+        assert labels.bincount().tolist() == [6000] * 10
 
 
 def test_a_root_may_be_the_folder_of_folders(data_root) -> None:
-    inside = MNIST(**MNIST_LIKE, root=str(data_root / "mnist"))
-    above = MNIST(**MNIST_LIKE, root=str(data_root))
+    inside = MNIST(root=str(data_root / "mnist"))
+    above = MNIST(root=str(data_root))
     inside.prepare()
     above.prepare()
     with pytest.raises(FileNotFoundError, match=r"^data\.root=.* there is no train-images"):
-        FashionMNIST(**MNIST_LIKE, root=str(data_root / "mnist" / "none")).prepare()
+        FashionMNIST(root=str(data_root / "mnist" / "none")).prepare()
 
 
 def test_a_damaged_file_is_named(tmp_path) -> None:

@@ -104,7 +104,7 @@ def test_training_draws_are_always_new_and_val_is_fixed() -> None:
     assert data.train_ids(2).tolist() == list(range(32, 48))
     assert data.decode(batches).shape == (800, 2)
     assert torch.equal(data.log_prob(batches), data.law.log_prob(batches))
-    assert torch.equal(data.modes, data.law.modes) and data.std == 0.1
+    assert torch.equal(data.modes, data.law.modes) and data.mode_std == 0.1
 
 
 def test_labels_come_if_classes_are_stated() -> None:

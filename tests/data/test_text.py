@@ -6,16 +6,21 @@ import math
 import sysconfig
 from pathlib import Path
 
+import data_of
 import pytest
 import torch
+from running import settled
 
-from genlab.data.text import Shakespeare, StdlibCode, Text, TextFile, Windows
+from genlab.data.sources.text import Shakespeare, StdlibCode, TextSource, clusters
+from genlab.data.text import Text, Windows, vocabulary
 from genlab.data.tokenizers import BPE, Bytes, Characters
+from genlab.metrics.language import Corpus
+from genlab.runs.say.errors import UserError
 
 TEXT = "".join(f"line {i}: all work and no play, Grüße\n" for i in range(200))
 
 
-class Documents(Text):
+class Documents(TextSource):
     """Documents given outright."""
 
     train_documents = ["first document", "the second", "x" * 40]
@@ -25,12 +30,18 @@ class Documents(Text):
         return self.train_documents, self.val_documents
 
 
-def make(cls=Documents, **given):
+def make(source=None, **given):
     settings = {
         "tokenizer": Bytes(), "block": 8, "vocab": 257, "batch_size": 4, "seed": 0, **given,
     }  # fmt: skip
-    data = cls(**settings)
+    data = Text(source=source or Documents(), **settings)
     data.prepare()
+    data.load()
+    return data
+
+
+def of_file(path, **given):
+    data = data_of.text_file(path, **given)
     data.load()
     return data
 
@@ -104,7 +115,7 @@ def test_bytes_per_token_turns_nats_into_bits_per_byte() -> None:
 def test_bytes_per_token_counts_bytes_whatever_the_tokenizer(path, tokenizer, vocab) -> None:
     if tokenizer is Characters:
         vocab = 1 + len(set(TEXT))
-    data = make(TextFile, path=str(path), tokenizer=tokenizer(), vocab=vocab)
+    data = of_file(path, tokenizer=tokenizer(), vocab=vocab)
     train, val = TEXT[: int(len(TEXT) * 0.9)], TEXT[int(len(TEXT) * 0.9) :]
     for split, text, windows in (("train", train, data.train), ("val", val, data.val)):
         total = data.bytes_per_token(split) * windows.targets
@@ -113,10 +124,10 @@ def test_bytes_per_token_counts_bytes_whatever_the_tokenizer(path, tokenizer, vo
 
 
 def test_offsets_are_even_over_the_text(path) -> None:
-    data = make(TextFile, path=str(path), batch_size=20000)
+    data = of_file(path, batch_size=7000)
     ids = data.train_ids(3)
     counts = (ids * 10 // len(data.train)).bincount(minlength=10)
-    assert len(counts) == 10 and (counts - 2000).abs().max() < 5 * math.sqrt(2000)
+    assert len(counts) == 10 and (counts - 700).abs().max() < 5 * math.sqrt(700)
     assert data.epoch_examples == math.ceil(data.train.targets / 8)
 
 
@@ -130,11 +141,8 @@ def test_decode_leaves_out_what_follows_the_end() -> None:
 
 def test_samples_are_decoded_without_the_files(path) -> None:
     vocab = 1 + len(set(TEXT))
-    settings = {"path": str(path), "tokenizer": Characters(), "vocab": vocab}
-    data = make(TextFile, **settings)
-    fresh = TextFile(
-        **{**settings, "path": "gone", "tokenizer": Characters()}, block=8, batch_size=4, seed=0
-    )
+    data = of_file(path, tokenizer=Characters(), vocab=vocab)
+    fresh = data_of.text_file("gone", tokenizer=Characters(), vocab=vocab)
     fresh.load_state(data.state())
     x = data.train_batch(0)["x"]
     assert fresh.decode(x) == data.decode(x)
@@ -144,7 +152,10 @@ def test_samples_are_decoded_without_the_files(path) -> None:
 def test_looks_go_on_from_the_prompt() -> None:
     cond, given = make(default_prompt="ab").looks(3)
     assert cond is None and given["x"].tolist() == [[98, 99]] * 3 and given["mask"].all()
-    assert make().looks(3) == (None, None)
+    cond, given = make().looks(3)
+    held_out = "".join(make().decode(make().val_batches()[0]["x"]))
+    assert cond is None and given["x"].shape == (3, 1) and given["mask"].all()
+    assert all(text in held_out for text in make().decode(given["x"]))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +179,7 @@ def test_what_does_not_fit_is_said_in_one_line(given, says) -> None:
 
 def test_a_prompt_that_cannot_be_spelt_is_named(path) -> None:
     vocab = 1 + len(set(TEXT))
-    data = make(TextFile, path=str(path), tokenizer=Characters(), vocab=vocab)
+    data = of_file(path, tokenizer=Characters(), vocab=vocab)
     with pytest.raises(ValueError, match=r"^prompt='Ж': the character 'Ж'"):
         data.encode_prompt("Ж")
 
@@ -177,38 +188,79 @@ def test_files_that_are_no_text(tmp_path) -> None:
     path = tmp_path / "latin.txt"
     path.write_bytes(b"fine so far, then caf\xe9 and more")
     with pytest.raises(ValueError, match=r"latin\.txt is not UTF-8 text: byte 21 is 0xe9;"):
-        make(TextFile, path=str(path))
+        of_file(path)
     with pytest.raises(FileNotFoundError, match="there is no such file"):
-        make(TextFile, path=str(tmp_path / "none.txt"))
+        of_file(tmp_path / "none.txt")
     with pytest.raises(ValueError, match=r"write data\.path=FILE"):
-        make(TextFile, path=None)
+        of_file(None)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="train has 0 tokens in all"):
-        make(TextFile, path=str(path))
+    with pytest.raises(ValueError, match=r"latin\.txt is empty: name a file"):
+        of_file(path)
     with pytest.raises(ValueError, match=r"data\.val_fraction=1"):
-        make(TextFile, path=str(path), val_fraction=1)
+        of_file(path, val_fraction=1)
 
 
 def test_a_text_file_is_cut_where_the_fraction_says(path) -> None:
-    data = make(TextFile, path=str(path), val_fraction=0.25)
+    data = of_file(path, val_fraction=0.25)
     text = data.tokenizer.decode(data.train.stream[1:].numpy())
     assert text == TEXT[: int(len(TEXT) * 0.75)]
 
 
 def test_the_stdlib_is_split_by_file() -> None:
-    data = make(StdlibCode, limit=20, block=64)
-    train, val = data.documents()
+    data = make(StdlibCode(limit=20), block=64)
+    train, val = data.source.documents()
     assert len(train) <= 20 and len(val) <= 20 and not set(train) & set(val)
     root = Path(sysconfig.get_paths()["stdlib"])
-    names = {p.relative_to(root).as_posix() for p in data.sources()}
+    names = {p.relative_to(root).as_posix() for p in data.source.sources()}
     assert "argparse.py" in names and len(names) > 300
     assert not [n for n in names if {"test", "tests", "site-packages"} & set(n.split("/"))]
     x = data.train_batch(0)["x"]
     assert x.shape == (4, 64) and len(data.decode(x)) == 4
 
 
+def test_texts_that_share_lines_are_in_one_split() -> None:
+    shared = "word for word " * 4 + "\n" + "and the next line " * 3
+    apart = "a line of one's own, as long as those that are shared between files\n" * 2
+    texts = {"a": f"x\n{shared}\ny", "b": apart, "c": f"{shared}\nz", "d": "short\nlines"}
+    assert clusters(texts) == {"a": "a", "b": "b", "c": "a", "d": "d"}
+
+
+@pytest.mark.slow
+def test_hardly_any_held_out_code_stands_in_train() -> None:
+    train, val = StdlibCode().documents()
+    assert len("".join(val)) > 400_000
+    assert Corpus("\n".join(train)).copied_share(val, 200) < 0.005  # 0.185 of files split alone
+
+
+def test_generated_tables_are_left_out() -> None:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    tops = {p.relative_to(root).parts[0] for p in StdlibCode().sources()}
+    assert not tops & {"encodings", "pydoc_data"}
+
+
+def test_the_vocabulary_is_found_where_it_is_not_given(path) -> None:
+    data = of_file(path, tokenizer=Characters())
+    assert data.vocab == 1 + len(set(TEXT)) == vocabulary(data.source, Characters())
+    for tokenizer, vocab in (("bytes", 257), ("characters", 1 + len(set(TEXT)))):
+        words = ["data=text_file", f"data.path={path}", "model=autoregressive"]
+        settings = settled([*words, f"tokenizer={tokenizer}"])
+        assert settings["data"]["vocab"] == settings["model"]["net"]["vocab"] == vocab
+    settings = settled([*words, "tokenizer=bpe", "data.vocab=300"])
+    assert settings["model"]["net"]["vocab"] == 300
+    settings = settled([*words, "tokenizer=bpe", "tokenizer.size=270"])
+    assert settings["model"]["net"]["vocab"] == 270
+    with pytest.raises(UserError, match=r"^tokenizer=bpe: data=digits takes none; leave it out"):
+        settled(["tokenizer=bpe"])
+
+
+def test_shakespeares_vocabulary_is_known_unread(monkeypatch) -> None:
+    monkeypatch.setattr(Shakespeare, "documents", None)
+    assert vocabulary(Shakespeare(), Characters()) == 66
+    assert vocabulary(Shakespeare(), Bytes()) == 257
+
+
 def test_real_shakespeare(data_root) -> None:
-    data = make(Shakespeare, tokenizer=Characters(), vocab=66, block=64, batch_size=12)
+    data = make(Shakespeare(), tokenizer=Characters(), vocab=66, block=64, batch_size=12)
     text = (data_root / "tinyshakespeare" / "input.txt").read_text()
     assert (data.train.targets, data.val.targets) == (1003854, 111540)  # as nanoGPT prints them
     assert data.bytes_per_token("val") == 1.0

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genlab.data import remembered, tokenizers
 from genlab.data.tokenizers import BPE, Bytes, Characters
 
 SAMPLE = "the cat sat on the mat; the hat sat on the cat. <|end|> Grüße, 世界 🙂\r\n\t" * 20
 
 
-def fitted(cls, vocab: int = 280):
+def fitted(cls, vocab: int | None = 280):
     tokenizer = cls()
     tokenizer.fit([SAMPLE], ["unseen: Ω"], vocab=vocab)
     return tokenizer
@@ -99,3 +100,74 @@ def test_bpe_needs_room_for_the_bytes() -> None:
     smallest = fitted(BPE, vocab=257)
     text = "héllo \n ✓"
     assert smallest.decode(smallest.encode(text)) == text
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    return tmp_path / "tokenizers"
+
+
+def test_byte_pairs_are_learnt_once_a_text(cache, monkeypatch) -> None:
+    fresh = fitted(BPE)
+    (entry,) = cache.glob("*.json")
+    assert set(json.loads(entry.read_text())["learnt"]) == {"vocab", "merges"}  # plain data
+    monkeypatch.setattr(tokenizers, "_trained", None)  # learning again would fail
+    again = fitted(BPE)
+    assert again.state() == fresh.state()
+    assert again.encode(SAMPLE).tolist() == fresh.encode(SAMPLE).tolist()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("other", ["text", "vocab"])
+def test_another_text_or_vocabulary_is_learnt_anew(cache, other) -> None:
+    fitted(BPE)
+    tokenizer = BPE()
+    text = SAMPLE + "!" if other == "text" else SAMPLE
+    tokenizer.fit([text], [], vocab=281 if other == "vocab" else 280)
+    assert len(list(cache.glob("*.json"))) == 2
+
+
+DAMAGE = {
+    "cut": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "no json": lambda text: "\\x80\\x04pickled",
+    "other values": lambda text: text.replace('"merges": [[', '"merges": [["a", "b"], [', 1),
+    "other form": lambda text: '{"sha256": "x", "learnt": []}',
+    "deep": lambda text: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_entry_is_learnt_anew(cache, kind) -> None:
+    fresh = fitted(BPE)
+    (entry,) = cache.glob("*.json")
+    text = entry.read_text()
+    damaged = DAMAGE[kind](text)
+    assert damaged != text
+    entry.write_text(damaged)
+    assert fitted(BPE).state() == fresh.state()
+    assert json.loads(entry.read_text()) == json.loads(text)
+
+
+def test_a_sound_hash_over_an_unsound_vocabulary_is_not_taken(cache) -> None:
+    fresh = fitted(BPE)
+    (entry,) = cache.glob("*.json")
+    learnt = json.loads(entry.read_text())["learnt"]
+    for wrong in ({"a": 0}, {**learnt["vocab"], "x": 10**6}):
+        remembered.keep(entry, {**learnt, "vocab": wrong})
+        assert fitted(BPE).state() == fresh.state()
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("dear")
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "file"))
+    assert fitted(BPE).vocab == 280
+
+
+def test_the_vocabulary_is_as_large_as_is_found() -> None:
+    assert Bytes().known_vocab(None) == 257
+    assert Characters().known_vocab(65) == 66 and Characters().known_vocab(None) is None
+    assert fitted(BPE, vocab=None).vocab <= BPE().size == 1024
+    with pytest.raises(ValueError, match=r"^tokenizer\.size=100: BPE needs 257"):
+        BPE(size=100).fit([SAMPLE], [], vocab=None)

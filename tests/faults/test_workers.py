@@ -10,12 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import data_of
 import pytest
 from PIL import Image
 from record import record
 from running import TINY
 
-from genlab.data import folder
+from genlab.data import pictures, workers
 
 
 @pytest.fixture
@@ -28,10 +29,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def batches(root: Path):
-    data = folder.ImageFolder(
-        root=str(root), shape=[3, 8, 8], num_classes=None, levels=256, batch_size=8, seed=0,
-        num_workers=2,
-    )  # fmt: skip
+    data = data_of.image_folder(root, batch_size=8, num_workers=2)
     data.load()
     return data, iter(data.train_dataloader())
 
@@ -39,8 +37,8 @@ def batches(root: Path):
 @pytest.mark.parametrize("fault", ["killed", "hangs"])
 def test_it_is_named_with_its_file(fault, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = batches(images)
-    bad = data.train.paths[int(data.train_ids(3)[5])]  # an example of the fourth batch
-    original = folder.opened
+    bad = data.train.pictures.paths[int(data.train_ids(3)[5])]  # an example of the fourth batch
+    original = pictures.opened
 
     def opened(path: Path, *arguments, **more):
         if path == bad:
@@ -50,10 +48,10 @@ def test_it_is_named_with_its_file(fault, images: Path, monkeypatch: pytest.Monk
         return original(path, *arguments, **more)
 
     data, found = batches(images)
-    monkeypatch.setattr(folder, "opened", opened)
-    monkeypatch.setattr(folder, "PATIENCE", 1)
+    monkeypatch.setattr(pictures, "opened", opened)
+    monkeypatch.setattr(workers, "PATIENCE", 1)
     began = time.monotonic()
-    with pytest.raises(folder.WorkerFault, match=bad.name) as error:
+    with pytest.raises(workers.WorkerFault, match=bad.name) as error:
         for _ in range(8):
             next(found)
     assert ("died" if fault == "killed" else "nothing for 1 s") in str(error.value)

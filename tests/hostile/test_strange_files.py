@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import strange_files
 import torch
+from data_of import image_folder
 from strange_files import FILES, File, contents, export, tensors
 
 import genlab
 from genlab.data.archives import unpack
-from genlab.data.folder import ImageFolder
 from genlab.runs.folder.load import read_run
 from genlab.runs.say.errors import UserError
 
@@ -23,10 +23,7 @@ def meet(file: File, path: Path) -> None:
     if file.kind == "checkpoint":
         genlab.load(path)
         return
-    data = ImageFolder(
-        root=str(path), shape=[3, 8, 8], num_classes=None, levels=256, batch_size=2, seed=0
-    )
-    data.load()
+    image_folder(path, batch_size=2).load()
 
 
 def peak() -> int:

@@ -30,7 +30,7 @@ class Ring:
     """Eight Gaussians on the unit circle: points with an exact law."""
 
     kind, shape, num_classes, vocab, levels = "points", (2,), None, None, None
-    std = 0.05
+    std = mode_std = 0.05
 
     def __init__(self) -> None:
         angle = torch.arange(8) * math.pi / 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import data_of
 import pytest
 import torch
 
@@ -20,10 +21,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def digits(monkeypatch):
-    from genlab.data.images import Digits
-
     monkeypatch.setitem(features.RECIPE, "min_examples", 15_000)
-    data = Digits(shape=[1, 8, 8], num_classes=10, levels=17, batch_size=32, seed=0)
+    data = data_of.digits()
     data.load()
     return data
 
@@ -88,12 +87,8 @@ def test_few_samples_and_broken_ones_are_measured_too(digits, cache):
 
 
 def test_pictures_without_classes_and_pictures_as_tokens(cache, monkeypatch):
-    from genlab.data.images import Digits
-
     monkeypatch.setitem(features.RECIPE, "min_examples", 3000)
-    data = Digits(
-        shape=[64], num_classes=None, levels=17, vocab=17, form="pixels", batch_size=32, seed=0
-    )
+    data = data_of.digits(shape=[64], num_classes=None, vocab=17, form="pixels")
     data.load()
     report = evaluate(data, data.val.batch(torch.arange(360), None)["x"], cache, 100)
     assert report.notes["feature_task"] == "quarter turns"
@@ -119,23 +114,13 @@ def test_a_model_that_ignores_classes_is_not_asked_for_them(digits, cache):
 
 @pytest.fixture
 def text(tmp_path):
-    from genlab.data.text import TextFile
-    from genlab.data.tokenizers import Bytes
-
     line = "the {} of {} is never as {} as the {} of it, said number {}.\n"
     words = ["sea", "sun", "law", "war", "end", "art", "sky", "ice", "age", "eye"]
     lines = [
         line.format(*(words[(i // 10**k) % 10] for k in range(4)), i * 7919) for i in range(900)
     ]
     (tmp_path / "lines.txt").write_text("".join(lines))
-    data = TextFile(
-        path=str(tmp_path / "lines.txt"),
-        tokenizer=Bytes(),
-        block=64,
-        vocab=257,
-        batch_size=4,
-        seed=0,
-    )
+    data = data_of.text_file(tmp_path / "lines.txt", block=64)
     data.load()
     return data
 

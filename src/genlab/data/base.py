@@ -1,50 +1,55 @@
 """The data module: what the examples are, and which of them the k-th step sees.
 
-Read: `Stream` (the order of the examples), `DataModule` (a batch by its number), then a file for
-each kind of data: images.py, folder.py, text.py, toy.py, which has `read`, `decode` and `digest`.
+Read: `Examples` (what a kind serves by number), `Stream` (their order), `DataModule` (a batch by
+its number), then a file a kind: images.py, text.py, toy.py. Where the data come from is injected: a
+source (sources/*.py). What people may ask for is asking.py; loaders are batches.py and workers.py.
 
 Random access: the k-th global batch is a pure function of (seed, k). So a resumed run needs no
 saved loader, and any number of processes or accumulated parts see the same examples in a step.
+A kind of data and its sources know nothing of processes: the batch is shared out here.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch, Given
+from genlab.batch import Batch, Cond, Given, each
+from genlab.data.asking import class_captions, classes_asked
+from genlab.data.batches import TrainBatches, ValBatches, place_of
+from genlab.data.stated import refuse_large_batch
+from genlab.data.workers import DecodedBatches
 from genlab.rng import generator
 from genlab.views.base import View
 
-EVERYTHING = slice(None)
+STD_SLACK = 0.2  # how far a stated standard deviation may be from the measured one, untold
 
 
 class Examples(ABC):
-    """Examples in memory, taken many at a time."""
+    """Examples that are taken many at a time, by their numbers: from memory, files, a table."""
 
-    augments = False  # whether `batch` draws anything from its generator
+    draws: int = 0  # uniform random numbers that an example's augmentation takes
+    at: Tensor | None = None  # [1], shared: the number of the example that this process is reading
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        """The examples ids[share], augmented if a generator is given.
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
+        """The examples `ids` [B], augmented by `draws` [B, self.draws] in [0, 1) if there are any.
 
-        Augmentation is drawn for all of `ids` before the share is taken, so that an example's draw
-        does not depend on how many processes share a batch.
+        An example may depend on its own row of `draws` alone.
         """
+
+    def name_of(self, i: int) -> str:
+        """What example i is called where something is wrong with it: a file's path."""
+        return f"example {i}"
 
 
 class Stream:
@@ -82,12 +87,16 @@ class DataModule(LightningDataModule, ABC):
     `shape` of one example x: an image [C, H, W], tokens [T], points [2]. `num_classes`: labels in
     `cond`; None serves none. `vocab`: tokens. `levels`: grey levels per value of an image. They are
     stated in YAML, where nets and models take them from, and `load` checks them against the data.
+    `std`: the standard deviation of all numbers in x; None is measured when the data are loaded.
     """
 
-    kind: Literal["image", "text", "points"]
+    kind: str
+    noun: ClassVar[str] = "examples"  # what `describe` calls them
+    endless: ClassVar[bool] = False  # drawn anew for every batch (`fresh`)
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
+    num_workers: int = 0  # processes that make training batches ahead; 0: this one makes them
 
     def __init__(
         self,
@@ -98,6 +107,7 @@ class DataModule(LightningDataModule, ABC):
         num_classes: int | None = None,
         vocab: int | None = None,
         levels: int | None = None,
+        std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
         """`batch_size`: a step's, over all devices; `val_examples`: a look's, None for all."""
@@ -105,19 +115,25 @@ class DataModule(LightningDataModule, ABC):
         for key, value in (("batch_size", batch_size), ("val_examples", val_examples or 1)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"data.{key}={value}: write a whole number from 1 on")
+        if std is not None and not 0 < std < math.inf:
+            raise ValueError(f"data.std={std}: write a number above 0, or null to measure it")
         self.shape = tuple(int(n) for n in shape)
         self.num_classes, self.vocab, self.levels = num_classes, vocab, levels
         self.batch_size, self.seed, self.val_examples = batch_size, seed, val_examples
-        self._train: Examples | None = None
-        self._val: Examples | None = None
+        self.std = self.stated_std = std
+        self._splits: dict[str, Examples] | None = None
+        self._held_out = "val"
         self._stream: Stream | None = None
         self._fingerprint: str | None = None
 
     # --- what a kind of data implements ---------------------------------------------------------
 
     @abstractmethod
-    def read(self) -> tuple[Examples, Examples]:
-        """Read the files, check them against what is stated; gives train and val."""
+    def read(self) -> dict[str, Examples]:
+        """Read the source and check it against what is stated.
+
+        Gives train, val and, only where the set has an official test split, test.
+        """
 
     @abstractmethod
     def decode(self, x: Tensor) -> Any:
@@ -141,29 +157,62 @@ class DataModule(LightningDataModule, ABC):
 
     def load(self) -> None:
         """Read into memory, once."""
-        if self._train is None:
-            self._train, self._val = self.read()
-            self._stream = Stream(len(self._train), seed=self.seed)
+        if self._splits is not None:
+            return
+        splits = self.read()
+        if not self.endless:
+            refuse_large_batch(self.batch_size, len(splits["train"]))
+        self._splits = splits
+        self._stream = Stream(len(self.train), seed=self.seed)
+        if self.std is None and self.vocab is None:
+            self.std = self.measured_std()
+
+    def split(self, name: str) -> Examples:
+        """The examples of train, val or test."""
+        assert self._splits is not None, "call load() first"
+        if name not in self._splits:
+            there = " and ".join(self._splits)
+            raise ValueError(
+                f"split={name}: {self.source_name} has no {name} split, only {there};"
+                " write split=val"
+            )
+        return self._splits[name]
 
     @property
     def train(self) -> Examples:
-        assert self._train is not None, "call load() first"
-        return self._train
+        return self.split("train")
 
     @property
     def val(self) -> Examples:
-        assert self._val is not None, "call load() first"
-        return self._val
+        """The held-out examples; after `hold_out("test")`, those of the test split."""
+        return self.split(self._held_out)
 
     @property
     def test(self) -> Examples:
-        """The held-out examples: the sets served here have two splits."""
-        return self.val
+        """The set's official test split, which nothing is chosen by."""
+        return self.split("test")
+
+    def hold_out(self, split: str) -> None:
+        """Let `val` be this split from now on, to measure on it."""
+        self.load()
+        self.split(split)
+        self._held_out = split
+
+    @property
+    def source_name(self) -> str:
+        """What the data are called in messages."""
+        return type(getattr(self, "source", self)).__name__
 
     @property
     def epoch_examples(self) -> int | None:
         """Examples in one pass over the data; None where they never end."""
         return len(self.train)
+
+    def measured_std(self, most: int = 1024) -> float:
+        """The standard deviation of the numbers in x, over train examples at even steps."""
+        step = max(1, len(self.train) // most)
+        x = self.train.batch(torch.arange(0, len(self.train), step))["x"]
+        return float(x.double().std(correction=0))
 
     def fingerprint(self) -> str:
         """The sha256 of the loaded data."""
@@ -172,6 +221,37 @@ class DataModule(LightningDataModule, ABC):
             self._fingerprint = self.digest()
         return self._fingerprint
 
+    # --- what is said of it ---------------------------------------------------------------------
+
+    def describe(self) -> str:
+        """One line of what was found: how many, which classes, how many held out, what is odd."""
+        self.load()
+        parts = [f"{len(self.train):,} {self.noun}", *self.said_of_classes()]
+        parts += [f"{len(self.split('val')):,} held out"]
+        if "test" in (self._splits or {}):
+            parts += [f"{len(self.test):,} for split=test"]
+        return "; ".join([", ".join(parts), *self.notes()])
+
+    def said_of_classes(self) -> list[str]:
+        """The classes, as `describe` names them."""
+        if not self.num_classes:
+            return []
+        names = list(map(str, self.class_names or range(self.num_classes)))
+        shown = names[:10] + (["..."] if len(names) > 10 else [])
+        return [f"{self.num_classes} classes ({', '.join(shown)})"]
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data and may not: each one part of `describe`."""
+        if self.stated_std is None or self.vocab is not None:
+            return []
+        found = self.measured_std()
+        if abs(found / self.stated_std - 1) <= STD_SLACK:
+            return []
+        return [
+            f"standard deviation {found:.3g}, but data.std={self.stated_std:g}:"
+            f" write data.std={found:.3g}"
+        ]
+
     # --- batches by number ----------------------------------------------------------------------
 
     def train_ids(self, k: int) -> LongTensor:
@@ -179,19 +259,26 @@ class DataModule(LightningDataModule, ABC):
         assert self._stream is not None, "call load() first"
         return self._stream.ids(k * self.batch_size, self.batch_size)
 
-    def train_generator(self, k: int) -> torch.Generator | None:
-        """What the k-th batch's augmentation is drawn from."""
-        return generator("augment", self.seed, k) if self.train.augments else None
+    def fresh(self, k: int) -> Batch | None:
+        """The k-th global batch of data that never end; None: it is taken from train."""
+        return None
 
     def train_batch(
         self, k: int, *, rank: int = 0, world: int = 1, micro: int = 0, accumulate: int = 1
     ) -> Batch:
-        """This process's share of the k-th global batch, in one of its accumulated parts."""
+        """This process's share of the k-th global batch, in one of its accumulated parts.
+
+        Augmentation is drawn for the whole batch before the share is taken, so that an example's
+        draws do not depend on how many processes share it; only the share itself is read.
+        """
         share = self.share(rank, world, micro, accumulate)
-        generator = self.train_generator(k)
-        if generator is None:  # no draw to share, so only the share is gathered
-            return self.train.batch(self.train_ids(k)[share])
-        return self.train.batch(self.train_ids(k), generator, share)
+        if (batch := self.fresh(k)) is not None:
+            return each(lambda value: value[share], batch)
+        ids, draws = self.train_ids(k)[share], None
+        if num := self.train.draws:
+            draws = generator("augment", self.seed, k)
+            draws = torch.rand(self.batch_size, num, generator=draws)[share]
+        return self.train.batch(ids, draws)
 
     def share(self, rank: int, world: int, micro: int, accumulate: int) -> slice:
         parts = world * accumulate
@@ -221,114 +308,58 @@ class DataModule(LightningDataModule, ABC):
         self.load()
 
     def train_dataloader(self) -> Any:
-        return TrainBatches(self)
+        return DecodedBatches(self) if self.num_workers else TrainBatches(self)
 
     def val_dataloader(self) -> ValBatches:
-        rank, world = _place(self)[:2]
+        rank, world = place_of(self)[:2]
         return self.val_batches(self.val_examples, rank=rank, world=world)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         """The batch's tensors on `device` (Lightning's own way costs 0.1 ms even on the CPU)."""
-        return {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+        return each(lambda value: value.to(device, non_blocking=True), batch)
 
     # --- samples --------------------------------------------------------------------------------
 
-    def encode_prompt(self, prompt: str) -> LongTensor:
-        """The tokens of a prompt [T]."""
-        raise ValueError(f"prompt={prompt!r}: {self.kind} data takes no prompt; leave it out")
+    def looks(self, num: int) -> tuple[Cond | None, Given | None]:
+        """What `num` samples to look at are conditioned on: all classes in turn."""
+        return (torch.arange(num) % self.num_classes if self.num_classes else None), None
 
-    def looks(self, num: int) -> tuple[Tensor | None, Given | None]:
-        """What `num` samples to look at are conditioned on: all classes in turn; the prompt."""
-        cond = torch.arange(num) % self.num_classes if self.num_classes else None
-        if not self.default_prompt:
-            return cond, None
-        x = self.encode_prompt(self.default_prompt).repeat(num, 1)
-        return cond, Given(x=x, mask=torch.ones_like(x, dtype=torch.bool))
+    def asked(
+        self,
+        num: int,
+        cond: Any = None,
+        prompt: str | None = None,
+        given: str | None = None,
+        mask: str | None = None,
+    ) -> tuple[Cond | None, Given | None]:
+        """Words into conditions for `num` samples, and what is known of them.
 
+        `cond`: a class's name or number, or a list of them that is gone through in turn; None: all
+        classes in turn. `prompt`: the beginning of a text. `given`: what is known (a picture's
+        file, a point's coordinates), with the part of it that is kept in `mask`.
+        """
+        return self.asked_cond(num, cond), self.asked_given(num, prompt, given, mask)
 
-def _place(data: DataModule) -> tuple[int, int, int, int]:
-    """(rank, world, accumulated parts, batches done) of the run that the data is part of."""
-    trainer = data.trainer
-    if trainer is None:
-        return 0, 1, 1, 0
-    clock = getattr(trainer.lightning_module, "clock", None)
-    done = clock.batches if clock is not None else 0
-    return trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches, done
+    def asked_cond(self, num: int, cond: Any) -> Cond | None:
+        """What the samples are conditioned on; here classes [num]."""
+        if cond is None:
+            return torch.arange(num) % self.num_classes if self.num_classes else None
+        return classes_asked(num, cond, self.class_names, self.num_classes)
 
+    def asked_given(
+        self, num: int, prompt: str | None, given: str | None, mask: str | None
+    ) -> Given | None:
+        """What is known of the samples; a kind that can take something overrides this."""
+        if prompt is not None:
+            raise ValueError(
+                f"prompt={prompt!r}: {self.kind} data take no prompt, only a model of text does;"
+                " leave it out"
+            )
+        for key, value in (("given", given), ("mask", mask)):
+            if value is not None:
+                raise ValueError(f"{key}={value}: {self.kind} data take none; leave it out")
+        return None
 
-class TrainBatches:
-    """This process's batches from where the model's clock stands, without end.
-
-    No __len__ on purpose: a run is measured in examples, and an epoch is not its unit.
-    """
-
-    def __init__(self, data: DataModule) -> None:
-        self.data = data
-
-    def __iter__(self) -> Iterator[Batch]:
-        rank, world, accumulate, k = _place(self.data)
-        while True:
-            for micro in range(accumulate):
-                yield self.data.train_batch(
-                    k, rank=rank, world=world, micro=micro, accumulate=accumulate
-                )
-            k += 1
-
-
-class ValBatches(Sequence):
-    """Examples in order, each once over all ranks; every rank has the same number of batches.
-
-    The i-th batch is cut into contiguous shares, as in training. A rest of fewer examples than
-    ranks joins the batch before it: an empty share would stop a rank at the next reduction.
-    """
-
-    def __init__(
-        self, examples: Examples, num: int | None, batch_size: int, *, rank: int, world: int
-    ) -> None:
-        self.examples, self.rank, self.world = examples, rank, world
-        total = len(examples) if num is None else min(num, len(examples))
-        bounds = [*range(0, total, batch_size), total]
-        if len(bounds) > 2 and bounds[-1] - bounds[-2] < world:
-            del bounds[-2]
-        self.bounds = bounds
-
-    def __len__(self) -> int:
-        return len(self.bounds) - 1
-
-    def __getitem__(self, i: int) -> Batch:
-        if not 0 <= i < len(self):
-            raise IndexError(i)
-        first, size = self.bounds[i], self.bounds[i + 1] - self.bounds[i]
-        start, stop = (first + size * r // self.world for r in (self.rank, self.rank + 1))
-        return self.examples.batch(torch.arange(start, stop))
-
-
-# --- for the kinds of data ----------------------------------------------------------------------
-
-
-def written(value: Any) -> str:
-    """A value as it is written on the command line: [1,28,28], null, 10."""
-    if value is None:
-        return "null"
-    return f"[{','.join(map(str, value))}]" if isinstance(value, tuple | list) else str(value)
-
-
-def check(key: str, stated: Any, found: Any, source: str) -> None:
-    """Refuse what is stated in YAML where it is not what the data has, and say what to write."""
-    if stated != found:
-        raise ValueError(
-            f"data.{key}={written(stated)} but {source} has {written(found)}:"
-            f" write data.{key}={written(found)}"
-        )
-
-
-def sha256(*parts: Tensor | bytes | str) -> str:
-    """One hash over tensors (type, shape and values), bytes and names."""
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor):
-            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            part = part.detach().cpu().contiguous().numpy().data.cast("B") if part.numel() else b""
-        digest.update(part.encode() if isinstance(part, str) else part)
-        digest.update(b"\x1f")
-    return digest.hexdigest()
+    def captions(self, cond: Cond | None) -> list[str] | None:
+        """What each sample was asked for, in words; None where nothing was."""
+        return class_captions(cond, self.class_names)

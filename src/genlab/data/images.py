@@ -1,37 +1,34 @@
-"""Images that come as whole sets: digits, MNIST, Fashion-MNIST, CIFAR-10.
+"""Images: grey levels to [-1, 1] or to tokens, flips, checks, and pictures with a part to keep.
 
-Read: `Images` (what they share: grey levels to [-1, 1] or to tokens, flips, checks), then a class
-a set that says where its files are. Pixels stay uint8 in memory; a batch is a gather and a scaling.
+Read: `Images`. Where they come from is a source (sources/images.py for known sets,
+sources/folder.py for files of one's own). Pixels stay uint8 in memory; a batch is a gather and a
+scaling, or the decoding of its files.
 """
 
 from __future__ import annotations
 
-import io
-import tarfile
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch
-from genlab.data import files
-from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
-from genlab.rng import seed_of
+from genlab.batch import Batch, Given
+from genlab.data.asking import HALVES, half
+from genlab.data.base import DataModule, Examples
+from genlab.data.pictures import Pictures, opened, refuse_too_many
+from genlab.data.sources.images import ImageSource
+from genlab.data.stated import check, sha256
 from genlab.views.grid import Grid
 
 Form = Literal["image", "pixels"]
 
 
-def flip_some(images: Tensor, generator: torch.Generator, share: slice, num: int) -> Tensor:
-    """Each image [B, C, H, W] mirrored left to right with probability 1/2.
-
-    The images are the share of `num`, for all of which is drawn.
-    """
-    mirrored = (torch.rand(num, generator=generator) < 0.5)[share]
-    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+def flip_some(images: Tensor, draws: Tensor) -> Tensor:
+    """Each image [B, C, H, W] mirrored left to right where its uniform draw [B] is below 1/2."""
+    return torch.where((draws < 0.5)[:, None, None, None], images.flip(-1), images)
 
 
 def served(images: Tensor, levels: int, form: Form) -> Tensor:
@@ -45,59 +42,72 @@ def served(images: Tensor, levels: int, form: Form) -> Tensor:
 
 
 class ImageExamples(Examples):
-    """Images [N, C, H, W] uint8 and, unless they go without, labels [N] int64."""
+    """Pictures as a model sees them, and their labels if they are wanted."""
 
     def __init__(
-        self, images: Tensor, labels: Tensor | None, *, levels: int, form: Form, flip: bool
+        self, pictures: Pictures, *, levels: int, form: Form, flip: bool, labelled: bool
     ) -> None:
-        self.images, self.labels = images, labels
-        self.levels, self.form, self.augments = levels, form, flip
+        self.pictures, self.levels, self.form = pictures, levels, form
+        self.labels = pictures.labels if labelled else None
+        self.draws = 1 if flip else 0
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.pictures)
 
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        wanted = ids[share]
-        images = self.images.index_select(0, wanted)
-        if self.augments and generator is not None:
-            images = flip_some(images, generator, share, len(ids))
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
+        images = self.pictures.take(ids, self.at)
+        if self.draws and draws is not None:
+            images = flip_some(images, draws[:, 0])
         batch = Batch(x=served(images, self.levels, self.form))
         if self.labels is not None:
-            batch["cond"] = self.labels[wanted]
+            batch["cond"] = self.labels[ids]
         return batch
+
+    def name_of(self, i: int) -> str:
+        return self.pictures.name_of(i)
+
+    @property
+    def images(self) -> Tensor:
+        """All pictures [N, C, H, W] uint8."""
+        return self.pictures.take(torch.arange(len(self.pictures)))
 
 
 class Images(DataModule):
-    """Labelled images: what the sets and a folder of one's own share."""
+    """Images from a source, with their labels or without."""
 
     kind = "image"
+    noun = "images"
     view = Grid()
 
     def __init__(
         self,
         *,
+        source: ImageSource,
         shape: Sequence[int],
         num_classes: int | None,
         levels: int,
         batch_size: int,
         seed: int,
         vocab: int | None = None,
+        std: float | None = None,
         form: Form = "image",
         flip: bool = False,
         limit: int | None = None,
+        num_workers: int = 0,
         val_examples: int | None = 1024,
     ) -> None:
         """`form` pixels serves tokens; `flip` mirrors half of train; `limit` keeps its first N.
 
-        `num_classes` null serves the images without their labels.
+        `num_classes` null serves the images without their labels. `num_workers`: decode files on
+        demand in so many processes; 0 holds all images in memory.
         """
         if form not in ("image", "pixels"):
             raise ValueError(f"data.form={form!r}: allowed are image, pixels")
+        if form == "image" and (len(shape) != 3 or min(shape) < 1):
+            raise ValueError(
+                f"data.shape={list(shape)}: an image has [CHANNELS,HEIGHT,WIDTH]:"
+                " write data.shape=[1,HEIGHT,WIDTH] or [3,HEIGHT,WIDTH]"
+            )
         if levels is None or not 2 <= levels <= 256:
             raise ValueError(f"data.levels={levels}: an image has from 2 to 256 grey levels")
         expected = levels if form == "pixels" else None
@@ -106,8 +116,9 @@ class Images(DataModule):
                 f"data.vocab={vocab} does not fit data.form={form}: write data.vocab="
                 f"{'null' if expected is None else expected}"
             )
-        if limit is not None and limit < 1:
-            raise ValueError(f"data.limit={limit}: write a whole number from 1 on, or null for all")
+        for key, value, least in (("limit", limit, 1), ("num_workers", num_workers, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"data.{key}={value}: write a whole number from {least} on")
         super().__init__(
             shape=shape,
             batch_size=batch_size,
@@ -115,20 +126,70 @@ class Images(DataModule):
             num_classes=num_classes,
             vocab=vocab,
             levels=levels,
+            std=std,
             val_examples=val_examples,
         )
-        self.form, self.flip, self.limit = form, flip, limit
+        self.source, self.form, self.flip, self.limit = source, form, flip, limit
+        self.num_workers = num_workers
         self._image_shape = self.shape if form == "image" else None
+        self.class_names = source.class_names
 
-    def wanted(self, labels: Tensor) -> Tensor | None:
-        """The labels as they are served."""
-        return labels.long() if self.num_classes is not None else None
+    # --- reading --------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        self.source.prepare()
+
+    def read(self) -> dict[str, Examples]:
+        name = self.source.name
+        check("levels", self.levels, self.source.levels, name)
+        splits = self.source.read(self.shape if self.form == "image" else None)
+        self.class_names = self.source.class_names
+        if self.num_classes is not None:
+            names = self.class_names
+            check("num_classes", self.num_classes, len(names) if names else None, name)
+        splits["train"] = splits["train"].first(self.limit)
+        if not self.num_workers:
+            refuse_too_many(sum(map(len, splits.values())), self.shape)
+        return {split: self._examples(split, pictures) for split, pictures in splits.items()}
+
+    def _examples(self, split: str, pictures: Pictures) -> ImageExamples:
+        if self.num_workers:
+            pictures.check()
+        else:
+            pictures = pictures.in_memory()
+        c, h, w = self._image_shape = tuple(pictures.take(torch.tensor([0])).shape[1:])
+        found = (c, h, w) if self.form == "image" else (c * h * w,)
+        check("shape", self.shape, found, self.source.name)
+        return ImageExamples(
+            pictures,
+            levels=self.levels,
+            form=self.form,
+            flip=self.flip and split == "train",
+            labelled=self.num_classes is not None,
+        )
 
     def digest(self) -> str:
-        parts = []
-        for split in (self.train, self.val):
-            parts += [split.images, split.labels if split.labels is not None else b"no labels"]
+        parts: list = []
+        for split in (self.train, self.split("val")):
+            parts += split.pictures.identity()
+            parts += [split.labels if split.labels is not None else b"no labels"]
         return sha256(*parts)
+
+    def notes(self) -> list[str]:
+        found, names, skipped = super().notes(), self.class_names, self.source.skipped
+        if names and not self.num_classes:
+            found.append(
+                f"{len(names)} folders with images:"
+                f" write data.num_classes={len(names)} to train with classes"
+                if self.source.name == "ImageFolder"
+                else f"its {len(names)} classes are left out (data.num_classes=null)"
+            )
+        if skipped:
+            shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+            found.append(f"{len(skipped)} file{'s' * (len(skipped) > 1)} skipped: {shown}")
+        return found
+
+    # --- samples --------------------------------------------------------------------------------
 
     def state(self) -> dict:
         names = list(self.class_names) if self.class_names is not None else None
@@ -148,220 +209,38 @@ class Images(DataModule):
         grey = (x.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return list(grey.permute(0, 2, 3, 1).contiguous().numpy())
 
+    def asked_given(
+        self, num: int, prompt: str | None, given: str | None, mask: str | None
+    ) -> Given | None:
+        """A picture's file, and the part of it that is kept: a half by name, or a mask's file.
 
-class ImageSet(Images):
-    """A known set, all of whose images have one shape."""
-
-    @abstractmethod
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(train images, train labels, val images, val labels), images [N, C, H, W] uint8."""
-
-    def read(self) -> tuple[ImageExamples, ImageExamples]:
-        images, labels, val_images, val_labels = self.arrays()
-        name, n = type(self).__name__, self.limit
-        c, h, w = self._image_shape = tuple(images.shape[1:])
-        check("shape", self.shape, (c, h, w) if self.form == "image" else (c * h * w,), name)
-        if self.num_classes is not None:
-            check("num_classes", self.num_classes, len(self.class_names or ()), name)
-        make = {"levels": self.levels, "form": self.form}
-        return (
-            ImageExamples(images[:n], self.wanted(labels[:n]), flip=self.flip, **make),
-            ImageExamples(val_images, self.wanted(val_labels), flip=False, **make),
-        )
-
-
-class Digits(ImageSet):
-    """1,797 handwritten digits, 8x8, 17 grey levels, in scikit-learn's wheel (UCI optdigits, test).
-
-    The set has no split of its own: here train is 1,437 and val 360, the classes spread evenly, the
-    same in every run whatever its seed.
-    """
-
-    class_names: ClassVar = [str(i) for i in range(10)]
-
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        table = torch.from_numpy(_digits())
-        images, labels = table[:, :64].view(-1, 1, 8, 8).to(torch.uint8), table[:, 64].long()
-        check("levels", self.levels, 17, "Digits")
-        order = spread(labels, [seed_of("order", i) for i in range(len(labels))])
-        train, val = order[:1437], order[1437:]
-        return images[train], labels[train], images[val], labels[val]
-
-
-def _digits() -> np.ndarray:
-    """The table [1797, 65]: 64 values and the digit; without scikit-learn's slow import."""
-    import gzip
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    spec = find_spec("sklearn")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
-        if path.is_file():
-            with gzip.open(path) as f:
-                values = np.fromstring(f.read().replace(b"\n", b","), dtype=np.int64, sep=",")
-            return values.reshape(-1, 65)
-    from sklearn.datasets import load_digits
-
-    data, target = load_digits(return_X_y=True)
-    return np.concatenate([data, target[:, None]], 1).astype(np.int64)
-
-
-def spread(labels: Tensor, keys: list[int]) -> LongTensor:
-    """An order in which every stretch has the classes in proportion; by `keys` within a class."""
-    at = torch.empty(len(labels), dtype=torch.float64)
-    for c in labels.unique().tolist():
-        members = (labels == c).nonzero()[:, 0].tolist()
-        members.sort(key=lambda i: keys[i])
-        at[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
-    return at.argsort(stable=True)
-
-
-class MNIST(ImageSet):
-    """MNIST: 60,000 + 10,000 handwritten digits, 28x28 (LeCun et al. 1998); val is its test set."""
-
-    folder: ClassVar = "mnist"
-    class_names: ClassVar = [str(i) for i in range(10)]
-    urls: ClassVar = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
-    # the unpacked files: (bytes, sha256)
-    contents: ClassVar = {
-        "train-images-idx3-ubyte.gz": (
-            47040016,
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        ),
-        "train-labels-idx1-ubyte.gz": (
-            60008,
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        ),
-        "t10k-images-idx3-ubyte.gz": (
-            7840016,
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        ),
-        "t10k-labels-idx1-ubyte.gz": (
-            10008,
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
-    }
-
-    def __init__(
-        self,
-        *,
-        shape: Sequence[int],
-        num_classes: int | None,
-        levels: int,
-        batch_size: int,
-        seed: int,
-        vocab: int | None = None,
-        root: str | None = None,
-        form: Form = "image",
-        flip: bool = False,
-        limit: int | None = None,
-        val_examples: int | None = 1024,
-    ) -> None:
-        """As `Images`; `root`: the folder of the files, null looks and downloads (see files.py)."""
-        super().__init__(
-            shape=shape,
-            num_classes=num_classes,
-            levels=levels,
-            batch_size=batch_size,
-            seed=seed,
-            vocab=vocab,
-            form=form,
-            flip=flip,
-            limit=limit,
-            val_examples=val_examples,
-        )
-        self.root = root
-
-    def prepare(self) -> None:
-        for file, (size, digest) in self.contents.items():
-            urls = [url + file for url in self.urls]
-            files.fetch(file, urls, name=self.folder, root=self.root, sha256=digest, size=size)
-
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        check("levels", self.levels, 256, type(self).__name__)
-        train_images, train_labels, images, labels = (
-            read_idx(
-                files.read(
-                    files.require(file, name=self.folder, root=self.root), sha256=digest, size=size
-                )
+        A mask is a picture of the same size, white where the picture is kept.
+        """
+        super().asked_given(num, prompt, None, None)
+        if given is None and mask is None:
+            return None
+        if given is None or mask is None:
+            raise ValueError(
+                f"given={given or 'null'} mask={mask or 'null'}: a picture and the part of it that"
+                f" is kept go together: given=FILE mask={'|'.join(HALVES)} or mask=FILE"
             )
-            for file, (size, digest) in self.contents.items()
-        )
-        return train_images[:, None], train_labels, images[:, None], labels
+        shape = self._image_shape or self.shape
+        grey = torch.from_numpy(opened(_file("given", given), shape, key="given").copy())
+        if mask in HALVES:
+            kept = half(mask, shape)
+        else:
+            white = opened(_file("mask", mask), (1, *shape[1:]), key="mask") > 127
+            kept = torch.from_numpy(white).expand(tuple(shape))
+        levels = (grey.float() / 255 * (self.levels - 1)).round().to(torch.uint8)
+        x = served(levels[None], self.levels, self.form)
+        kept = kept.reshape(x.shape)
+        repeats = (num, *[1] * (x.ndim - 1))
+        return Given(x=x.repeat(repeats), mask=kept.repeat(repeats))
 
 
-def read_idx(contents: bytes) -> Tensor:
-    """A file in the IDX format, of unsigned bytes: 0, 0, 8, dimensions, their sizes, the values."""
-    if contents[:3] != b"\x00\x00\x08":
-        raise ValueError("not an IDX file of unsigned bytes")
-    dimensions = contents[3]
-    shape = np.frombuffer(contents, ">i4", dimensions, offset=4).astype(int).tolist()
-    values = np.frombuffer(contents, np.uint8, offset=4 + 4 * dimensions)
-    return torch.from_numpy(values.reshape(shape).copy())
-
-
-class FashionMNIST(MNIST):
-    """Fashion-MNIST: 60,000 + 10,000 articles of clothing, 28x28 (Xiao 2017, arXiv:1708.07747)."""
-
-    folder: ClassVar = "fashion-mnist"
-    class_names: ClassVar = [
-        "T-shirt", "trouser", "pullover", "dress", "coat",
-        "sandal", "shirt", "sneaker", "bag", "ankle boot",
-    ]  # fmt: skip
-    urls: ClassVar = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
-    contents: ClassVar = {
-        "train-images-idx3-ubyte.gz": (
-            47040016,
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        ),
-        "train-labels-idx1-ubyte.gz": (
-            60008,
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        ),
-        "t10k-images-idx3-ubyte.gz": (
-            7840016,
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        ),
-        "t10k-labels-idx1-ubyte.gz": (
-            10008,
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
-    }
-
-
-class CIFAR10(MNIST):
-    """CIFAR-10: 50,000 + 10,000 colour photographs, 32x32 (Krizhevsky 2009); val is its test set.
-
-    Read from the archive of plain bytes, not from the one of pickles, which could run code.
-    """
-
-    folder: ClassVar = "cifar10"
-    class_names: ClassVar = [
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    ]  # fmt: skip
-    urls: ClassVar = ("https://www.cs.toronto.edu/~kriz/",)
-    contents: ClassVar = {
-        "cifar-10-binary.tar.gz": (
-            170052171,
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        ),
-    }
-
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        check("levels", self.levels, 256, type(self).__name__)
-        ((file, (size, digest)),) = self.contents.items()
-        path = files.require(file, name=self.folder, root=self.root)
-        splits: dict[str, list[tuple[int, np.ndarray]]] = {"data": [], "test": []}
-        archive = io.BytesIO(files.read(path, sha256=digest, size=size))
-        with tarfile.open(fileobj=archive, mode="r|gz") as tar:
-            for member in tar:
-                base = member.name.rsplit("/", 1)[-1]
-                if base.endswith(".bin") and base[:4] in splits:
-                    values = np.frombuffer(tar.extractfile(member).read(), np.uint8)
-                    splits[base[:4]].append((base, values.reshape(-1, 1 + 3 * 32 * 32)))
-        found = []
-        for parts in splits.values():
-            table = torch.from_numpy(np.concatenate([values for _, values in sorted(parts)]))
-            found += [table[:, 1:].reshape(-1, 3, 32, 32).contiguous(), table[:, 0]]
-        return found[0], found[1], found[2], found[3]
+def _file(key: str, name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        more = f", nor one of the halves {', '.join(HALVES)}" if key == "mask" else ""
+        raise ValueError(f"{key}={name}: there is no such file{more}")
+    return path

@@ -1,28 +1,27 @@
-"""Text as tokens: Shakespeare, the source code of Python's own library, any text file.
+"""Text as tokens: a source's documents, cut into windows.
 
-Read: `Windows` (a stream of tokens cut into examples), `Text` (tokenizer, splits, units), then a
-class a source. A split is one stream: <|end|> (id 0), a document, <|end|>, a document, ... An
-example is a window of `block` tokens with `start`, the token before it: a model that reads start,
-x[0], ..., x[-2] predicts x[0], ..., x[-1], exactly the (input, target) pairs of nanoGPT.
+Read: `Windows` (a stream of tokens cut into examples), then `Text` (tokenizer, splits, units).
+Where the documents come from is a source (sources/text.py). A split is one stream: <|end|> (id 0),
+a document, <|end|>, a document, ... An example is a window of `block` tokens with `start`, the
+token before it: a model that reads start, x[0], ..., x[-2] predicts x[0], ..., x[-1], exactly the
+(input, target) pairs of nanoGPT.
 """
 
 from __future__ import annotations
 
-import sysconfig
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch
-from genlab.data import files
-from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
+from genlab.batch import Batch, Given
+from genlab.data.base import DataModule, Examples
+from genlab.data.sources.text import TextSource
+from genlab.data.stated import check, sha256
 from genlab.data.tokenizers import END, Tokenizer
-from genlab.rng import generator, seed_of
+from genlab.rng import generator
 from genlab.views.texts import Texts
 
 
@@ -49,13 +48,7 @@ class Windows(Examples):
     def __len__(self) -> int:
         return self.num
 
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        ids = ids[share]
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         rows = self._rows.index_select(0, ids)
         batch = Batch(x=rows[:, 1:].long(), start=rows[:, 0].long())
         if self._filled and int(ids.max()) == self.num - 1:
@@ -72,16 +65,18 @@ class Text(DataModule):
     """
 
     kind = "text"
+    noun = "tokens"
     view = Texts()
 
     def __init__(
         self,
         *,
+        source: TextSource,
         tokenizer: Tokenizer,
         block: int,
-        vocab: int,
         batch_size: int,
         seed: int,
+        vocab: int | None = None,
         shape: Sequence[int] | None = None,
         num_classes: int | None = None,
         levels: int | None = None,
@@ -89,7 +84,8 @@ class Text(DataModule):
         start_token: int = END,
         val_examples: int | None = 1024,
     ) -> None:
-        """`block`: tokens a window; `vocab`: ids with <|end|>; `default_prompt`: that of looks."""
+        """`block`: tokens a window; `vocab`: ids with <|end|>, None as many as are found;
+        `default_prompt`: that of looks."""
         if not isinstance(block, int) or block < 1:
             raise ValueError(f"data.block={block}: write a whole number of tokens from 1 on")
         if shape is not None and tuple(shape) != (block,):
@@ -104,17 +100,19 @@ class Text(DataModule):
         super().__init__(
             shape=(block,), vocab=vocab, batch_size=batch_size, seed=seed, val_examples=val_examples
         )
-        self.tokenizer, self.block, self.default_prompt = tokenizer, block, default_prompt
+        self.source, self.tokenizer, self.block = source, tokenizer, block
+        self.default_prompt = default_prompt
         self._bytes: dict[str, int] = {}
 
-    @abstractmethod
-    def documents(self) -> tuple[list[str], list[str]]:
-        """The documents of train and of val."""
+    def prepare(self) -> None:
+        self.source.prepare()
 
-    def read(self) -> tuple[Windows, Windows]:
-        train, val = self.documents()
-        name = type(self).__name__
+    def read(self) -> dict[str, Examples]:
+        train, val = self.source.documents()
+        name = self.source.name
         self.tokenizer.fit(train, val, vocab=self.vocab)
+        if self.vocab is None:
+            self.vocab = self.tokenizer.vocab
         check("vocab", self.vocab, self.tokenizer.vocab, name)
         self._bytes = {
             split: sum(len(document.encode()) for document in documents)
@@ -129,10 +127,10 @@ class Text(DataModule):
             )
         if len(streams[1]) < 2:
             raise ValueError(f"{name} has no text left for val: give a longer text")
-        return (
-            Windows(streams[0], block=self.block, stride=1),
-            Windows(streams[1], block=self.block, stride=self.block),
-        )
+        return {
+            "train": Windows(streams[0], block=self.block, stride=1),
+            "val": Windows(streams[1], block=self.block, stride=self.block),
+        }
 
     def _stream_of(self, documents: list[str]) -> Tensor:
         """<|end|>, a document, <|end|>, a document, ... in the smallest type that holds the ids."""
@@ -175,6 +173,49 @@ class Text(DataModule):
         rows = x.detach().cpu().long().numpy()
         return [self.tokenizer.decode(row[: last_token(row) + 1]) for row in rows]
 
+    def describe(self) -> str:
+        self.load()
+        kind = type(self.tokenizer).__name__
+        return (
+            f"{self.train.targets:,} tokens of text, {self.val.targets:,} held out;"
+            f" vocabulary {self.vocab} ({kind})"
+        )
+
+    # --- samples --------------------------------------------------------------------------------
+
+    def asked_given(
+        self, num: int, prompt: str | None, given: str | None, mask: str | None
+    ) -> Given | None:
+        """The prompt that every sample goes on from; else `default_prompt`."""
+        if given is not None or mask is not None:
+            key, value = ("given", given) if given is not None else ("mask", mask)
+            raise ValueError(f"{key}={value}: a text's beginning is given as prompt=TEXT")
+        return self._prompted(num, self.default_prompt or None if prompt is None else prompt)
+
+    def looks(self, num: int) -> tuple[Tensor | None, Given | None]:
+        """`num` samples to look at go on from the default prompt, else from held-out beginnings."""
+        if self.default_prompt:
+            return None, self._prompted(num, self.default_prompt)
+        return None, self.beginnings(num)
+
+    def _prompted(self, num: int, prompt: str | None) -> Given | None:
+        if prompt is None:
+            return None
+        x = self.encode_prompt(prompt).repeat(num, 1)
+        return Given(x=x, mask=torch.ones_like(x, dtype=torch.bool))
+
+    def beginnings(self, num: int, length: int | None = None) -> Given:
+        """The first tokens of held-out windows that lie evenly over val, x [num, length].
+
+        `length`: None takes an eighth of a window. A training window hardly ever begins with
+        <|end|>, so a model that starts from it alone is asked for what it has hardly seen.
+        """
+        length = length or max(1, self.block // 8)
+        whole = max(1, len(self.val) - 1)  # the last window may be short
+        ids = torch.arange(num) * whole // num
+        x = self.val.batch(ids)["x"][:, :length]
+        return Given(x=x, mask=torch.ones_like(x, dtype=torch.bool))
+
     def encode_prompt(self, prompt: str) -> LongTensor:
         """The tokens of a prompt [T]."""
         try:
@@ -189,187 +230,12 @@ def last_token(ids: np.ndarray) -> int:
     return int(found[-1]) if len(found) else -1
 
 
-def cut(text: str, val_fraction: float) -> tuple[list[str], list[str]]:
-    """One text as train, its beginning, and val, its end, by characters."""
-    at = int(len(text) * (1 - val_fraction))
-    return [text[:at]], [text[at:]]
-
-
-class Shakespeare(Text):
-    """Tiny Shakespeare: 1,115,394 characters, the first 90 % train (char-rnn, nanoGPT)."""
-
-    folder: ClassVar = "tinyshakespeare"
-    url: ClassVar = (
-        "https://raw.githubusercontent.com/karpathy/char-rnn/"
-        "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt"
-    )
-    size: ClassVar = 1115394
-    digest_of_file: ClassVar = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
-
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        block: int,
-        vocab: int,
-        batch_size: int,
-        seed: int,
-        shape: Sequence[int] | None = None,
-        num_classes: int | None = None,
-        levels: int | None = None,
-        root: str | None = None,
-        default_prompt: str = "",
-        start_token: int = END,
-        val_examples: int | None = 1024,
-    ) -> None:
-        """As `Text`; `root`: the folder of input.txt, null looks and downloads (see files.py)."""
-        super().__init__(
-            tokenizer=tokenizer,
-            block=block,
-            vocab=vocab,
-            batch_size=batch_size,
-            seed=seed,
-            shape=shape,
-            num_classes=num_classes,
-            levels=levels,
-            default_prompt=default_prompt,
-            start_token=start_token,
-            val_examples=val_examples,
-        )
-        self.root = root
-
-    def prepare(self) -> None:
-        files.fetch(
-            "input.txt",
-            [self.url],
-            name=self.folder,
-            root=self.root,
-            sha256=self.digest_of_file,
-            size=self.size,
-        )
-
-    def documents(self) -> tuple[list[str], list[str]]:
-        path = files.require("input.txt", name=self.folder, root=self.root)
-        contents = files.read(path, sha256=self.digest_of_file, size=self.size)
-        return cut(contents.decode(), 0.1)
-
-
-class StdlibCode(Text):
-    """The source files of the running Python's own library, a document each: no download.
-
-    Tests and installed packages are left out. Which tenth of the files is val goes by a hash of the
-    name, so it is the same on every machine; the text is that of the Python version.
-    """
-
-    left_out: ClassVar = {
-        "test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__",
-    }  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        block: int,
-        vocab: int,
-        batch_size: int,
-        seed: int,
-        shape: Sequence[int] | None = None,
-        num_classes: int | None = None,
-        levels: int | None = None,
-        limit: int | None = None,
-        default_prompt: str = "",
-        start_token: int = END,
-        val_examples: int | None = 1024,
-    ) -> None:
-        """As `Text`; `limit` keeps the first N files of each split, in their hashes' order."""
-        super().__init__(
-            tokenizer=tokenizer,
-            block=block,
-            vocab=vocab,
-            batch_size=batch_size,
-            seed=seed,
-            shape=shape,
-            num_classes=num_classes,
-            levels=levels,
-            default_prompt=default_prompt,
-            start_token=start_token,
-            val_examples=val_examples,
-        )
-        self.limit = limit
-
-    def sources(self) -> Iterator[Path]:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        for path in root.rglob("*.py"):
-            if self.left_out.isdisjoint(path.relative_to(root).parts):
-                yield path
-
-    def documents(self) -> tuple[list[str], list[str]]:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        hashed = sorted(
-            (seed_of("file", p.relative_to(root).as_posix()), p) for p in self.sources()
-        )
-        splits = ([p for h, p in hashed if h % 10], [p for h, p in hashed if not h % 10])
-        train, val = ([_source(p) for p in paths[: self.limit]] for paths in splits)
-        return [t for t in train if t], [t for t in val if t]
-
-
-def _source(path: Path) -> str:
-    """The text of a source file; "" for the few that are not UTF-8 or cannot be read."""
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-class TextFile(Text):
-    """Any UTF-8 text file; its end is val."""
-
-    def __init__(
-        self,
-        *,
-        path: str | None,
-        tokenizer: Tokenizer,
-        block: int,
-        vocab: int,
-        batch_size: int,
-        seed: int,
-        shape: Sequence[int] | None = None,
-        num_classes: int | None = None,
-        levels: int | None = None,
-        val_fraction: float = 0.1,
-        default_prompt: str = "",
-        start_token: int = END,
-        val_examples: int | None = 1024,
-    ) -> None:
-        """As `Text`; the last `val_fraction` of the characters of the file at `path` is val."""
-        if not 0 < val_fraction < 1:
-            raise ValueError(f"data.val_fraction={val_fraction}: write a number between 0 and 1")
-        super().__init__(
-            tokenizer=tokenizer,
-            block=block,
-            vocab=vocab,
-            batch_size=batch_size,
-            seed=seed,
-            shape=shape,
-            num_classes=num_classes,
-            levels=levels,
-            default_prompt=default_prompt,
-            start_token=start_token,
-            val_examples=val_examples,
-        )
-        self.path, self.val_fraction = path, val_fraction
-
-    def documents(self) -> tuple[list[str], list[str]]:
-        if self.path is None:
-            raise ValueError("data.path=null: which file? write data.path=FILE")
-        path = Path(self.path).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f"data.path={self.path}: there is no such file")
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"data.path={self.path} is not UTF-8 text: byte {error.start} is"
-                f" 0x{error.object[error.start]:02x}; convert it, as with iconv -t UTF-8"
-            ) from None
-        return cut(text, self.val_fraction)
+def vocabulary(source: TextSource, tokenizer: Tokenizer) -> int:
+    """The number of ids that a tokenizer finds in a source's text, which is read if need be."""
+    known = tokenizer.known_vocab(source.characters)
+    if known is None:
+        source.prepare()
+        train, val = source.documents()
+        tokenizer.fit(train, val, vocab=None)
+        known = tokenizer.vocab
+    return known

@@ -7,11 +7,14 @@ starts a document. No text can spell it: the characters "<|end|>" become ordinar
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from genlab.data import remembered
 
 END = 0
 END_TEXT = "<|end|>"
@@ -33,8 +36,12 @@ class Tokenizer(ABC):
     def piece(self, ids: np.ndarray) -> str:
         """The text of ids that hold no <|end|>."""
 
-    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:  # noqa: B027
+    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:  # noqa: B027
         """Learn from the documents, up to `vocab` ids; by default there is nothing to learn."""
+
+    def known_vocab(self, characters: int | None) -> int | None:
+        """The vocabulary where no text need be read for it; `characters`: how many there are."""
+        return None
 
     def encode_many(self, texts: list[str]) -> list[np.ndarray]:
         """The ids of every text."""
@@ -59,6 +66,9 @@ class Bytes(Tokenizer):
 
     vocab = 257
 
+    def known_vocab(self, characters: int | None) -> int:
+        return self.vocab
+
     def encode(self, text: str) -> np.ndarray:
         return np.frombuffer(text.encode(), np.uint8).astype(np.int64) + 1
 
@@ -77,7 +87,10 @@ class Characters(Tokenizer):
     def vocab(self) -> int:
         return 1 + len(self.characters)
 
-    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:
+    def known_vocab(self, characters: int | None) -> int | None:
+        return None if characters is None else 1 + characters
+
+    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:
         """Learn the alphabet, of both splits (as nanoGPT): a held-out text must be spellable."""
         self.characters = "".join(sorted(set().union(*train, *val)))
 
@@ -90,7 +103,7 @@ class Characters(Tokenizer):
         if len(wrong):
             raise ValueError(
                 f"the character {text[wrong[0]]!r} is none of the {len(known)} of this vocabulary:"
-                " leave it out, or train with the tokenizer genlab.data.tokenizers.Bytes"
+                " leave it out, or train with tokenizer=bytes"
             )
         return at.astype(np.int64) + 1
 
@@ -107,32 +120,31 @@ class Characters(Tokenizer):
 class BPE(Tokenizer):
     """Byte-pair encoding over bytes (as GPT-2), learnt from the train split; knows every text.
 
-    It learns as many ids as `data.vocab` says: <|end|>, the 256 bytes, and what pairs make of them.
+    It learns as many ids as `data.vocab` says, else `size`: <|end|>, the 256 bytes, and what pairs
+    make of them. What was learnt is kept in the cache (see remembered.py) for the next start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, size: int = 1024) -> None:
+        """`size`: ids to learn where `data.vocab` is null."""
+        self.size = size
         self._model: Any = None
 
     @property
     def vocab(self) -> int:
         return 1 + self._fitted().get_vocab_size()
 
-    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int) -> None:
-        if vocab < 257:
-            raise ValueError(f"data.vocab={vocab}: BPE needs 257 or more (256 bytes and <|end|>)")
-        from tokenizers import Tokenizer as Model
-        from tokenizers import decoders, models, pre_tokenizers, trainers
-
-        model = Model(models.BPE())
-        model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        model.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        # id 0 is kept out of the library (its ids are ours minus 1): no text can spell it there
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab - 1, initial_alphabet=alphabet, show_progress=False
-        )
-        model.train_from_iterator(train, trainer)
-        self._model = model
+    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:
+        key, size = ("tokenizer.size", self.size) if vocab is None else ("data.vocab", vocab)
+        if size < 257:
+            raise ValueError(f"{key}={size}: BPE needs 257 or more (256 bytes and <|end|>)")
+        entry = remembered.entry("bpe", train, size)
+        learnt = remembered.recall(entry)
+        if learnt is None:
+            self._model = _trained(train, size)
+            model = json.loads(self._model.to_str())["model"]
+            remembered.keep(entry, {"vocab": model["vocab"], "merges": model["merges"]})
+        else:
+            self._model = _model(learnt["vocab"], [tuple(pair) for pair in learnt["merges"]])
 
     def encode(self, text: str) -> np.ndarray:
         return self.encode_many([text])[0]
@@ -155,3 +167,28 @@ class BPE(Tokenizer):
         from tokenizers import Tokenizer as Model
 
         self._model = Model.from_str(state["bpe"])
+
+
+def _model(vocab: dict[str, int] | None = None, merges: list[tuple[str, str]] | None = None) -> Any:
+    """The library's byte-level BPE, empty or of what was learnt."""
+    from tokenizers import Tokenizer as Model
+    from tokenizers import decoders, models, pre_tokenizers
+
+    model = Model(models.BPE(vocab=vocab, merges=merges) if vocab else models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    return model
+
+
+def _trained(texts: Sequence[str], size: int) -> Any:
+    from tokenizers import pre_tokenizers, trainers
+
+    model = _model()
+    # id 0 is kept out of the library (its ids are ours minus 1): no text can spell it there
+    trainer = trainers.BpeTrainer(
+        vocab_size=size - 1,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    model.train_from_iterator(texts, trainer)
+    return model

@@ -7,6 +7,7 @@ with the scale that it meets images with.
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch
-from genlab.data.base import EVERYTHING, DataModule, Examples, sha256
+from genlab.batch import Batch, Given
+from genlab.data.base import DataModule, Examples
+from genlab.data.stated import sha256
 from genlab.rng import generator as seeded
 from genlab.views.scatter import Scatter
 
@@ -199,15 +201,10 @@ class Points(Examples):
     def __len__(self) -> int:
         return len(self.x)
 
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        batch = Batch(x=self.x[ids[share]])
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
+        batch = Batch(x=self.x[ids])
         if self.labels is not None:
-            batch["cond"] = self.labels[ids[share]]
+            batch["cond"] = self.labels[ids]
         return batch
 
 
@@ -218,6 +215,8 @@ class Toy2D(DataModule):
     """
 
     kind = "points"
+    noun = "points"
+    endless = True
     view = Scatter()
     held_out = 4096
 
@@ -231,11 +230,15 @@ class Toy2D(DataModule):
         num_classes: int | None = None,
         vocab: int | None = None,
         levels: int | None = None,
+        std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
         """`num_classes`: null draws without labels; the law's number of parts with them."""
         if tuple(shape) != (2,):
-            raise ValueError(f"data.shape={list(shape)}: points in the plane have data.shape=[2]")
+            raise ValueError(
+                f"data.shape={list(shape)}: points in the plane have data.shape=[2]"
+                "; a table of other columns is no data set of this kind"
+            )
         for key, value in (("vocab", vocab), ("levels", levels)):
             if value is not None:
                 raise ValueError(f"data.{key}={value}: points have none; write data.{key}=null")
@@ -249,19 +252,20 @@ class Toy2D(DataModule):
             batch_size=batch_size,
             seed=seed,
             num_classes=num_classes,
+            std=std,
             val_examples=val_examples,
         )
         self.law = law
-        self.modes, self.std = law.modes, law.std
+        self.modes, self.mode_std = law.modes, law.std
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The true log density of x [N, 2] in nats [N]."""
         return self.law.log_prob(x)
 
-    def read(self) -> tuple[Points, Points]:
+    def read(self) -> dict[str, Examples]:
         # fixed draws, whatever the seed: runs are measured on the same points
         train, val = (self.law.draw(self.held_out, seeded("toy", s)) for s in ("train", "val"))
-        return self._points(*train), self._points(*val)
+        return {"train": self._points(*train), "val": self._points(*val)}
 
     def _points(self, x: Tensor, labels: Tensor) -> Points:
         return Points(x, labels if self.num_classes is not None else None)
@@ -274,12 +278,35 @@ class Toy2D(DataModule):
         """The numbers of the draws in the k-th global batch [batch_size]."""
         return torch.arange(k * self.batch_size, (k + 1) * self.batch_size)
 
-    def train_batch(
-        self, k: int, *, rank: int = 0, world: int = 1, micro: int = 0, accumulate: int = 1
-    ) -> Batch:
-        share = self.share(rank, world, micro, accumulate)
-        drawn = self.law.draw(self.batch_size, seeded("draw", self.seed, k))
-        return self._points(*drawn).batch(torch.arange(self.batch_size), share=share)
+    def fresh(self, k: int) -> Batch:
+        points = self._points(*self.law.draw(self.batch_size, seeded("draw", self.seed, k)))
+        return points.batch(torch.arange(self.batch_size))
+
+    def describe(self) -> str:
+        self.load()
+        law = f"points drawn without end from {type(self.law).__name__}"
+        parts = [law, *self.said_of_classes(), f"{len(self.val):,} held out"]
+        return "; ".join([", ".join(parts), *self.notes()])
+
+    def asked_given(
+        self, num: int, prompt: str | None, given: str | None, mask: str | None
+    ) -> Given | None:
+        """Known coordinates: given=[0.5,null] keeps the first and draws the second."""
+        super().asked_given(num, prompt, None, mask)
+        if given is None:
+            return None
+        try:
+            values = json.loads(given)
+            known = torch.tensor([v is not None for v in values])
+            x = torch.tensor([0.0 if v is None else float(v) for v in values])
+        except (ValueError, TypeError):
+            known = x = torch.empty(0)
+        if x.shape != (2,) or not x.isfinite().all():
+            raise ValueError(
+                f"given={given}: write a point's two coordinates, null for the one to be drawn:"
+                " given=[0.5,null]"
+            )
+        return Given(x=x.repeat(num, 1), mask=known.repeat(num, 1))
 
     def digest(self) -> str:
         return sha256(self.law.describe(), self.val.x)

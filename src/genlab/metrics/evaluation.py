@@ -222,8 +222,8 @@ class PointsEvaluation:
             "energy_distance": toy.energy_distance(x, val),
             "sliced_wasserstein": toy.sliced_wasserstein(x, val),
         }
-        if getattr(data, "modes", None) is not None and getattr(data, "std", None) is not None:
-            values |= toy.mode_metrics(x, torch.as_tensor(data.modes), float(data.std))
+        if getattr(data, "modes", None) is not None and getattr(data, "mode_std", None) is not None:
+            values |= toy.mode_metrics(x, torch.as_tensor(data.modes), float(data.mode_std))
         log_p = exact_log_prob(data, x)
         return values | (toy.law_metrics(log_p) if log_p is not None else {})
 

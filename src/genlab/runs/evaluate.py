@@ -36,6 +36,7 @@ def evaluate_command(overrides: list[str]) -> None:
         seed=asked["seed"],
         device=asked["device"],
         to=writable(Path(asked["to"])) if asked["to"] else None,
+        split=_split(asked["split"]),
         trusted=asked["trust"],
     )
     for name, value in found["metrics"].items():
@@ -53,8 +54,12 @@ def evaluate_run(
     device: str = "auto",
     to: Path | None = None,
     trusted: list[str] | None = None,
+    split: str = "val",
 ) -> dict[str, Any]:
-    """Measure the newest checkpoint of a run (or one file) and write what was found."""
+    """Measure the newest checkpoint of a run (or one file) and write what was found.
+
+    `split`: the examples it is measured on; test is the official one, where the set has one.
+    """
     folder = find_run(run)  # a wrong name is told before torch is imported
     from genlab.runs.folder.load import find_checkpoint, load_model
 
@@ -74,10 +79,11 @@ def evaluate_run(
     data = compose.build(settings["data"], trusted=trusted, where="data")
     metric = compose.build(settings["metric"], trusted=trusted, where="metric")
     data.prepare()
-    data.load()
+    data.hold_out(split)
     # a figure that was taken otherwise than the run asks for says so wherever it is shown
     asked = redact({"changed": ", ".join(f"{k}={v}" for k, v in changes)}) if changes else {}
     asked |= {"seed": seed} if seed else {}
+    asked |= {"split": split} if split != "val" else {}
     print("genlab: measuring ...", file=sys.stderr, flush=True)
     found = metric(model, data, seed=seed)
     result = {
@@ -96,11 +102,17 @@ def evaluate_run(
     return result
 
 
+def _split(name: str) -> str:
+    if name not in ("val", "test"):
+        raise UserError(f"split={name}: allowed are val (held out of train) and test (official)")
+    return name
+
+
 def _check_fit(
     before: dict[str, Any], now: dict[str, Any], changes: list[Change], trusted: list[str]
 ) -> None:
     """Refuse other data than the model was trained for, and a metric of another kind of data."""
-    from genlab.data.base import written
+    from genlab.data.stated import written
 
     given = {key: f"{key}={text}" for key, text in changes}
     named = next((given[k] for k in given if k.partition(".")[0] == "data"), "data")

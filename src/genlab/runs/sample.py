@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.say.shown import visible
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+
+ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
 
 
 def sample_command(overrides: list[str]) -> None:
@@ -26,9 +29,9 @@ def sample_command(overrides: list[str]) -> None:
     data = load_data(asked["run"], trust=asked["trust"])
     num = asked["num"]
     check_memory(num, data.shape)
-    cond, given = conditions(data, num, asked)
+    cond, given = data.asked(num, *(asked[key] for key in ASKED))
     length = (settings["model"].get("sampler") or {}).get("length") or data.shape[0]
-    if given and (known := given["x"].shape[1]) > length:
+    if asked["prompt"] is not None and given and (known := given["x"].shape[1]) > length:
         raise UserError(
             f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
@@ -42,11 +45,11 @@ def sample_command(overrides: list[str]) -> None:
     )
     seconds = time.perf_counter() - began
     items = data.decode(x[: data.view.most])
-    picture = data.view.save(items, stem)
+    picture = data.view.save(items, stem, data.captions(cond))
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
-    save_file({"x": x.contiguous(), **({"cond": cond} if cond is not None else {})}, numbers)
+    save_file({"x": x.contiguous(), **_named("cond", cond)}, numbers)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     say(
         f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
@@ -76,15 +79,31 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
     import torch
 
     words = [f"seed{asked['seed']}", f"first{asked['first']}", f"num{asked['num']}"]
-    own = [(key, asked[key]) for key in ("cond", "prompt") if asked[key] is not None]
+    own = [(key, asked[key]) for key in ASKED if asked[key] is not None]
     more = [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
     words += [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in more]
     words += [f"at{model.clock.examples}"]
     told = hashlib.sha256(repr([own, sampler]).encode(errors="surrogateescape"))
+    for key in ("given", "mask"):  # the picture itself, whatever its file is called
+        told.update(_contents(asked[key]))
     for key, value in model.state_dict().items():
         told.update(key.encode())
         told.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return f"{'_'.join(words)[:160]}_{told.hexdigest()[:8]}"
+
+
+def _named(key: str, cond: Any) -> dict[str, Any]:
+    """Conditions as tensors by name; several stand as cond.NAME."""
+    if cond is None:
+        return {}
+    if not isinstance(cond, dict):
+        return {key: cond}
+    return {f"{key}.{name}": value for name, value in cond.items()}
+
+
+def _contents(name: str | None) -> bytes:
+    path = Path(name or "").expanduser()
+    return path.read_bytes() if name and path.is_file() else b""
 
 
 def home(run: str) -> Path:
@@ -98,37 +117,21 @@ def home(run: str) -> Path:
     return find_run(run)
 
 
-def conditions(data: Any, num: int, asked: dict[str, Any]) -> tuple[Any, Any]:
-    """What to condition on: the classes asked for, or all in turn; the prompt, for text."""
-    import torch
-
-    cond, given = data.looks(num)
-    if asked["cond"] is not None:
-        if not data.num_classes:
-            raise UserError("cond: this model was trained without classes")
-        wanted = asked["cond"] if isinstance(asked["cond"], list) else [asked["cond"]]
-        if any(isinstance(c, str) for c in wanted):  # until data.asked takes names
-            raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
-        if any(not 0 <= int(c) < data.num_classes for c in wanted):
-            raise UserError(f"cond={wanted}: classes go from 0 to {data.num_classes - 1}")
-        cond = torch.tensor([int(wanted[i % len(wanted)]) for i in range(num)])
-    if asked["prompt"] is not None:
-        if data.kind != "text":
-            raise UserError("prompt: only a model of text takes one; use cond for classes")
-        x = data.encode_prompt(asked["prompt"]).repeat(num, 1)
-        given = {"x": x, "mask": torch.ones_like(x, dtype=torch.bool)}
-    return cond, given
-
-
 def draw(model, num: int, cond, given, *, seed: int, first: int = 0, size: int = 256):
     """num samples on the CPU, `size` at a time; they do not depend on `size`."""
     import torch
 
+    from genlab.batch import each
+
     parts = []
     for low in range(0, num, size):
         high = min(num, low + size)
-        part_cond = cond[low:high].to(model.device) if cond is not None else None
-        part_given = {k: v[low:high].to(model.device) for k, v in given.items()} if given else None
+        part = slice(low, high)
+        part_cond, part_given = (each(partial(_rows, part, model.device), t) for t in (cond, given))
         x = model.sample(high - low, part_cond, part_given, seed=seed, first=first + low)
         parts.append(x.cpu())
     return torch.cat(parts)
+
+
+def _rows(part: slice, device: Any, value: Any) -> Any:
+    return value[part].to(device)

@@ -175,6 +175,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
+        say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
     try:
         if checkpoint is None and trainer.val_check_interval:

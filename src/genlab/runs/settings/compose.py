@@ -7,13 +7,14 @@ is the one call of Hydra's `instantiate` in genlab. Nothing here imports torch.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs.devices.processes import memory_here
@@ -99,6 +100,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
+        source_keys = settle_data(cfg)
         settled = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
         raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
@@ -107,7 +109,50 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(settled, dict)
+    for key in source_keys:
+        del settled["data"][key]
+    if settled.get("tokenizer") and "tokenizer" not in settled["data"]:
+        tokenizer, data = ((choices or {}).get(k) for k in ("tokenizer", "data"))
+        raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
     return settled
+
+
+def settle_data(cfg: DictConfig) -> list[str]:
+    """Find the vocabulary where `data.vocab` is null; gives the keys of data that are its source's.
+
+    Those are written `root: ${data.root}` in the source, so that one types data.root=FOLDER; the
+    class of the data takes none of them.
+    """
+    data = cfg.get("data")
+    if not isinstance(data, DictConfig):
+        return []
+    shape = data.get("shape")
+    if shape is not None and not isinstance(shape, ListConfig):
+        raise UserError(
+            f"data.shape={shape}: write a list: data.shape=[CHANNELS,HEIGHT,WIDTH] for images"
+        )
+    source = data.get("source")
+    if not isinstance(source, DictConfig):
+        return []
+    if "tokenizer" in data and data.get("vocab") is None:
+        with open_dict(cfg):
+            data.vocab = _find_vocab(cfg)
+    taken = _parameters(data.get("_target_"), list(cfg.get("trust") or ()))
+    return [k for k in source if k in data and k not in taken and not k.startswith("_")]
+
+
+def _parameters(target: Any, trusted: Sequence[str]) -> set[str]:
+    classes.check_names({"_target_": target}, trusted, "data")
+    return set(inspect.signature(classes.find(target, trusted, "data")).parameters)
+
+
+def _find_vocab(cfg: DictConfig) -> int:
+    """The number of ids that the tokenizer makes of the source's text."""
+    from genlab.data.text import vocabulary
+
+    trusted = list(cfg.get("trust") or ())
+    parts = {k: OmegaConf.to_container(cfg.data[k], resolve=True) for k in ("source", "tokenizer")}
+    return vocabulary(*(build(v, trusted=trusted, where=f"data.{k}") for k, v in parts.items()))
 
 
 def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:

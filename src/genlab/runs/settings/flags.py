@@ -59,7 +59,7 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
-            overrides.append(readable(word))
+            overrides.append(readable(path_as_typed(word)))
             continue
         if name not in known:
             raise UserError(f"{name}: there is no such flag{_meant(word, left, known)}")
@@ -77,6 +77,22 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
             raise UserError(f"{name}={value}: allowed are {', '.join(map(str, action.choices))}")
         flags += [name, value] if value else [name]
     return [*flags, *overrides]
+
+
+PATH = re.compile(r"(\+*(?:data\.(?:\w+\.)*(?:root|path)|resume|init_from)=)(.+)", re.DOTALL)
+PLAIN = re.compile(r"[\w./+-]+")  # what Hydra's grammar reads as it stands
+
+
+def path_as_typed(override: str) -> str:
+    """An override whose value is a path, quoted for Hydra where the path needs it, ~ expanded."""
+    found = PATH.fullmatch(override)
+    if not found or found[2] == "null" or found[2][0] in "'\"[{" or "${" in found[2]:
+        return override
+    path = os.path.expanduser(found[2])
+    if PLAIN.fullmatch(path) or ("," in path and not os.path.exists(path)):  # several: a sweep
+        return found[1] + path
+    quoted = re.sub(r"(\\*)(\'|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), path)
+    return f"{found[1]}'{quoted}'"
 
 
 def _takes(action: argparse.Action, word: str) -> bool:

@@ -21,18 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.compose import build, settle_data
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.mistakes import read
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "device")
+TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split")
 LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
@@ -80,7 +80,7 @@ def last_with_weights() -> Path:
 
 def _own(key: str, text: str) -> Any:
     """The value of one of the command's own keys."""
-    if key == "to" and text == "null":
+    if key in ("to", "given", "mask") and text == "null":
         return None
     if key in TEXTS:
         if not text and key != "prompt":
@@ -110,7 +110,7 @@ def _classes(text: str) -> int | str | list[int | str] | None:
         found and all(isinstance(c, words) and not isinstance(c, bool) and c != "" for c in found)
     ):
         raise UserError(
-            f"cond={text}: give a class by number or name, or a list of them: cond=7, cond=[1,2]"
+            f"cond={text}: give a class by its name or number, or a list: cond=owl, cond=[1,2]"
         )
     return value
 
@@ -137,6 +137,8 @@ def changed(
         if not rest:
             full[group] = _option(group, text, full)
             continue
+        if group == "data" and rest in (full[group].get("source") or {}):
+            rest = f"source.{rest}"  # data.root=FOLDER
         *path, last = rest.split(".")
         node, place = full.setdefault(group, {}), group
         for part in path:
@@ -160,9 +162,19 @@ def _option(group: str, name: str, full: dict[str, Any]) -> Any:
     if name not in options(group):
         raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
     node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    node.pop("defaults", None)
-    merged = OmegaConf.create({**full, group: node})
-    return OmegaConf.to_container(merged, resolve=True)[group]
+    merged = OmegaConf.create(full)
+    for default in node.pop("defaults", None) or []:
+        for what, option in default.items() if isinstance(default, DictConfig) else ():
+            of, _, place = what.removeprefix("override ").lstrip("/").partition("@")
+            loaded = OmegaConf.load(conf_dir() / of / f"{option}.yaml")
+            if place.startswith("_global_."):  # override /tokenizer@_global_.tokenizer: bytes
+                merged[place.removeprefix("_global_.")] = loaded
+            else:  # /source@source: digits
+                node[place] = loaded
+    merged[group] = node
+    source_keys = settle_data(merged) if group == "data" else []
+    found = OmegaConf.to_container(merged[group], resolve=True)
+    return {k: v for k, v in found.items() if k not in source_keys}
 
 
 def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str, Any]:

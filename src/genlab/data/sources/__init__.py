@@ -1,0 +1,1 @@
+"""Where data come from: one class a set, injected into the data module of its kind."""

@@ -1,0 +1,30 @@
+"""Data modules for tests, as conf/data composes them: the defaults, and what a test changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from genlab.data.images import Images
+from genlab.data.sources import folder, images, text
+from genlab.data.text import Text
+from genlab.data.tokenizers import Bytes
+
+DIGITS = {"shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 32, "seed": 0}
+FOLDER = {"shape": [3, 8, 8], "num_classes": None, "levels": 256, "batch_size": 4, "seed": 0}
+
+
+def digits(**given: Any) -> Images:
+    return Images(**{"source": images.Digits(), **DIGITS, **given})
+
+
+def image_folder(root: Path | str | None, *, val_fraction: float = 0.1, **given: Any) -> Images:
+    root = None if root is None else str(root)
+    source = folder.ImageFolder(root=root, val_fraction=val_fraction)
+    return Images(source=source, **{**FOLDER, **given})
+
+
+def text_file(path: Path | str | None, *, val_fraction: float = 0.1, **given: Any) -> Text:
+    path = None if path is None else str(path)
+    settings = {"tokenizer": Bytes(), "block": 8, "batch_size": 4, "seed": 0, **given}
+    return Text(source=text.TextFile(path=path, val_fraction=val_fraction), **settings)
