@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch, Given
-from genlab.data.base import EVERYTHING, DataModule, Examples, check, sha256
+from genlab.batch import Batch, Cond
+from genlab.data.base import DataModule, Examples
 from genlab.data.captions import NUMBERS, WORDS, Wanted, fits, meaning
 from genlab.data.scene_law import CASES, Drawn, SceneLaw, held
 from genlab.data.scene_reader import read
 from genlab.data.scenes import SIDE, Scene
+from genlab.data.stated import check, sha256
 from genlab.rng import generator as seeded
 from genlab.views.sheet import Sheet
 
@@ -37,13 +38,7 @@ class Captioned(Examples):
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def batch(
-        self,
-        ids: LongTensor,
-        generator: torch.Generator | None = None,
-        share: slice = EVERYTHING,
-    ) -> Batch:
-        ids = ids[share]
+    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         x = self.pictures[ids].float().div_(127.5).sub_(1)
         return Batch(x=x, cond=self.captions[ids])
 
@@ -56,8 +51,9 @@ class CaptionedShapes(DataModule):
     """
 
     kind = "image"
+    noun = "pictures"
+    endless = True
     view = Sheet()
-    std = 0.4215
     fixed = 1536
 
     def __init__(
@@ -72,6 +68,7 @@ class CaptionedShapes(DataModule):
         seed: int,
         num_classes: int | None = None,
         vocab: int | None = None,
+        std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
         """`shares` of training pictures with one, two and three shapes.
@@ -85,14 +82,19 @@ class CaptionedShapes(DataModule):
         check("num_classes", num_classes, None, "captioned_shapes")
         check("vocab", vocab, None, "captioned_shapes")
         super().__init__(
-            shape=shape, batch_size=batch_size, seed=seed, levels=levels, val_examples=val_examples
+            shape=shape,
+            batch_size=batch_size,
+            seed=seed,
+            levels=levels,
+            std=std,
+            val_examples=val_examples,
         )
         self.caption_vocab, self.caption_length = caption_vocab, caption_length
         self.law = SceneLaw(shares=shares)
 
     # --- examples -------------------------------------------------------------------------------
 
-    def read(self) -> tuple[Captioned, Captioned]:
+    def read(self) -> dict[str, Examples]:
         # fixed draws, whatever the seed: runs are measured on the same pictures
         train = self._examples(self.law.draw(self.fixed, seeded("captioned_shapes", "train")))
         each = self.fixed // len(PARTS)
@@ -104,7 +106,7 @@ class CaptionedShapes(DataModule):
             parts.append(self._examples(drawn))
         pictures = torch.stack([p.pictures for p in parts], 1).flatten(0, 1)
         captions = torch.stack([p.captions for p in parts], 1).flatten(0, 1)
-        return train, Captioned(pictures, captions)
+        return {"train": train, "val": Captioned(pictures, captions)}
 
     def _examples(self, drawn: Drawn) -> Captioned:
         return Captioned(drawn.pictures(), torch.stack([self.encode(c) for c in drawn.captions]))
@@ -117,12 +119,14 @@ class CaptionedShapes(DataModule):
         """The numbers of the draws in the k-th global batch [batch_size]."""
         return torch.arange(k * self.batch_size, (k + 1) * self.batch_size)
 
-    def train_batch(
-        self, k: int, *, rank: int = 0, world: int = 1, micro: int = 0, accumulate: int = 1
-    ) -> Batch:
-        share = self.share(rank, world, micro, accumulate)
+    def fresh(self, k: int) -> Batch:
         drawn = self.law.draw(self.batch_size, seeded("draw", self.seed, k))
-        return self._examples(drawn).batch(torch.arange(self.batch_size), share=share)
+        return self._examples(drawn).batch(torch.arange(self.batch_size))
+
+    def describe(self) -> str:
+        self.load()
+        parts = f"captioned shapes drawn without end, {len(self.val):,} held out"
+        return "; ".join([f"{parts}, half of them of combinations never trained on", *self.notes()])
 
     def digest(self) -> str:
         return sha256(str(self.law.shares.tolist()), self.val.pictures, self.val.captions)
@@ -155,20 +159,16 @@ class CaptionedShapes(DataModule):
         """The words of a caption's numbers [16]."""
         return " ".join(WORDS[n - 1] for n in cond.tolist() if n)
 
-    def asked(
-        self,
-        num: int,
-        cond: str | Sequence[str] | None = None,
-        prompt: str | None = None,
-        given=None,
-        mask=None,
-    ) -> tuple[Tensor | None, Given | None]:
-        """`cond`: a caption, or a list of them that is cycled through; None: val's in turn."""
+    def captions(self, cond: Cond | None) -> list[str] | None:
+        return None if cond is None else [self.caption(c) for c in cond]
+
+    def asked_cond(self, num: int, cond: str | Sequence[str] | None) -> Tensor:
+        """The numbers of a caption, or of a list of them gone through in turn; None: val's."""
         if cond is None:
-            return self.looks(num)
+            return self.looks(num)[0]
         captions = [cond] if isinstance(cond, str) else list(cond)
-        ids = torch.stack([self.encode(c) for c in captions])
-        return ids[torch.arange(num) % len(ids)], None
+        ids = torch.stack([self.encode(str(c)) for c in captions])
+        return ids[torch.arange(num) % len(ids)]
 
     def looks(self, num: int) -> tuple[Tensor, None]:
         """The first captions of val: one, two, three shapes, seen and held out, in turn."""

@@ -56,7 +56,7 @@ class CaptionsEvaluation:
             "num_held_out": len(data.val),
             "floor": "the same captions' own pictures",
         }
-        report.pictures = {"samples": x}
+        report.pictures = {"samples": x, "asked": captions}
         return report
 
 

@@ -24,7 +24,8 @@ class Report:
     `floor[name]` is what `metrics[name]` would be for a perfect model, up to the draw; names that
     have no such number are absent. `notes` is plain data that qualifies the numbers (what was
     compared, how many, which feature network). `pictures` holds tensors for `data.decode`:
-    "samples" [n, *shape], and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the
+    "samples" [n, *shape] ("asked": under which conditions), and
+    "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the
     training example nearest to each, the most suspicious pairs first.
     """
 

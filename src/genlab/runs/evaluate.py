@@ -11,15 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
 
 
@@ -124,14 +121,14 @@ def _check_fit(
                 f" {written(mine)}; choose data that is like the run's, or leave it out"
             )
     classes.check_names(now["data"], trusted, "data")
-    kind = getattr(classes.find(now["data"]["_target_"], trusted, "data"), "kind", None)
-    measures = {
-        OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")["_target_"]: name
-        for name in options("metric")
-    }
-    name = measures.get((now["metric"] or {}).get("_target_"), kind)
-    if kind in measures.values() and name != kind:
-        named = given.get("metric", f"{named} needs another metric than {name}")
+    measured, kind = (
+        getattr(classes.find(now[part]["_target_"], trusted, part), "kind", None)
+        if now[part]
+        else None
+        for part in ("metric", "data")
+    )
+    if None not in (measured, kind) and measured != kind:
+        named = given.get("metric", f"{named} needs another metric than {measured}")
         raise UserError(f"{named}: the data is measured by metric={kind}")
 
 
@@ -157,7 +154,8 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     view = data.view
     if (x := pictures.get("samples")) is not None:
-        view.save(data.decode(x[: view.measured]), folder / "samples")
+        captions = data.captions(pictures.get("asked"))
+        view.save(data.decode(x[: view.measured]), folder / "samples", captions)
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
     if mine is not None and theirs is not None:
         view.pairs(data.decode(mine), data.decode(theirs), folder / f"neighbours{view.suffix}")
