@@ -33,7 +33,7 @@ def made(file: Path, *words: str) -> DataModule:
     node = yaml.safe_load(file.read_text())
     key = "override /metric@_global_.metric"
     kind = next(d[key] for d in node["defaults"] if key in d)
-    more = FITS[kind] if node["vocab"] is None else ["model=autoregressive"]
+    more = FITS.get(kind, []) if node["vocab"] is None else ["model=autoregressive"]
     if file.stem == "text_file":
         more = [*more, f"data.path={__file__}"]
     if file.stem == "table":
@@ -50,8 +50,11 @@ def test_the_sets_are_there() -> None:
 def test_the_head_and_the_keys(file) -> None:
     node = yaml.safe_load(file.read_text())
     assert file.read_text().startswith("# ")
-    data = made(file)  # a metric group is called by the kind that it measures
-    assert {"override /metric@_global_.metric": data.kind} in node["defaults"]
+    data = made(file)
+    key = "override /metric@_global_.metric"
+    metric = next(d[key] for d in node["defaults"] if key in d)
+    measured = yaml.safe_load((CONF / "metric" / f"{metric}.yaml").read_text())["_target_"]
+    assert classes.find(measured, [], "metric").kind == data.kind
     assert node["defaults"][-1] == "_self_" and node["seed"] == "${seed}"
     assert {"shape", "num_classes", "vocab", "levels", "batch_size"} <= set(node)
     assert ("std" in node) == (data.kind != "text")

@@ -71,6 +71,6 @@ class Look(Callback):
                 return
             stem = trainer.run.folder / "samples" / f"{model.clock.examples:012d}"
             items = data.decode(x.cpu())
-            path = data.view.save(items, stem)
+            path = data.view.save(items, stem, data.captions(cond))
             for logger in trainer.loggers:
                 data.view.log(logger, "samples", items, path, step=model.clock.batches)

@@ -1,4 +1,5 @@
-"""Attention: `attend` (the product), RoPE (positions), SelfAttention (projections and KV cache).
+"""Attention: `attend` (the product), RoPE (positions), SelfAttention (projections and KV cache),
+CrossAttention (to a caption or other context).
 
 Read: SelfAttention.forward top to bottom; `attend` holds the one choice that speed depends on.
 Shapes: B examples, T queries, S keys, H heads, G key-value heads (G divides H), D = dim / H.
@@ -10,16 +11,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genlab.batch import Context
 
-def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0) -> Tensor:
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    causal: bool,
+    dropout: float = 0.0,
+    mask: Tensor | None = None,
+) -> Tensor:
     """softmax(q k^T / sqrt(D)) v: q [B, H, T, D], k and v [B, G, S, D] -> [B, H, T, D], v's dtype.
 
-    Causal: the last query stands at the last key (T < S continues a cache).
+    Causal: the last query stands at the last key (T < S continues a cache). `mask` (not with
+    causal): bool, which keys count, broadcast over [B, H, T, S].
     """
     dtype = v.dtype
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
-    mask = None
     t, s = q.shape[-2], k.shape[-2]
     if causal and 1 < t < s:
         mask = torch.ones(t, s, dtype=torch.bool, device=q.device).tril(s - t)
@@ -116,3 +127,25 @@ class SelfAttention(nn.Module):
         cache[0][:, :, start:end] = k
         cache[1][:, :, start:end] = v
         return cache[0][:, :, :end].to(v.dtype), cache[1][:, :, :end].to(v.dtype)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from x to a context: x [B, T, dim], states [B, S, context]."""
+
+    def __init__(self, dim: int, *, context: int, heads: int) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"net.heads={heads}: must divide the width, {dim}")
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(context, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        q = self._heads(self.query(x))
+        k, v = (self._heads(part) for part in self.key_value(context.states).chunk(2, dim=-1))
+        out = attend(q, k, v, causal=False, mask=context.mask[:, None, None])
+        return self.out(out.transpose(1, 2).reshape(x.shape))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

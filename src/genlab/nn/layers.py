@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genlab.batch import Context
+
 NORMS = ("rms", "layer")
 FEED_FORWARDS = ("swiglu", "gelu")
 
@@ -131,21 +133,49 @@ class ClassEmbedding(nn.Embedding):
         return super().forward(cond)
 
 
+def only_one(num_classes: int | None, context: int | None) -> None:
+    """Refuse a net that is to be given both."""
+    if num_classes is not None and context is not None:
+        raise ValueError(
+            f"net.num_classes={num_classes} and net.context={context}: a net is given classes or a "
+            "context; write net.num_classes=null"
+        )
+
+
+class Pooled(nn.Module):
+    """The mean of a context's states that count, as one vector: [B, dim]."""
+
+    def __init__(self, context: int, dim: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(context, dim)
+
+    def forward(self, context: Context) -> Tensor:
+        counts = context.mask.unsqueeze(-1).to(context.states)
+        return self.out((context.states * counts).sum(1) / counts.sum(1))
+
+
 class Conditioning(nn.Module):
-    """Noise level [B] and class [B] or None -> SiLU(time + class) [B, dim].
+    """Noise level [B] and class [B], context or None -> SiLU(time + class or context) [B, dim].
 
     A network built without classes ignores `cond`, so it also trains on labelled data.
     """
 
-    def __init__(self, dim: int, *, num_classes: int | None = None) -> None:
+    def __init__(
+        self, dim: int, *, num_classes: int | None = None, context: int | None = None
+    ) -> None:
+        """`context`: the width of a context's states, in place of classes."""
         super().__init__()
+        only_one(num_classes, context)
         self.time = TimeEmbedding(dim)
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, dim)
+        self.pooled = None if context is None else Pooled(context, dim)
 
-    def forward(self, t: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, t: Tensor, cond: Tensor | Context | None) -> Tensor:
         emb = self.time(t)
         if self.classes is not None:
             emb = emb + self.classes(cond, len(t))
+        if self.pooled is not None and cond is not None:
+            emb = emb + self.pooled(cond)
         return F.silu(emb)
 
 

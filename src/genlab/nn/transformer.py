@@ -1,7 +1,8 @@
 """GPT: a causal transformer over tokens, with a key-value cache for drawing token after token.
 
 Read: `GPT.forward`; `Block` is two residual branches. The defaults are the present habit (RMS norm,
-RoPE, SwiGLU, no biases); norm=layer, positions=learned, mlp=gelu is nanoGPT's GPT-2 exactly.
+RoPE, SwiGLU, no biases); norm=layer, positions=learned, mlp=gelu is nanoGPT's GPT-2 exactly. With
+`context` each block also attends to a caption's states; the cache knows nothing of them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genlab.batch import Context
 from genlab.nn import layers
-from genlab.nn.attention import Cache, RoPE, SelfAttention
-from genlab.nn.layers import ClassEmbedding, FeedForward, one_of
+from genlab.nn.attention import Cache, CrossAttention, RoPE, SelfAttention
+from genlab.nn.layers import ClassEmbedding, FeedForward, one_of, only_one
 
 POSITIONS = ("rope", "learned")
 
@@ -31,22 +33,39 @@ class GPTState(NamedTuple):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)): [B, T, width]."""
+    """x + attention(norm(x)), then x + feed-forward(norm(x)): [B, T, width].
+
+    Between them attention to the context, where there is one.
+    """
 
     def __init__(
-        self, width: int, *, attention: SelfAttention, mlp: FeedForward, kind: str, bias: bool
+        self,
+        width: int,
+        *,
+        attention: SelfAttention,
+        mlp: FeedForward,
+        kind: str,
+        bias: bool,
+        cross: CrossAttention | None = None,
     ) -> None:
         super().__init__()
         self.norm1, self.attention = layers.norm(kind, width, bias=bias), attention
         self.norm2, self.mlp = layers.norm(kind, width, bias=bias), mlp
+        self.cross = cross
+        if cross is not None:
+            self.norm_cross = layers.norm(kind, width, bias=bias)
 
-    def forward(self, x: Tensor, cache: Cache | None, start: int) -> Tensor:
+    def forward(
+        self, x: Tensor, cache: Cache | None, start: int, context: Context | None = None
+    ) -> Tensor:
         x = x + self.attention(self.norm1(x), cache, start)
+        if self.cross is not None and context is not None:
+            x = x + self.cross(self.norm_cross(x), context)
         return x + self.mlp(self.norm2(x))
 
 
 class GPT(nn.Module):
-    """Tokens [B, T], class [B] or None -> logits [B, T, vocab] of each next token, and the state.
+    """Tokens [B, T], class [B], context or None -> logits [B, T, vocab] of each next token, state.
 
     Token `vocab` is the learned start token. Radford et al. 2019; tied embeddings (Press and Wolf
     2017), RoPE (Su et al. 2021), SwiGLU (Shazeer 2020), GQA (Ainslie et al. 2023).
@@ -58,6 +77,7 @@ class GPT(nn.Module):
         *,
         max_length: int,
         num_classes: int | None = None,
+        context: int | None = None,
         width: int = 128,
         depth: int = 4,
         heads: int = 4,
@@ -69,7 +89,9 @@ class GPT(nn.Module):
         bias: bool = False,
         tied: bool = True,
     ) -> None:
+        """`context`: the width of the states that each block attends to, in place of classes."""
         super().__init__()
+        only_one(num_classes, context)
         self.vocab, self.max_length, self.dropout = vocab, max_length, dropout
         one_of("net.positions", positions, POSITIONS)
         if width % heads:
@@ -87,7 +109,12 @@ class GPT(nn.Module):
                 rope=rope,
             )
             feed_forward = FeedForward(width, kind=mlp, bias=bias, dropout=dropout)
-            return Block(width, attention=attention, mlp=feed_forward, kind=norm, bias=bias)
+            cross = None
+            if context is not None:
+                cross = CrossAttention(width, context=context, heads=heads)
+            return Block(
+                width, attention=attention, mlp=feed_forward, kind=norm, bias=bias, cross=cross
+            )
 
         self.embed = nn.Embedding(vocab + 1, width)
         self.positions = nn.Embedding(max_length, width) if positions == "learned" else None
@@ -97,7 +124,8 @@ class GPT(nn.Module):
         self.head = None if tied else nn.Linear(width, vocab, bias=False)
         self.apply(_init)
         for b in self.blocks:  # GPT-2: what the residual stream adds up keeps its variance
-            for out in (b.attention.out, b.mlp.down):
+            outs = (b.attention.out, b.mlp.down, *([] if b.cross is None else [b.cross.out]))
+            for out in outs:
                 nn.init.normal_(out.weight, std=0.02 / math.sqrt(2 * depth))
 
     def init_state(self, batch: int, device: torch.device | str = "cpu") -> GPTState:
@@ -112,7 +140,10 @@ class GPT(nn.Module):
         return GPTState(0, [(empty(), empty()) for _ in self.blocks])
 
     def forward(
-        self, tokens: Tensor, cond: Tensor | None = None, state: GPTState | None = None
+        self,
+        tokens: Tensor,
+        cond: Tensor | Context | None = None,
+        state: GPTState | None = None,
     ) -> tuple[Tensor, GPTState | None]:
         """With a state the tokens continue it; without, they stand at the beginning."""
         start = 0 if state is None else state.length
@@ -122,6 +153,7 @@ class GPT(nn.Module):
                 f"net.max_length={self.max_length}: asked for position {end}; start again from "
                 "the last tokens with an empty state, or train with a larger net.max_length"
             )
+        context = cond if isinstance(cond, Context) else None
         x = self.embed(tokens)
         if self.positions is not None:
             x = x + self.positions.weight[start:end]
@@ -130,7 +162,7 @@ class GPT(nn.Module):
         if self.training:
             x = F.dropout(x, self.dropout)
         for i, block in enumerate(self.blocks):
-            x = block(x, None if state is None else state.layers[i], start)
+            x = block(x, None if state is None else state.layers[i], start, context)
         weight = self.embed.weight[: self.vocab] if self.head is None else self.head.weight
         logits = F.linear(self.norm(x), weight)
         return logits, None if state is None else GPTState(end, state.layers)

@@ -1,4 +1,4 @@
-"""The U-Net of the noise models: residual blocks with time and class, attention, skips.
+"""The U-Net of the noise models: residual blocks with time and class or context, attention, skips.
 
 Read: `UNet.__init__` lists the levels from the full size down, `forward` runs them: down, middle,
 up. Sides may be of any size; an odd side is halved upwards (7 -> 4) and its skip restores it.
@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.attention import SelfAttention
+from genlab.batch import Context
+from genlab.nn.attention import CrossAttention, SelfAttention
 from genlab.nn.conv import ResBlock
-from genlab.nn.layers import Conditioning, group_norm, image_shape, zeroed
+from genlab.nn.layers import Conditioning, FeedForward, group_norm, image_shape, zeroed
 
 
 class ImageAttention(nn.Module):
@@ -23,8 +24,7 @@ class ImageAttention(nn.Module):
     def __init__(self, dim: int, *, head_dim: int) -> None:
         super().__init__()
         self.norm = group_norm(dim)
-        heads = next(h for h in range(max(1, dim // head_dim), 0, -1) if dim % h == 0)
-        self.attention = SelfAttention(dim, heads=heads)
+        self.attention = SelfAttention(dim, heads=num_heads(dim, head_dim))
         zeroed(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,24 +32,73 @@ class ImageAttention(nn.Module):
         return x + self.attention(h).transpose(1, 2).reshape(x.shape)
 
 
+class ContextAttention(nn.Module):
+    """Self-attention, attention to a context and a feed-forward over a feature map's positions.
+
+    [B, C, H, W] of the one size it is built for, since positions are learned (Rombach et al. 2022,
+    arXiv 2112.10752, have none): "left of" needs them. Starts as the identity.
+    """
+
+    def __init__(
+        self, dim: int, *, head_dim: int, context: int, size: tuple[int, int], dropout: float
+    ) -> None:
+        super().__init__()
+        heads = num_heads(dim, head_dim)
+        self.positions = nn.Parameter(torch.randn(size[0] * size[1], dim) * 0.1)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
+        self.attention = SelfAttention(dim, heads=heads)
+        self.cross = CrossAttention(dim, context=context, heads=heads)
+        self.mlp = FeedForward(dim, dropout=dropout)
+        for last in (self.attention.out, self.cross.out, self.mlp.down):
+            zeroed(last)
+
+    def forward(self, x: Tensor, context: Context | None) -> Tensor:
+        h = x.flatten(2).transpose(1, 2)  # [B, HW, C]
+        h = h + self.attention(self.norm1(h) + self.positions)
+        if context is not None:
+            h = h + self.cross(self.norm2(h) + self.positions, context)
+        h = h + self.mlp(self.norm3(h))
+        return h.transpose(1, 2).reshape(x.shape)
+
+
+def num_heads(dim: int, head_dim: int) -> int:
+    """The heads of about `head_dim` that divide `dim`."""
+    return next(h for h in range(max(1, dim // head_dim), 0, -1) if dim % h == 0)
+
+
 class Level(nn.Module):
     """One residual block, then attention where it is asked for."""
 
     def __init__(
-        self, dim_in: int, dim_out: int, *, emb_dim: int, attention: int | None, dropout: float
+        self,
+        dim_in: int,
+        dim_out: int,
+        *,
+        emb_dim: int,
+        attention: int | None,
+        dropout: float,
+        context: int | None = None,
+        size: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
         self.block = ResBlock(dim_in, dim_out, emb_dim=emb_dim, dropout=dropout)
-        self.attention = (
-            nn.Identity() if attention is None else ImageAttention(dim_out, head_dim=attention)
-        )
+        self.attends = attention is not None and context is not None
+        if attention is None:
+            self.attention = nn.Identity()
+        elif context is None:
+            self.attention = ImageAttention(dim_out, head_dim=attention)
+        else:
+            self.attention = ContextAttention(
+                dim_out, head_dim=attention, context=context, size=size, dropout=dropout
+            )
 
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        return self.attention(self.block(x, emb))
+    def forward(self, x: Tensor, emb: Tensor, context: Context | None = None) -> Tensor:
+        h = self.block(x, emb)
+        return self.attention(h, context) if self.attends else self.attention(h)
 
 
 class UNet(nn.Module):
-    """Noisy image x [B, C, H, W], noise level t [B], class [B] or None -> [B, C, H, W].
+    """Noisy image x [B, C, H, W], noise level t [B], class [B], context or None -> [B, C, H, W].
 
     Ronneberger et al. 2015, Ho et al. 2020, and Dhariwal and Nichol 2021 for the scale and shift.
     A skip joins by a 1x1 convolution and a sum: concatenating it into the block's 3x3 convolutions
@@ -63,6 +112,7 @@ class UNet(nn.Module):
         shape: Sequence[int],
         *,
         num_classes: int | None = None,
+        context: int | None = None,
         width: int = 32,
         multipliers: Sequence[int] = (1, 2, 4),
         blocks: int = 1,
@@ -74,6 +124,7 @@ class UNet(nn.Module):
         """`multipliers` of width, one a level; each level halves the sides of the one before.
 
         `attention` lists the factors of reduction at which blocks attend: 1 is the full size.
+        `context`: the width of the states that the same blocks attend to, in place of classes.
         `patch`: squares of so many pixels a side go in and out as one position of more channels;
         2 is a quarter of the work at large sides (Hoogeboom et al. 2023, arXiv 2301.11093).
         """
@@ -95,10 +146,20 @@ class UNet(nn.Module):
         dims = [width * m for m in multipliers]
         heads = [head_dim if f in attention else None for f in factors]
 
-        def level(dim_in: int, dim_out: int, i: int) -> Level:
-            return Level(dim_in, dim_out, emb_dim=emb_dim, attention=heads[i], dropout=dropout)
+        sizes = [(-(-height // f), -(-length // f)) for f in factors]
 
-        self.conditioning = Conditioning(emb_dim, num_classes=num_classes)
+        def level(dim_in: int, dim_out: int, i: int) -> Level:
+            return Level(
+                dim_in,
+                dim_out,
+                emb_dim=emb_dim,
+                attention=heads[i],
+                dropout=dropout,
+                context=context,
+                size=sizes[i],
+            )
+
+        self.conditioning = Conditioning(emb_dim, num_classes=num_classes, context=context)
         self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
         self.down, self.halve = nn.ModuleList(), nn.ModuleList()
         self.skip, self.up, self.narrow = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -116,8 +177,9 @@ class UNet(nn.Module):
         self.norm = group_norm(dims[0])
         self.last = zeroed(nn.Conv2d(dims[0], channels, 3, padding=1))
 
-    def forward(self, x: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, cond: Tensor | Context | None = None) -> Tensor:
         emb = self.conditioning(t, cond)
+        context = cond if isinstance(cond, Context) else None
         if self.patch > 1:
             x = F.pixel_unshuffle(x, self.patch)
         h = self.first(x)
@@ -128,12 +190,12 @@ class UNet(nn.Module):
             if i > 0:
                 h = self.halve[i - 1](h)
             for level in levels:
-                h = level(h, emb)
+                h = level(h, emb, context)
                 skips.append(h)
-        h = self.middle(h, emb)
+        h = self.middle(h, emb, context)
         for i in reversed(range(len(self.up))):
             for skip, level in zip(self.skip[i], self.up[i], strict=True):
-                h = level(h + skip(skips.pop()), emb)
+                h = level(h + skip(skips.pop()), emb, context)
             if i > 0:
                 h = F.interpolate(self.narrow[i - 1](h), size=skips[-1].shape[-2:])
         out = self.last(F.silu(self.norm(h)))

@@ -49,7 +49,7 @@ class Path(Protocol):
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
 
 
-def _levels(t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
+def levels(t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
     """The noise level once per example [B], and shaped to broadcast over x [B, 1, ...]."""
     t = t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)
     t = t.expand(len(x))
@@ -96,8 +96,11 @@ class EDM:
         normal = randn_like(x0[:, :1].flatten(1)[:, 0])  # [B]
         sigma = (self.P_mean + self.P_std * normal).exp()
         D = self.denoise(net_fn, self.noised(x0, randn_like(x0), sigma), sigma)
-        weight = (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
-        return weight * per_example((D.float() - x0) ** 2)
+        return self.weight(sigma) * per_example((D.float() - x0) ** 2)
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """lambda(sigma): every level weighs the same at the start (table 1)."""
+        return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
 
     def times(self, num_steps: int) -> Tensor:
         """Noise levels sigma_i (eq. 5), then 0."""
@@ -111,11 +114,11 @@ class EDM:
         return self.sigma_max * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-        return x0 + _levels(t, x0)[1] * eps
+        return x0 + levels(t, x0)[1] * eps
 
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """D(x; sigma) = c_skip x + c_out F(c_in x; c_noise) (eq. 7)."""
-        sigma_1d, sigma = _levels(t, x)
+        sigma_1d, sigma = levels(t, x)
         total = sigma**2 + self.sigma_data**2
         c_skip = self.sigma_data**2 / total
         c_out = sigma * self.sigma_data / total.sqrt()
@@ -125,7 +128,7 @@ class EDM:
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = (x - D(x; sigma)) / sigma (eq. 1 and 3)."""
-        return (x - self.denoise(net_fn, x, t)) / _levels(t, x)[1]
+        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
 
 
 class DDPM:
@@ -244,7 +247,7 @@ class DDPM:
         return math.sqrt(1 + self.max_time**2) * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-        return x0 + _levels(t, x0)[1] * eps
+        return x0 + levels(t, x0)[1] * eps
 
     def level(self, sigma: Tensor) -> Tensor:
         """The level of sigma [B] as a fraction of T in [0, 1); between two levels interpolated."""
@@ -256,7 +259,7 @@ class DDPM:
 
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """x_0 from what is predicted: x - sigma eps (Ho, eq. 15), x_0 itself, or v's inverse."""
-        sigma_1d, sigma = _levels(t, x)
+        sigma_1d, sigma = levels(t, x)
         alpha = (1 + sigma**2).rsqrt()
         out = net_fn(alpha * x, self.level(sigma_1d))
         if self.prediction == "eps":
@@ -269,7 +272,7 @@ class DDPM:
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = eps (Song et al. 2020, eq. 14)."""
-        return (x - self.denoise(net_fn, x, t)) / _levels(t, x)[1]
+        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
 
 
 class Flow:
@@ -312,16 +315,16 @@ class Flow:
         return eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
-        t = _levels(t, x0)[1]
+        t = levels(t, x0)[1]
         return (1 - t) * x0 + t * eps
 
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """D = x_t - t v, for E[eps - x_0 | x_t] = v and x_t = x_0 + t (eps - x_0)."""
-        t_1d, t = _levels(t, x)
+        t_1d, t = levels(t, x)
         return x - t * net_fn(x, t_1d)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
-        return net_fn(x, _levels(t, x)[0])
+        return net_fn(x, levels(t, x)[0])
 
     def _shifted(self, t: Tensor) -> Tensor:
         return self.shift * t / (1 + (self.shift - 1) * t)

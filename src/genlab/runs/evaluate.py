@@ -11,15 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
 
 
@@ -177,7 +174,8 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     view = data.view
     if (x := pictures.get("samples")) is not None:
-        view.save(data.decode(x[: view.measured]), folder / "samples")
+        captions = data.captions(pictures.get("samples_cond"))
+        view.save(data.decode(x[: view.measured]), folder / "samples", captions)
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
     if mine is not None and theirs is not None:
         view.pairs(data.decode(mine), data.decode(theirs), folder / f"neighbours{view.suffix}")
