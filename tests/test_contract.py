@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from genlab.batch import Batch
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.base import GenerativeModel
+from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.models.gan import GAN
 from genlab.models.vae import VAE
@@ -62,7 +63,7 @@ def diffusion(net: Callable, shape, objective, sampler) -> Diffusion:
         objective=objective,
         sampler=sampler,
         shape=shape,
-        num_classes=CLASSES,
+        conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )
 
@@ -75,7 +76,7 @@ def gan(generator: Callable, discriminator: Callable, shape, objective, rates) -
         sampler=Prior(),
         shape=shape,
         latent_dim=4,
-        num_classes=CLASSES,
+        conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=rates[0], betas=(0.0, 0.9))),
         optim_discriminator=Optim(partial(torch.optim.Adam, lr=rates[1], betas=(0.0, 0.9))),
     )
@@ -89,7 +90,7 @@ def vae(encoder: Callable, decoder: Callable, shape, likelihood, **sampler) -> V
         sampler=Prior(**sampler),
         shape=shape,
         latent_dim=4,
-        num_classes=CLASSES,
+        conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )
 
@@ -101,7 +102,7 @@ def tokens(net: Callable) -> Autoregressive:
         sampler=Sample(top_p=0.95),
         shape=TOKENS,
         vocab=VOCAB,
-        num_classes=CLASSES,
+        conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.AdamW, lr=1e-2)),
     )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.models.conditions import Conditions
 from genlab.rng import Draws, generator
 
 
@@ -57,6 +58,9 @@ class Ring:
 
 class Stub:
     """The parts of a model that an evaluation calls; it is its own network of no parameters."""
+
+    conditions = Conditions()
+    conditions.some = True
 
     likelihood = "none"
     device = torch.device("cpu")

@@ -8,6 +8,7 @@ import torch
 from genlab.metrics import features
 from genlab.metrics.evaluation import ImageEvaluation, TextEvaluation
 from genlab.metrics.report import Report, draw, in_turn, proportional_labels, same_labels, subset
+from genlab.models.conditions import Conditions
 
 from .stand_ins import Handout, Table
 
@@ -103,7 +104,7 @@ def test_pictures_without_classes_and_pictures_as_tokens(cache, monkeypatch):
 
 def test_a_model_that_ignores_classes_is_not_asked_for_them(digits, cache):
     class Unconditional(Handout):
-        num_classes = None
+        conditions = Conditions()
 
         def sample(self, num, cond=None, given=None, *, seed=0, first=0):
             assert cond is None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from genlab.models.autoregressive import Autoregressive
+from genlab.models.conditions import Classes
 from genlab.nn.rnn import GRU, LSTM
 from genlab.nn.transformer import GPT
 from genlab.objectives.tokens import CrossEntropy
@@ -35,7 +36,7 @@ def model(net: str = "gpt", sampler=None, shape=(T,), num_classes=None, **kwargs
         sampler=sampler or Sample(),
         shape=shape,
         vocab=V,
-        num_classes=num_classes,
+        conditions=Classes(num_classes=num_classes),
         **kwargs,
     )
 

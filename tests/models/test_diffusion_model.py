@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
@@ -25,12 +26,13 @@ class Recorder(nn.Module):
         return self.weight * x + shift
 
 
-def model(objective=None, sampler=None, **kwargs) -> Diffusion:
+def model(objective=None, sampler=None, num_classes=None, **kwargs) -> Diffusion:
     return Diffusion(
         Recorder(),
         objective=objective or EDM(),
         sampler=sampler or Heun(num_steps=5),
         shape=(4,),
+        conditions=Classes(num_classes=num_classes),
         **kwargs,
     )
 
@@ -84,9 +86,24 @@ def test_guidance_runs_one_doubled_batch_and_none_is_one_pass():
     net.sample(2, cond)
     assert all(torch.equal(c, torch.tensor([0, 1, 3, 3])) for c in net.net.conds)
     assert len(net.net.conds) == 9
-    net.net.conds.clear()
-    net.sample(2)  # no class asked for: nothing to guide to
-    assert set(map(type, net.net.conds)) == {type(None)}
+
+
+def test_without_a_class_asked_for_each_example_draws_its_own_and_is_guided():
+    net = model(num_classes=3, sampler=Heun(num_steps=2, guidance=2.0))
+    whole = net.sample(6, seed=1)
+    drawn = net.net.conds[-1][:6]
+    assert set(drawn.tolist()) <= {0, 1, 2} and len(set(drawn.tolist())) > 1
+    assert torch.equal(net.net.conds[-1][6:], torch.full((6,), 3))
+    assert torch.equal(net.sample(2, seed=1, first=3), whole[3:5])
+    null = model(num_classes=3, sampler=Heun(num_steps=2, guidance=0.0))  # asked for on purpose
+    null.sample(2)
+    assert torch.equal(null.net.conds[-1], torch.tensor([3, 3]))
+
+
+def test_one_class_for_all_and_a_list_in_turn():
+    net = model(num_classes=3)
+    assert torch.equal(net.sample(3, 2), net.sample(3, torch.tensor([2, 2, 2])))
+    assert torch.equal(net.sample(3, [0, 1]), net.sample(3, torch.tensor([0, 1, 0])))
 
 
 def test_a_sample_depends_on_its_own_class_alone():

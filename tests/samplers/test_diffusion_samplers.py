@@ -173,11 +173,12 @@ def test_guidance_weighs_two_outputs_in_one_pass():
         return x * (cond[:, None] + 1)
 
     cond, x, t = torch.tensor([0, 1]), torch.ones(2, 3), torch.ones(2)
-    none = net(x, t, torch.tensor([5, 5]))
-    plain = guided(net, cond, weight=1, no_class=5)(x, t)
+    no_class = torch.tensor([5, 5])
+    none = net(x, t, no_class)
+    plain = guided(net, cond, no_class, weight=1)(x, t)
     assert sizes[-1] == 2
-    torch.testing.assert_close(guided(net, cond, weight=0, no_class=5)(x, t), none)
-    both = guided(net, cond, weight=3, no_class=5)(x, t)
+    torch.testing.assert_close(guided(net, cond, no_class, weight=0)(x, t), none)
+    both = guided(net, cond, no_class, weight=3)(x, t)
     assert sizes[-1] == 4
     torch.testing.assert_close(both, 3 * plain - 2 * none)
 

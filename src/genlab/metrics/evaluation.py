@@ -167,9 +167,9 @@ class ImageEvaluation:
 def asked_labels(model: Model, data: Data, labels: Tensor | None, num: int) -> Tensor | None:
     """The classes to ask for [num], as they are held out; None where data or model has none.
 
-    A model says by `num_classes` = None that it ignores the classes its data has.
+    A model says by its conditions that it ignores the classes its data has.
     """
-    if data.num_classes is None or getattr(model, "num_classes", data.num_classes) is None:
+    if data.num_classes is None or not model.conditions.some:
         return None
     return proportional_labels(labels, num)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ class Model(Protocol):
 
     likelihood: str
     device: torch.device
+    conditions: Any  # .some: whether the model can be asked for anything
 
     def loss(self, batch: Batch) -> dict[str, Tensor]: ...
     def log_prob(self, batch: Batch) -> Tensor: ...

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
-from genlab.models.conditions import batch_labels, known, labels_or_random
+from genlab.models.conditions import Conditions, known
 from genlab.objectives.tokens import CrossEntropy, log_probs, masked_sum
 from genlab.optim import Optim
 from genlab.rng import Draws
@@ -37,7 +37,7 @@ class Autoregressive(GenerativeModel):
         shape: Sequence[int],
         vocab: int,
         start_token: int | None = None,
-        num_classes: int | None = None,
+        conditions: Conditions | None = None,
         optim: Optim | None = None,
     ) -> None:
         """`start_token` stands before an example; null: the net's own learned one, row `vocab`."""
@@ -50,7 +50,8 @@ class Autoregressive(GenerativeModel):
         if start_token is not None and not 0 <= start_token <= vocab:
             raise ValueError(f"model.start_token={start_token}: must lie between 0 and {vocab}")
         self.net, self.objective, self.sampler = net, objective, sampler
-        self.shape, self.vocab, self.num_classes = tuple(shape), vocab, num_classes
+        self.shape, self.vocab = tuple(shape), vocab
+        self.conditions = conditions or Conditions()
         self.start_token = vocab if start_token is None else start_token
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -67,12 +68,12 @@ class Autoregressive(GenerativeModel):
         start = batch.get("start")
         start = x.new_full((len(x),), self.start_token) if start is None else start
         inputs = torch.cat([start[:, None], x[:, :-1]], dim=1)
-        return self.net(inputs, batch_labels(batch, self.num_classes), None)[0]
+        return self.net(inputs, self.conditions(self.conditions.of(batch)), None)[0]
 
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,
@@ -80,14 +81,14 @@ class Autoregressive(GenerativeModel):
     ) -> Tensor:
         """Draw num sequences [num, sampler.length or T]; `given`: a prompt, the first tokens.
 
-        Where the model knows classes and none is asked for, each example draws its own.
+        Where nothing is asked for, each example draws its own condition.
         """
         length = self.sampler.length or self.shape[0]
         draws = Draws(seed, first, num, self.device)
         prompt, lengths = self._prompt(given, num, length)
         with self.drawing():
             u = draws.rand((length,))  # all at once: token t's number does not depend on the prompt
-            cond = labels_or_random(cond, draws, self.num_classes)
+            cond = self.conditions(self.conditions.asked_or_drawn(cond, draws))
             tokens = torch.full((num, length + 1), self.start_token, device=self.device)
             tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
             reader = _Reader(self.net, cond)

@@ -17,7 +17,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.clock import Clock
 from genlab.optim import Optim
 from genlab.rng import seed_generators, seed_of, share_of
@@ -57,7 +57,7 @@ class GenerativeModel(LightningModule, ABC):
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,

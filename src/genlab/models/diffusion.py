@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
-from genlab.models.conditions import batch_labels, known, labels
+from genlab.models.conditions import Conditions, known
 from genlab.objectives.diffusion import Path
 from genlab.optim import Optim
-from genlab.rng import Draws, rand
+from genlab.rng import Draws
 from genlab.samplers.diffusion import Solver
 from genlab.samplers.guidance import guided
 
@@ -35,48 +35,50 @@ class Diffusion(GenerativeModel):
         objective: Path,
         sampler: Solver,
         shape: Sequence[int],
-        num_classes: int | None = None,
+        conditions: Conditions | None = None,
         drop_cond: float = 0.1,
         optim: Optim | None = None,
     ) -> None:
-        """`drop_cond` is how often training hides the class, which guidance needs (CFG, alg. 1)."""
+        """`drop_cond`: how often training hides the condition; guidance needs it (CFG, alg. 1)."""
         super().__init__(optim=optim)
         if not 0 <= drop_cond <= 1:
             raise ValueError(f"model.drop_cond={drop_cond}: must lie between 0 and 1")
-        if num_classes is None and sampler.guidance != 1:
+        self.conditions = conditions or Conditions()
+        if not self.conditions.some and sampler.guidance != 1:
             warnings.warn(
-                f"sampler.guidance={sampler.guidance} has no effect: the model has no classes",
+                f"sampler.guidance={sampler.guidance} has no effect: the model has no conditions",
                 stacklevel=2,
             )
         self.net, self.objective, self.sampler = net, objective, sampler
-        self.shape, self.num_classes, self.drop_cond = tuple(shape), num_classes, drop_cond
+        self.shape, self.drop_cond = tuple(shape), drop_cond
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        x, cond = batch["x"], batch_labels(batch, self.num_classes)
-        if cond is not None and self.training and self.drop_cond > 0:
-            hidden = rand(len(x), x.device) < self.drop_cond
-            cond = torch.where(hidden, self.num_classes, cond)
+        x, cond = batch["x"], self.conditions.of(batch)
+        cond = self.conditions(self.conditions.hidden(cond, self.drop_cond if self.training else 0))
         return {"loss": self.objective.loss(lambda x, t: self.net(x, t, cond), x)}
 
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,
         first: int = 0,
     ) -> Tensor:
-        """Draw num examples; without classes asked for, from the model of no class.
+        """Draw num examples; where nothing is asked for, each draws its own condition.
+
+        `sampler.guidance` = 0 draws from the model of no condition.
 
         What is given is put in at each noise level, noised to it (Song et al. 2021, appendix I.2);
         `sampler.resample` > 1 tries each step more than once, so that the rest agrees with it.
         """
-        cond = labels(cond, num, self.num_classes, self.device)
         draws = Draws(seed, first, num, self.device)
         after = None if given is None else self._inpaint(given, draws)
         with self.drawing():
-            net_fn = guided(self.net, cond, weight=self.sampler.guidance, no_class=self.num_classes)
+            cond = self.conditions.asked_or_drawn(cond, draws)
+            none = self.conditions(self.conditions.none(cond))
+            net_fn = guided(self.net, self.conditions(cond), none, weight=self.sampler.guidance)
             return self.sampler(self.objective, net_fn, draws, self.shape, after)
 
     def _inpaint(self, given: Given, draws: Draws):

@@ -20,9 +20,9 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
-from genlab.models.conditions import batch_labels, labels_or_random
+from genlab.models.conditions import Conditions
 from genlab.objectives.adversarial import Adversarial
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
@@ -41,7 +41,7 @@ class GAN(GenerativeModel):
         sampler: Prior,
         shape: Sequence[int],
         latent_dim: int,
-        num_classes: int | None = None,
+        conditions: Conditions | None = None,
         clip: float | None = None,
         optim: Optim | None = None,
         optim_discriminator: Optim | None = None,
@@ -55,7 +55,8 @@ class GAN(GenerativeModel):
         self.optim_discriminator = optim if optim_discriminator is None else optim_discriminator
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.sampler, self.clip = objective, sampler, clip
-        self.shape, self.latent_dim, self.num_classes = tuple(shape), latent_dim, num_classes
+        self.shape, self.latent_dim = tuple(shape), latent_dim
+        self.conditions = conditions or Conditions()
 
     # --- training ------------------------------------------------------------------------------
 
@@ -63,7 +64,7 @@ class GAN(GenerativeModel):
         """The discriminator's step (or steps, for WGAN-GP), then the generator's."""
         generator_optimizer, discriminator_optimizer = self.optimizers()
         with self.share():
-            x, cond = batch["x"], batch_labels(batch, self.num_classes)
+            x, cond = batch["x"], self.conditions(self.conditions.of(batch))
             fake = self.generator(self._latents(x), cond)  # one pass serves both networks
             fixed = fake.detach()
             for i in range(self.objective.critic_steps):
@@ -107,7 +108,7 @@ class GAN(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both players' losses per example; gradient penalties belong to training_step alone."""
-        x, cond = batch["x"], batch_labels(batch, self.num_classes)
+        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         fake = self.discriminator(self.generator(self._latents(x), cond), cond)
         generator = self.objective.generator(fake)
         discriminator = self.objective.discriminator(self.discriminator(x, cond), fake)
@@ -150,19 +151,19 @@ class GAN(GenerativeModel):
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,
         first: int = 0,
     ) -> Tensor:
-        """Draw num examples; of no class asked for, each draws its own where there are classes."""
+        """Draw num examples; where nothing is asked for, each draws its own condition."""
         if given is not None:
             raise ValueError("given: a GAN cannot fill in a part of x; a diffusion model can")
         draws = Draws(seed, first, num, self.device)
         with self.drawing():
             z = self.sampler(draws, self.latent_dim)
-            return self.generator(z, labels_or_random(cond, draws, self.num_classes))
+            return self.generator(z, self.conditions(self.conditions.asked_or_drawn(cond, draws)))
 
 
 @contextmanager

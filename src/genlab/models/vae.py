@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Given
+from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
-from genlab.models.conditions import batch_labels, labels, labels_or_random
+from genlab.models.conditions import Conditions
 from genlab.objectives.variational import ELBO
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
@@ -38,7 +38,7 @@ class VAE(GenerativeModel):
         sampler: Prior,
         shape: Sequence[int],
         latent_dim: int,
-        num_classes: int | None = None,
+        conditions: Conditions | None = None,
         num_importance: int = 1,
         optim: Optim | None = None,
     ) -> None:
@@ -49,7 +49,8 @@ class VAE(GenerativeModel):
         self.encoder, self.decoder = encoder, decoder
         self.objective, self.sampler = objective, sampler
         self.shape, self.latent_dim = tuple(shape), latent_dim
-        self.num_classes, self.num_importance = num_classes, num_importance
+        self.conditions = conditions or Conditions()
+        self.num_importance = num_importance
 
     @property
     def discrete(self) -> bool | None:
@@ -58,7 +59,7 @@ class VAE(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """loss = reconstruction + beta kl, in nats per example."""
-        x, cond = batch["x"], batch_labels(batch, self.num_classes)
+        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         mean, logvar = self._posterior(x, cond)
         params = self.decoder(_reparameterised(mean, logvar), cond)
         return self.objective.loss(x, params, mean, logvar)
@@ -69,7 +70,7 @@ class VAE(GenerativeModel):
         Else log 1/K sum_k p(x, z_k) / q(z_k | x), z_k ~ q: Burda et al. 2016 (arXiv 1509.00519),
         eq. 8. z is drawn from torch's generator; seed it for the same value again.
         """
-        x, cond = batch["x"], batch_labels(batch, self.num_classes)
+        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         mean, logvar = self._posterior(x, cond)
         if self.num_importance == 1:
             params = self.decoder(_reparameterised(mean, logvar), cond)
@@ -85,7 +86,7 @@ class VAE(GenerativeModel):
     def sample(
         self,
         num: int,
-        cond: Tensor | None = None,
+        cond: Asked = None,
         given: Given | None = None,
         *,
         seed: int = 0,
@@ -93,28 +94,30 @@ class VAE(GenerativeModel):
     ) -> Tensor:
         """Draw num examples: z from the prior, then p(x | z)'s mean, or a draw (sampler.noise).
 
-        Where the model knows classes and none is asked for, each example draws its own.
+        Where nothing is asked for, each example draws its own condition.
         """
         if given is not None:
             raise ValueError("given: a VAE cannot fill in a part of x; a diffusion model can")
         draws = Draws(seed, first, num, self.device)
         with self.drawing():
             z = self.sampler(draws, self.latent_dim)
-            params = self.decoder(z, labels_or_random(cond, draws, self.num_classes))
+            cond = self.conditions.asked_or_drawn(cond, draws)
+            params = self.decoder(z, self.conditions(cond))
             if self.sampler.noise:
                 return self.objective.likelihood.sample(params, draws.rand(self.shape))
             return self.objective.likelihood.mean(params)
 
-    def encode(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, cond: Asked = None) -> Tensor:
         """x [B, *shape] -> the mean of q(z | x) [B, latent_dim]."""
         with self.drawing():
-            return self.encoder(x, labels(cond, len(x), self.num_classes, self.device))[0]
+            cond = self.conditions.asked(cond, len(x), self.device)
+            return self.encoder(x, self.conditions(cond))[0]
 
-    def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, cond: Asked = None) -> Tensor:
         """z [B, latent_dim] -> the mean of p(x | z) [B, *shape]."""
         with self.drawing():
-            cond = labels(cond, len(z), self.num_classes, self.device)
-            return self.objective.likelihood.mean(self.decoder(z, cond))
+            cond = self.conditions.asked(cond, len(z), self.device)
+            return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))
 
     def _posterior(self, x: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, logvar = self.encoder(x, cond)

@@ -68,7 +68,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     parameters = sum(p.numel() for p in model.parameters())
     total = steps(settings["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    groups = ("data", "net", "model", "objective", "sampler", "optim", "trainer")
+    groups = ("data", "conditions", "net", "model", "objective", "sampler", "optim", "trainer")
     console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
     table = Table(box=None, padding=(0, 2))
     for heading in ("network", "parameters", "in", "out"):
@@ -121,7 +121,8 @@ def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str
 
         return hook
 
-    handles = [c.register_forward_hook(note(n)) for n, c in model.named_children()]
+    nets = [(n, c) for n, c in model.named_children() if any(True for _ in c.parameters())]
+    handles = [c.register_forward_hook(note(n)) for n, c in nets]
     leaves = [m for m in model.modules() if not list(m.children())]
     handles += [m.register_forward_hook(count) for m in leaves]
     data = settings["data"]

@@ -8,26 +8,29 @@ in the network's output with the same coefficients for both, so mixing outputs i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Net = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+from genlab.batch import each
+
+Net = Callable[[Tensor, Tensor, Any], Tensor]
 
 
-def guided(
-    net: Net, cond: Tensor | None, *, weight: float, no_class: int | None
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """net(x, t, cond) with cond fixed; both passes run as one batch of twice the size."""
-    if cond is None or weight == 1 or no_class is None:
+def guided(net: Net, cond: Any, none: Any, *, weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """net(x, t, cond) with cond fixed; both passes run as one batch of twice the size.
+
+    `none` is what the net is given where there is no condition, in rows as `cond`.
+    """
+    if cond is None or none is None or weight == 1:
         return lambda x, t: net(x, t, cond)
-    none = torch.full_like(cond, no_class)
     if weight == 0:
         return lambda x, t: net(x, t, none)
-    both = torch.cat([cond, none])
+    both = each(lambda c, n: torch.cat([c, n]), cond, none)
 
     def net_fn(x: Tensor, t: Tensor) -> Tensor:
-        with_class, without = net(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-        return without + weight * (with_class - without)
+        with_cond, without = net(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+        return without + weight * (with_cond - without)
 
     return net_fn
