@@ -116,7 +116,7 @@ class Look(Callback):
     def _show(self, trainer: Trainer, model: Any, stem: str, x: Tensor, cond: Any) -> None:
         data = trainer.datamodule
         items = data.decode(x)
-        captions = data.captions(cond[: len(x)]) if cond is not None else None
+        captions = data.captions(cond[: len(x)] if cond is not None else None)
         path = data.view.save(items, self.folder / stem, captions)
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:

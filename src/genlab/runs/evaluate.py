@@ -16,6 +16,7 @@ from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.shown import described
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir, options
@@ -91,7 +92,9 @@ def evaluate_run(
         "metrics": found.metrics,
         "floor": found.floor,
         "interval": {k: list(v) for k, v in found.interval.items()},
-        "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler")), **asked},
+        "floor_interval": {k: list(v) for k, v in found.floor_interval.items()},
+        "remarks": found.remarks,
+        "notes": {**found.notes, "sampler": described(settings["model"].get("sampler")), **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
@@ -146,15 +149,6 @@ def _check_fit(
         raise UserError(f"{named}: the data is measured by metric={kind}")
 
 
-def _name(node: dict[str, Any] | None) -> str:
-    if not node:
-        return "none"
-    knobs = ", ".join(
-        f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None
-    )
-    return f"{node.get('_target_', '?').rsplit('.', 1)[-1]}({knobs})"
-
-
 def _note(folder: Path, model: Any, result: dict[str, Any]) -> dict[str, Any]:
     from genlab.rows import append
 
@@ -176,7 +170,7 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
 
     def save(name: str, x: Any, cond: Any) -> None:
         x = x[: view.measured]
-        captions = data.captions(cond[: len(x)]) if cond is not None else None
+        captions = data.captions(cond[: len(x)] if cond is not None else None)
         items = data.decode(x)
         shown[name] = items, view.save(items, folder / name, captions)
 

@@ -332,6 +332,7 @@ def record_provenance(
         provenance(
             overrides,
             parameters=sum(p.numel() for p in model.parameters()),
+            data=data.describe(),
             data_fingerprint=data.fingerprint(),
             seed=settings["seed"],
         ),

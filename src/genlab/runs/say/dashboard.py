@@ -36,6 +36,7 @@ PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
 TOLD = ("name", "project", "group", "notes", "tags", "job_type")  # what wandb keeps of its node
+KEPT = ("_target_", "project", "name", "group", "tags")  # where a run is measured later
 WAITING = 10_000  # calls that may wait for a slow logger
 ELSEWHERE = "metrics.jsonl and report.html hold everything"
 # wandb's own record of the run: the command line, the git remote and the packages may hold
@@ -95,9 +96,7 @@ def reopened(settings: dict[str, Any], run: Path) -> list:
     for name, node in (settings.get("logger") or {}).items():
         kind = (node or {}).get("_target_", "").rpartition(".")[2]
         if kind == "WandbLogger" and (known := wandb_id(run)):
-            kept = {
-                k: node[k] for k in ("_target_", "project", "name", "group", "tags") if k in node
-            }
+            kept = {k: node[k] for k in KEPT if k in node}
             nodes[name] = {**kept, "mode": "offline", "id": known}
         elif kind == "TensorBoardLogger":
             nodes[name] = {k: node[k] for k in ("_target_", "name", "version") if k in node}
@@ -106,9 +105,8 @@ def reopened(settings: dict[str, Any], run: Path) -> list:
 
 def wandb_id(run: Path) -> str:
     """The id under which wandb knows a run, from the newest of its folders; "" if it has none."""
-    found = (
-        re.fullmatch(r"(offline-)?run-(\d+_\d+)-(\w+)", p.name) for p in (run / "wandb").glob("*")
-    )
+    named = re.compile(r"(offline-)?run-(\d+_\d+)-(\w+)")
+    found = (named.fullmatch(p.name) for p in (run / "wandb").glob("*"))
     return max(((m[2], m[3]) for m in found if m), default=("", ""))[1]
 
 
