@@ -158,7 +158,7 @@ def test_every_yaml_says_what_it_is(file: Path) -> None:
 MIRROR = {
     "data": "data", "net": "nn", "model": "models", "objective": "objectives",
     "sampler": "samplers", "metric": "metrics", "callbacks": "callbacks", "optim": "optim",
-    "conditions": "models",
+    "conditions": "models", "adapt": "nn",
 }  # fmt: skip
 
 

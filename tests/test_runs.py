@@ -13,7 +13,8 @@ from running import TINY, fit, genlab_here, settled
 import genlab as package
 from genlab.rows import read_rows
 from genlab.runs import train
-from genlab.runs.folder.checkpoint import load_model, newest, read
+from genlab.runs.folder.checkpoint import newest, read
+from genlab.runs.folder.load import load_model
 
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],

@@ -21,6 +21,6 @@ def load(path: str | Path, *, trust: tuple[str, ...] = ()) -> GenerativeModel:
 
     `trust` names packages, beside genlab, whose classes the file may name; none by default.
     """
-    from genlab.runs.folder.checkpoint import load_model  # torch is imported only when it is needed
+    from genlab.runs.folder.load import load_model  # torch is imported only when it is needed
 
     return load_model(path, trust=trust)

@@ -12,7 +12,8 @@ from test_runs import FAMILIES, Stop, digest, parts
 
 from genlab.callbacks.look import Look
 from genlab.runs import train
-from genlab.runs.folder.checkpoint import load_model, newest, read, save
+from genlab.runs.folder.checkpoint import newest, read, save
+from genlab.runs.folder.load import load_model
 
 SIZE, BATCHES = 128, 14  # an epoch of digits is 11.2 batches
 # after which batches the run is broken: 7 is where a look comes, 11 the last whole batch of an

@@ -19,8 +19,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 from running import genlab, settled
 
-from genlab.runs.folder.checkpoint import load_model
 from genlab.runs.folder.layout import read_settings
+from genlab.runs.folder.load import load_model
 from genlab.runs.gate.files import check_command_line, check_folder, folder_name
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings import compose

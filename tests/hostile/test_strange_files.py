@@ -14,7 +14,7 @@ from strange_files import FILES, File, contents, export, tensors
 import genlab
 from genlab.data.archives import unpack
 from genlab.data.folder import ImageFolder
-from genlab.runs.folder.checkpoint import read_run
+from genlab.runs.folder.load import read_run
 from genlab.runs.say.errors import UserError
 
 

@@ -16,6 +16,9 @@ from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 
 from genlab.models.base import GenerativeModel
 
+FOLDER = "checkpoints"
+REBUILDS = ("name", "seed", "data", "model", "adapt")  # the settings that a model is rebuilt from
+
 
 def look_follows(trainer: Trainer, batch_idx: int) -> bool:
     """Whether held-out batches come right after this batch, before the next."""
@@ -30,17 +33,18 @@ def is_last(trainer: Trainer) -> bool:
 
 
 class Checkpoint(LightningCheckpoint):
-    """Saves checkpoints/examples=N.ckpt; `settings` and `data_state` make each enough by itself."""
+    """Saves checkpoints/examples=N.ckpt, enough by itself: it holds settings and data state."""
 
     def __init__(self, *, save_every: int, keep: int = 2) -> None:
         """`save_every` in examples; `keep` the newest, at least two so that one may be damaged."""
         if keep < 2:
             raise ValueError(f"callbacks.checkpoint.keep={keep}: at least 2, one may be damaged")
         self.save_every, self.keep = save_every, keep
-        self.folder = Path("checkpoints")  # set by the run
-        self.settings: dict[str, Any] = {}
         self.last_saved = -1
         self._wanted = False  # a save that waits for the look
+
+    def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
+        trainer.run.checkpoint = self
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self.last_saved = pl_module.clock.examples
@@ -71,7 +75,7 @@ class Checkpoint(LightningCheckpoint):
         """Until what was saved is on disk; then only the newest `keep` are left."""
         trainer.strategy.checkpoint_io.wait()
         if trainer.is_global_zero:
-            for old in self.saved()[: -self.keep]:
+            for old in saved(trainer.run.folder / FOLDER)[: -self.keep]:
                 trainer.strategy.remove_checkpoint(old)
 
     def save(self, trainer: Trainer, model: GenerativeModel) -> Path:
@@ -81,19 +85,19 @@ class Checkpoint(LightningCheckpoint):
                 raise FloatingPointError(f"{name} is not finite: no checkpoint was written")
         self.finish(trainer)  # so that no more than `keep` and this one are ever on the disk
         self.last_saved = model.clock.examples
-        path = self.folder / f"examples={model.clock.examples:012d}.ckpt"
+        path = trainer.run.folder / FOLDER / f"examples={model.clock.examples:012d}.ckpt"
         trainer.save_checkpoint(path)
         return path
-
-    def saved(self) -> list[Path]:
-        """The checkpoints on disk, oldest first."""
-        names = [
-            p for p in self.folder.glob("examples=*.ckpt") if re.search(r"=\d+\.ckpt$", p.name)
-        ]
-        return sorted(names, key=lambda p: p.name)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: GenerativeModel, checkpoint: dict[str, Any]
     ) -> None:
         state = trainer.datamodule.state() if trainer.datamodule is not None else {}
-        checkpoint["genlab"] = {"settings": self.settings, "data_state": state}
+        settings = {k: v for k, v in trainer.run.settings.items() if k in REBUILDS}
+        checkpoint["genlab"] = {"settings": settings, "data_state": state}
+
+
+def saved(folder: Path) -> list[Path]:
+    """The checkpoints on disk, oldest first."""
+    names = [p for p in folder.glob("examples=*.ckpt") if re.search(r"=\d+\.ckpt$", p.name)]
+    return sorted(names, key=lambda p: p.name)

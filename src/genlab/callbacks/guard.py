@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -37,13 +36,13 @@ class Guard(Callback):
         if not_finite not in WHAT:
             raise ValueError(f"callbacks.guard.not_finite={not_finite!r}: allowed: stop, skip")
         self.skips, self.most = not_finite == "skip", most
-        self.path = Path("not_finite.jsonl")  # set by the run
         self.skipped: int = 0
         self._sums: dict[int, Sums] = {}  # by optimiser, where one process trains on a CPU
         # on the device: updates left out, and the first batch of them (-1: none)
         self._marks: torch.Tensor | None = None
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
+        trainer.run.guard, self.path = self, trainer.run.folder / "not_finite.jsonl"
         pl_module.before_update = self._look_at(trainer, pl_module)
 
     def on_before_backward(

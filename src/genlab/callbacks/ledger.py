@@ -9,13 +9,11 @@ examples.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from genlab.callbacks.guard import Guard
 from genlab.models.base import GenerativeModel
 from genlab.rows import line_of, read_rows
 
@@ -28,7 +26,6 @@ class Ledger(Callback):
         if log_every < 1:
             raise ValueError(f"callbacks.ledger.log_every={log_every}: at least 1 batch")
         self.log_every = log_every
-        self.path = Path("metrics.jsonl")  # set by the run
         self.latest: dict[str, float] = {}
         self._file = None
         self._sums: list = []  # of a resumed run's row that was being gathered
@@ -37,6 +34,7 @@ class Ledger(Callback):
         self._seconds_before = 0.0  # of the sessions before a resume
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
+        trainer.run.ledger, self.path = self, trainer.run.folder / "metrics.jsonl"
         if self._began is not None:  # the baseline look was before
             return
         rows = read_rows(self.path) if trainer.is_global_zero else []
@@ -56,9 +54,8 @@ class Ledger(Callback):
             return
         model, now = pl_module, time.perf_counter()
         terms = model.flush()
-        for callback in trainer.callbacks:
-            if isinstance(callback, Guard):
-                callback.watch(trainer, model, terms)
+        if trainer.run.guard is not None:
+            trainer.run.guard.watch(trainer, model, terms)
         examples = model.clock.examples - self._mark_examples
         values = {f"train/{k}": v for k, v in terms.items()}
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]

@@ -8,7 +8,6 @@ list). The baseline shows real held-out examples beside fewer samples of what ha
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 from genlab.callbacks.checkpoint import is_last
-from genlab.callbacks.ledger import Ledger
 from genlab.callbacks.meter import Meter
 from genlab.metrics.report import gather, in_turn
 from genlab.models.base import GenerativeModel
@@ -40,7 +38,6 @@ class Look(Callback):
             if value < 0:
                 raise ValueError(f"callbacks.look.{key}={value}: at least 0")
         self.num, self.first, self.first_seconds, self.seed = num, first, first_seconds, seed
-        self.folder = Path("samples")  # set by the run
         self._pace: float | None = None  # seconds a sample takes
 
     def on_train_batch_end(
@@ -62,7 +59,7 @@ class Look(Callback):
         self._sum = total if self._sum is None else self._sum + total
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
-        model, ledger = pl_module, next(c for c in trainer.callbacks if isinstance(c, Ledger))
+        model = pl_module
         values = {}
         if self._sum is not None:
             count = torch.tensor([float(self._count)], dtype=torch.float64, device=model.device)
@@ -72,7 +69,7 @@ class Look(Callback):
             values = {f"val/{k}": v for k, v in zip(self._names, (both[:-1] / both[-1]).tolist())}
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
-        ledger.write(trainer, model, "look", values)
+        trainer.run.ledger.write(trainer, model, "look", values)
         baseline = model.clock.examples == 0
         num = min(self.num, self.first) if baseline else self.num
         if self.num and baseline and trainer.is_global_zero:
@@ -117,7 +114,7 @@ class Look(Callback):
         data = trainer.datamodule
         items = data.decode(x)
         captions = data.captions(cond[: len(x)] if cond is not None else None)
-        path = data.view.save(items, self.folder / stem, captions)
+        path = data.view.save(items, trainer.run.folder / "samples" / stem, captions)
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:
             data.view.log(logger, name, items, path, step=model.clock.batches)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -20,7 +19,6 @@ class Profile(Callback):
         if skip < 1 or batches < 1:
             raise ValueError("callbacks.profile: skip and batches must be at least 1")
         self.skip, self.batches, self.rows = skip, batches, rows
-        self.path = Path("profile.txt")  # set by the run
         self._profile: profile | None = None
 
     def on_train_batch_start(
@@ -42,8 +40,7 @@ class Profile(Callback):
                 max_name_column_width=48,
             )
             if trainer.is_global_zero:
-                self.path.write_text(table + "\n", encoding="utf-8")
-                print(
-                    f"{table}\ngenlab: {self.batches} batches; also in {self.path}", file=sys.stderr
-                )
+                path = trainer.run.folder / "profile.txt"
+                path.write_text(table + "\n", encoding="utf-8")
+                print(f"{table}\ngenlab: {self.batches} batches; also in {path}", file=sys.stderr)
             trainer.should_stop = True

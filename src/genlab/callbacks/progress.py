@@ -11,7 +11,6 @@ import time
 
 from pytorch_lightning import Callback, Trainer
 
-from genlab.callbacks.ledger import Ledger
 from genlab.callbacks.meter import clock_time
 from genlab.models.base import GenerativeModel
 
@@ -21,13 +20,13 @@ class Progress(Callback):
 
     def __init__(self, *, seconds_between_lines: float = 10.0) -> None:
         self.seconds_between_lines = seconds_between_lines
-        self.total = 0  # examples; set by the run
-        self.minutes: float | None = None  # at most; set by the run
         self._bar = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         self._began = self._shown = time.perf_counter()
         self._first = pl_module.clock.examples
+        budget = trainer.run.settings["budget"]
+        self.total, self.minutes = budget["examples"], budget.get("minutes")
         if not trainer.is_global_zero:
             return
         if sys.stderr.isatty():
@@ -57,8 +56,7 @@ class Progress(Callback):
     def _show(self, trainer: Trainer, model: GenerativeModel, now: float) -> None:
         done = model.clock.examples
         speed = (done - self._first) / max(now - self._began, 1e-9)
-        ledger = next((c for c in trainer.callbacks if isinstance(c, Ledger)), None)
-        loss = ledger.latest.get("train/loss") if ledger is not None else None
+        loss = trainer.run.ledger.latest.get("train/loss")
         seconds = (self.total - done) / max(speed, 1e-9)
         if self.minutes is not None:
             seconds = min(seconds, 60 * self.minutes - (now - self._began))

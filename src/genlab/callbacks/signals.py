@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
 from pytorch_lightning import Callback, Trainer
 
-from genlab.callbacks.checkpoint import Checkpoint, look_follows
+from genlab.callbacks.checkpoint import look_follows
 from genlab.models.base import GenerativeModel
 
 
@@ -23,8 +22,6 @@ class Signals(Callback):
     """Turns a signal into a checkpoint and an exit code of 128 + its number."""
 
     def __init__(self) -> None:
-        self.watched: Sequence[signal.Signals] = ()  # set by the run, and who else answers one:
-        self.others: dict[int, Callable] = {}
         self.received = 0
         self._wanted = 0  # what this batch's end is to leave with
         self._asked: tuple[torch.Tensor, dist.Work] | None = None
@@ -38,7 +35,7 @@ class Signals(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in self.watched:
+        for number in trainer.run.watched:
             self._before[number] = signal.signal(number, self._note)
         if hasattr(signal, "SIGHUP"):  # a closed terminal does not end a run
             self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -78,14 +75,14 @@ class Signals(Callback):
         return int(flag)
 
     def _leave(self, trainer: Trainer, model: GenerativeModel) -> None:
-        for callback in trainer.callbacks:
-            if isinstance(callback, Checkpoint):
-                if callback.last_saved != model.clock.examples:
-                    callback.save(trainer, model)
-                callback.finish(trainer)
+        if (checkpoint := trainer.run.checkpoint) is not None:
+            if checkpoint.last_saved != model.clock.examples:
+                checkpoint.save(trainer, model)
+            checkpoint.finish(trainer)
         number, self.received, self._wanted = self._wanted, 0, 0
-        if number in self.others:  # it may put the job back in a queue and end it, or let it go on
-            self.others[number](number, None)
+        others = trainer.run.others
+        if number in others:  # it may put the job back in a queue and end it, or let it go on
+            others[number](number, None)
             return
         self.restore()
         raise SystemExit(128 + number)

@@ -27,6 +27,7 @@ class Autoregressive(GenerativeModel):
     """A causal network over tokens; the likelihood is exact."""
 
     likelihood = "exact"
+    takes = "tokens"
 
     def __init__(
         self,

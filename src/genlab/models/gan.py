@@ -32,6 +32,9 @@ from genlab.samplers.latent import Prior
 class GAN(GenerativeModel):
     """x = G(z), z ~ N(0, I), G trained until D cannot tell it from data: Goodfellow et al. 2014."""
 
+    steps_itself = True
+    shards = False  # two networks and second derivatives in one step
+
     def __init__(
         self,
         generator: nn.Module,

@@ -13,6 +13,7 @@ from typing import Any
 from genlab.clock import steps
 from genlab.runs.gate.files import check_command_line
 from genlab.runs.settings import compose
+from genlab.runs.settings.build import build_model
 from genlab.runs.settings.conf import conf_dir
 
 
@@ -57,12 +58,12 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
             compose.build(node, trusted=trusted, where=f"callbacks.{name}")
     try:
         with torch.device("meta"):
-            model = compose.build(settings["model"], trusted=trusted, where="model")
+            model = build_model(settings, trusted=trusted)
     except Exception as error:
         if "meta" not in str(error):
             raise
         # a network that reads a number while it is made: with memory, then
-        model = compose.build(settings["model"], trusted=trusted, where="model").to("meta")
+        model = build_model(settings, trusted=trusted).to("meta")
     data, batch = settings["data"], settings["data"]["batch_size"]
     flows, activations = flow(model, settings)
     parameters = sum(p.numel() for p in model.parameters())

@@ -61,7 +61,7 @@ def evaluate_run(
     """
     folder = find_run(run)  # a wrong name is told before torch is imported
     from genlab.callbacks.meter import Meter
-    from genlab.runs.folder.checkpoint import find_checkpoint, load_model
+    from genlab.runs.folder.load import find_checkpoint, load_model
     from genlab.runs.say.dashboard import reopened
 
     quiet()

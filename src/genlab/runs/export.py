@@ -35,16 +35,17 @@ def export(path: str, to: Path) -> Path:
     """Write the folder; an existing one is refused."""
     from safetensors.torch import save_file
 
-    from genlab.runs.folder.checkpoint import load_data, read_run
+    from genlab.runs.folder.load import load_data, read_run
 
     if to.exists():
         raise UserError(f"{to} is there already: name a new folder")
     loaded = read_run(path)
     to.mkdir(parents=True)
-    state = {k: v.clone().contiguous() for k, v in loaded["state_dict"].items()}
+    weights, settings = merged(loaded, path)
+    state = {k: v.clone().contiguous() for k, v in weights.items()}
     save_file(state, to / "model.safetensors")
     (to / "model.safetensors").chmod(0o666 & ~umask())  # safetensors lets nobody else read it
-    kept = {"genlab": loaded["genlab"], "clock": loaded["clock"]}
+    kept = {"genlab": {**loaded["genlab"], "settings": settings}, "clock": loaded["clock"]}
     write_yaml(to / "config.yaml", kept)
     write_text(
         to / "card.md",
@@ -53,6 +54,19 @@ def export(path: str, to: Path) -> Path:
     lines = [f"{file_hash(to / name)}  {name}\n" for name in FILES]
     write_text(to / "manifest.sha256", "".join(lines))
     return to
+
+
+def merged(loaded: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights and settings of the plain model: an adapter's updates are added to its weights."""
+    settings = loaded["genlab"]["settings"]
+    if not settings.get("adapt"):
+        return loaded["state_dict"], settings
+    from genlab.runs.folder.load import load_model
+    from genlab.runs.settings.compose import build
+
+    model = load_model(path)
+    build(settings["adapt"], where="adapt").merge(model)
+    return model.state_dict(), {**settings, "adapt": None}
 
 
 def umask() -> int:

@@ -50,7 +50,7 @@ def data_of(run: str | Path, *, trust: tuple[str, ...] = ()) -> Any:
 
     It decodes samples without the data's files; `load()` reads those.
     """
-    from genlab.runs.folder.checkpoint import load_data
+    from genlab.runs.folder.load import load_data
 
     return load_data(run, trust=trust)
 

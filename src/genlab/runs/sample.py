@@ -19,7 +19,7 @@ from genlab.runs.settings.overrides import Change, changed, device_of, parse, wr
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
     device = device_of(asked["device"])
-    from genlab.runs.folder.checkpoint import load_data, load_model, read_run
+    from genlab.runs.folder.load import load_data, load_model, read_run
 
     loaded = read_run(asked["run"])
     settings = changed(loaded["genlab"]["settings"], changes, asked["trust"])

@@ -44,6 +44,7 @@ from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.build import build_model
 
 # what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
 BUILT = ("data", "model", "trainer", "callbacks", "init_from")
@@ -150,8 +151,8 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     quiet()
     settings = settings | {k: restore(settings[k], k) for k in BUILT}
     pl.seed_everything(settings["seed"], verbose=False)
-    data, model, trainer = assemble(settings, run)
     checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
+    data, model, trainer = assemble(settings, run, initialise=checkpoint is None)
     # two are kept while a third is written; those there make room
     there = len(list((run / "checkpoints").glob("*.ckpt")))
     check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
@@ -164,11 +165,10 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
                 " raise budget.examples to train on"
             )
             return trainer.loggers
-    elif settings["init_from"]:
-        initialise(model, settings["init_from"])
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
+        say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
     trained_all = False
     try:
@@ -179,7 +179,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(_what_fits(settings, str(error))) from error
+        raise OutOfMemory(_what_fits(settings, model, str(error))) from error
     finally:
         if not trained_all:
             close(trainer.loggers)
@@ -213,22 +213,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
-def _what_fits(settings: dict[str, Any], reason: str) -> str:
+def _what_fits(settings: dict[str, Any], model: Any, reason: str) -> str:
     batch = settings["data"]["batch_size"]
     parts = 2 * settings["trainer"]["accumulate"]
     first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
     line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
     line += str(max(1, batch // 2))
-    if settings["model"]["_target_"].endswith(".GAN"):  # whose step takes the whole batch
+    if model.steps_itself:  # and its step takes the whole batch
         return line
     return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
 
 
-def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
+def assemble(
+    settings: dict[str, Any], run: Path, *, initialise: bool = True
+) -> tuple[Any, Any, Any]:
     """Data, model and trainer, ready to fit."""
     import torch
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    from genlab.callbacks.run import Run
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
@@ -241,9 +244,7 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     data.prepare()
     data.load()
     torch.manual_seed(settings["seed"])
-    manual = settings["model"]["_target_"].endswith(".GAN")
-    model = compose.build(settings["model"], trusted=trusted, where="model")
-    model.seed = settings["seed"]
+    model = build_model(settings, trusted=trusted, initialise=initialise)
     batch, looks = settings["data"]["batch_size"], settings["look_every"]
     looks = min(looks, settings["budget"]["examples"]) if looks else None  # at least one
     callbacks = [
@@ -251,12 +252,15 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
         for k, c in settings["callbacks"].items()
         if c
     ]
-    place(callbacks, settings, run)
     options = dict(settings["trainer"])
-    if manual:
+    if model.steps_itself:
         if options["accumulate"] > 1:
-            raise UserError("trainer.accumulate: a GAN's step takes the whole batch; set it to 1")
-        options["clip"] = None  # the GAN clips for itself
+            family = type(model).__name__
+            raise UserError(
+                f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
+                " whole batch; set it to 1"
+            )
+        options["clip"] = None  # it clips for itself
     cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),
@@ -271,47 +275,13 @@ def assemble(settings: dict[str, Any], run: Path) -> tuple[Any, Any, Any]:
     except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
+    trainer.run = Run(run, redact(settings), watched=signals.WATCHED, others=signals.others)
     if trainer.compiles:
         model.compiled = True
         for child in model.children():
-            child.compile()
+            if any(True for _ in child.parameters()):
+                child.compile()
     return data, model, trainer
-
-
-def place(callbacks: list, settings: dict[str, Any], run: Path) -> None:
-    """Tell each callback where the run's files are."""
-    from genlab.callbacks.checkpoint import Checkpoint
-    from genlab.callbacks.guard import Guard
-    from genlab.callbacks.ledger import Ledger
-    from genlab.callbacks.look import Look
-    from genlab.callbacks.profile import Profile
-    from genlab.callbacks.progress import Progress
-    from genlab.callbacks.signals import Signals
-
-    for callback in callbacks:
-        if isinstance(callback, Checkpoint):
-            callback.folder = run / "checkpoints"
-            callback.settings = redact({k: settings[k] for k in ("name", "seed", "data", "model")})
-        elif isinstance(callback, Ledger):
-            callback.path = run / "metrics.jsonl"
-        elif isinstance(callback, Guard):
-            callback.path = run / "not_finite.jsonl"
-        elif isinstance(callback, Look):
-            callback.folder = run / "samples"
-        elif isinstance(callback, Profile):
-            callback.path = run / "profile.txt"
-        elif isinstance(callback, Signals):
-            callback.watched, callback.others = signals.WATCHED, signals.others
-        elif isinstance(callback, Progress):
-            callback.total = settings["budget"]["examples"]
-            callback.minutes = settings["budget"].get("minutes")
-
-
-def initialise(model: Any, path: str) -> None:
-    """Start from the weights of another run (the averaged ones); clock and optimiser stay fresh."""
-    from genlab.runs.folder.checkpoint import load_weights, read_run
-
-    load_weights(model, read_run(path)["state_dict"], path)
 
 
 def record_provenance(

@@ -18,6 +18,7 @@ from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name, plain
 from genlab.runs.say.errors import UserError, is_users, nearest, root_cause
+from genlab.runs.settings.build import inline_parts
 from genlab.runs.settings.conf import conf_dir, groups, options
 
 OmegaConf.register_new_resolver(
@@ -56,6 +57,7 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
     """The composed config as plain, resolved data; a missing piece is named with its remedy."""
     try:
+        inline_parts(cfg)
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
@@ -91,21 +93,20 @@ def check(settings: dict[str, Any]) -> None:
     if not isinstance(trusted, list | tuple):
         raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
     classes.check_names(settings, trusted)
-    data, model = settings["data"], settings["model"]["_target_"].rsplit(".", 1)[-1]
-    tokens = data.get("vocab") is not None
-    if tokens != (model == "Autoregressive") and model in (
-        "GAN", "VAE", "Diffusion", "Autoregressive",
-    ):  # fmt: skip
+    model = classes.find(settings["model"]["_target_"], trusted, "model")
+    takes = getattr(model, "takes", None)
+    there = "tokens" if settings["data"].get("vocab") is not None else "values"
+    if takes not in (None, "either", there):
         kinds = {
-            True: "digits_pixels, stdlib_code, shakespeare, text_file",
-            False: "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
+            "tokens": "digits_pixels, stdlib_code, shakespeare, text_file",
+            "values": "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
         }
-        what = "tokens" if model == "Autoregressive" else "images or points, not tokens"
-        raise UserError(f"model {model} needs {what}: data={kinds[model == 'Autoregressive']}")
-    if model == "GAN" and settings.get("trainer", {}).get("strategy") == "fsdp":
+        what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
+        raise UserError(f"model {model.__name__} needs {what}: data={kinds[takes]}")
+    if settings.get("trainer", {}).get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
-            "trainer.strategy=fsdp: a GAN's step (two networks, second derivatives) does not run"
-            " under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
+            f"trainer.strategy=fsdp: the step of a {model.__name__} (two networks, second"
+            " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
     for key, least, optional in NUMBERS:
         value = settings

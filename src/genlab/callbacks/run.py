@@ -1,0 +1,32 @@
+"""What callbacks know of their run: `trainer.run`, its folder and its settings.
+
+Callbacks that others call (the ledger writes rows, the checkpoint saves, the guard watches) put
+themselves here when they are set up, so that nobody searches for them.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genlab.callbacks.checkpoint import Checkpoint
+    from genlab.callbacks.guard import Guard
+    from genlab.callbacks.ledger import Ledger
+
+
+@dataclass
+class Run:
+    """The run that a trainer belongs to."""
+
+    folder: Path
+    settings: dict[str, Any]
+    # the signals that end it, and who else answers one
+    watched: Sequence[signal.Signals] = ()
+    others: dict[int, Callable] = field(default_factory=dict)
+    ledger: Ledger | None = None
+    checkpoint: Checkpoint | None = None
+    guard: Guard | None = None

@@ -1,0 +1,118 @@
+"""One way to a model: build -> weights of named parts -> adapt; then compile, resume.
+
+Read: `build_model`, which train, check, sample, evaluate and genlab.load call. `init_from` names a
+run whose weights the model starts from, or one for each of its parts (`init_from={codec: RUN}`),
+whose settings `inline_parts` takes over, so that a checkpoint is enough by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from genlab.runs.say.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from genlab.models.base import GenerativeModel
+
+
+def build_model(
+    settings: Mapping[str, Any], *, trusted: Sequence[str] = (), initialise: bool = False
+) -> GenerativeModel:
+    """The model that settings describe; `initialise` puts in the weights that init_from names."""
+    from genlab.runs.settings.compose import build
+
+    model = build(settings["model"], trusted=trusted, where="model")
+    model.seed = settings.get("seed", 0)
+    if initialise and settings.get("init_from"):
+        take_weights(model, settings["init_from"])
+    if settings.get("adapt"):
+        build(settings["adapt"], trusted=trusted, where="adapt")(model)
+    return model
+
+
+# --- weights of other runs --------------------------------------------------------------------
+
+
+def named(init_from: Any) -> dict[str, str]:
+    """{part: run} of what init_from says; "" is the whole model."""
+    if isinstance(init_from, str):
+        return {"": init_from}
+    if not isinstance(init_from, Mapping) or not all(
+        isinstance(v, str) for v in init_from.values()
+    ):
+        raise UserError(
+            f"init_from={init_from}: give a run, or a run for each part: init_from={{codec: RUN}}"
+        )
+    return {str(part): run for part, run in init_from.items()}
+
+
+def inline_parts(cfg: DictConfig) -> None:
+    """The settings of parts that are models of their own, from the runs that trained them.
+
+    Such a part stands in the config with no value (`codec: ???`).
+    """
+    if not isinstance(cfg.get("init_from"), DictConfig):
+        return
+    for part, run in named(OmegaConf.to_container(cfg.init_from)).items():
+        if part not in cfg or not OmegaConf.is_missing(cfg, part):
+            continue  # a network of this model: only its weights are taken
+        from genlab.runs.folder.layout import find_run, read_settings
+
+        if Path(run).is_file():
+            raise UserError(f"init_from.{part}={run}: name the run's folder, not a file in it")
+        settings = read_settings(find_run(run))["model"]
+        with open_dict(cfg):
+            cfg[part] = {**settings, "optim": None}
+
+
+def take_weights(model: GenerativeModel, init_from: Any) -> None:
+    """Start from the (averaged) weights of other runs; says what was taken, what not, and why."""
+    from genlab.models.base import GenerativeModel
+    from genlab.runs.folder.load import read_run
+    from genlab.runs.say.terminal import say
+
+    for part, run in named(init_from).items():
+        if part and part not in dict(model.named_children()):
+            parts = ", ".join(
+                n for n, c in model.named_children() if any(True for _ in c.parameters())
+            )
+            raise UserError(f"init_from.{part}: the model has no such part; it has {parts}")
+        target = model.get_submodule(part)
+        key = f"init_from.{part}={run}" if part else f"init_from={run}"
+        state = read_run(run)["state_dict"]
+        if part and not isinstance(target, GenerativeModel):  # a network of a like model
+            state = {k[len(part) + 1 :]: v for k, v in state.items() if k.startswith(f"{part}.")}
+        say(f"genlab: {key}: {_taken(target, state, key)}")
+
+
+def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:
+    """Put in what fits, and tell what."""
+    own = target.state_dict()
+    fit = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if not fit:
+        raise UserError(
+            f"{key}: none of its {len(state)} tensors fits {type(target).__name__}, which has"
+            f" {', '.join(list(own)[:3])}, ...; there are {', '.join(list(state)[:3]) or 'none'}:"
+            " name a run of the same family and net"
+        )
+    target.load_state_dict(fit, strict=False)
+    other = [f"{k} is {list(state[k].shape)} there, {list(own[k].shape)} here"
+             for k in own.keys() & state.keys() - fit.keys()]  # fmt: skip
+    left = {
+        "of another shape": sorted(other),
+        "new here": sorted(own.keys() - state.keys()),
+        "only there": sorted(state.keys() - own.keys()),
+    }
+    weights = sum(v.numel() for v in fit.values()) / max(1, sum(v.numel() for v in own.values()))
+    told = [f"{len(fit)} of {len(own)} tensors taken, {weights:.1%} of the weights"]
+    for why, names in left.items():
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            told.append(f"{why}: {', '.join(names[:3])}{more}")
+    return "; ".join(told)
