@@ -38,16 +38,23 @@ def steps(examples: int, batch: int) -> int:
 
 
 def warmup_decay(
-    examples: int, *, warmup: int, horizon: int | None, decay: str, final: float
+    examples: int,
+    *,
+    warmup: int,
+    horizon: int | None,
+    decay: str,
+    final: float,
+    spent: float = 0.0,
 ) -> float:
     """Learning-rate factor after `examples`: linear warm-up to 1, then constant, linear or cosine.
 
-    The decay ends at `final` when `horizon` examples have been seen, and stays there.
+    The decay ends at `final` when `horizon` examples have been seen or all time is spent (1), and
+    stays there.
     """
     if warmup > 0 and examples < warmup:
         return (examples + 1) / (warmup + 1)
     if decay == "constant" or horizon is None:
         return 1.0
-    done = min(1.0, (examples - warmup) / max(1, horizon - warmup))
+    done = min(1.0, max(spent, (examples - warmup) / max(1, horizon - warmup)))
     shape = 0.5 * (1 + math.cos(math.pi * done)) if decay == "cosine" else 1 - done
     return final + (1 - final) * shape

@@ -65,8 +65,16 @@ class Optim:
             group["base_lr"] = group["lr"]
         return optimizer
 
-    def factor(self, examples: int) -> float:
-        """The learning rate after `examples`, relative to its peak."""
+    def factor(self, examples: int, spent: float = 0.0) -> float:
+        """The learning rate after `examples`, relative to its peak.
+
+        `spent`: the share of the run's minutes that is over; it falls with whichever is further.
+        """
         return warmup_decay(
-            examples, warmup=self.warmup, horizon=self.horizon, decay=self.decay, final=self.final
+            examples,
+            warmup=self.warmup,
+            horizon=self.horizon,
+            decay=self.decay,
+            final=self.final,
+            spent=spent,
         )

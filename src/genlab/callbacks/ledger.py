@@ -31,14 +31,14 @@ class Ledger(Callback):
         self._sums: list = []  # of a resumed run's row that was being gathered
         self._rows = 0  # train and look rows since the run's first batch
         self._began: float | None = None
-        self._seconds_before = 0.0  # of the sessions before a resume
+        self.seconds_before = 0.0  # of the sessions before a resume
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
         trainer.run.ledger, self.path = self, trainer.run.folder / "metrics.jsonl"
         if self._began is not None:  # the baseline look was before
             return
         rows = read_rows(self.path) if trainer.is_global_zero else []
-        self._seconds_before = max((r.get("seconds", 0.0) for r in rows), default=0.0)
+        self.seconds_before = max((r.get("seconds", 0.0) for r in rows), default=0.0)
         self._began = time.perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
@@ -73,7 +73,7 @@ class Ledger(Callback):
         if not trainer.is_global_zero:
             return
         clock = model.clock
-        seconds = self._seconds_before + time.perf_counter() - self._began
+        seconds = self.seconds_before + time.perf_counter() - self._began
         row = {
             "kind": kind,
             "examples": clock.examples,

@@ -14,9 +14,10 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+from genlab.batch import Cond, each
 from genlab.callbacks.checkpoint import is_last
 from genlab.callbacks.meter import Meter
-from genlab.metrics.report import gather, in_turn
+from genlab.metrics.report import in_turn
 from genlab.models.base import GenerativeModel
 
 PIECE = 5.0  # seconds of drawing between two signs of life, about
@@ -47,6 +48,7 @@ class Look(Callback):
             trainer.should_stop = True  # then Lightning looks once more, wherever it stands
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        self._began = time.monotonic()
         self._names: list[str] = []
         self._sum, self._count = None, 0
 
@@ -57,6 +59,9 @@ class Look(Callback):
         total = torch.stack([t.detach().double().mean() * size for t in outputs.values()])
         self._names, self._count = list(outputs), self._count + size
         self._sum = total if self._sum is None else self._sum + total
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        trainer.run.look_seconds = time.monotonic() - self._began
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         model = pl_module
@@ -79,7 +84,9 @@ class Look(Callback):
         if not num or not (trainer.is_global_zero or together):
             return
         cond, given = trainer.datamodule.looks(num)
+        began = time.perf_counter()
         x = self._draw(model, num, cond, given, limited=baseline, together=together)
+        trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
         if trainer.is_global_zero:
             self._show(trainer, model, f"{model.clock.examples:012d}", x, cond)
 
@@ -100,9 +107,11 @@ class Look(Callback):
                 size = min(size, num - done)
                 start = time.perf_counter()
                 part = slice(done, done + size)
-                c = cond[part].to(model.device) if cond is not None else None
-                g = {k: v[part].to(model.device) for k, v in given.items()} if given else None
-                rows.append(model.sample(size, c, g, seed=self.seed, first=done).cpu())
+                asked = [
+                    each(lambda rows, at=part: rows[at].to(model.device), whole)
+                    for whole in (cond, given)
+                ]
+                rows.append(model.sample(size, *asked, seed=self.seed, first=done).cpu())
                 done, now = done + size, time.perf_counter()
                 self._pace = max(1e-6, (now - start) / size)
                 meter("drawing", done / num)
@@ -113,19 +122,17 @@ class Look(Callback):
     def _show(self, trainer: Trainer, model: Any, stem: str, x: Tensor, cond: Any) -> None:
         data = trainer.datamodule
         items = data.decode(x)
-        captions = data.captions(cond[: len(x)] if cond is not None else None)
+        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
         path = data.view.save(items, trainer.run.folder / "samples" / stem, captions)
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:
             data.view.log(logger, name, items, path, step=model.clock.batches)
 
 
-def real_examples(data: Any, num: int) -> tuple[Tensor, Tensor | None]:
+def real_examples(data: Any, num: int) -> tuple[Tensor, Cond | None]:
     """Held-out examples to look at beside samples, classes in turn: x and cond."""
-    x, cond = gather(data.val, torch.arange(min(len(data.val), max(num, REAL))))
-    if not len(cond):
-        return x[:num], None
-    if cond.dim() == 1 and not cond.is_floating_point():
-        order = in_turn(cond)[:num]
-        x, cond = x[order], cond[order]
-    return x[:num], cond[:num]
+    batch = data.val.batch(torch.arange(min(len(data.val), max(num, REAL))), None)
+    x, cond = batch["x"], batch.get("cond")
+    labels = isinstance(cond, Tensor) and cond.dim() == 1 and not cond.is_floating_point()
+    order = (in_turn(cond) if labels else torch.arange(len(x)))[:num]
+    return x[order], each(lambda rows: rows[order], cond)

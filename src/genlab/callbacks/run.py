@@ -27,6 +27,9 @@ class Run:
     # the signals that end it, and who else answers one
     watched: Sequence[signal.Signals] = ()
     others: dict[int, Callable] = field(default_factory=dict)
+    # what a look took, and drawing one of its samples: what is left of the minutes goes by them
+    look_seconds: float = 0.0
+    sample_seconds: float = 0.0
     ledger: Ledger | None = None
     checkpoint: Checkpoint | None = None
     guard: Guard | None = None

@@ -133,7 +133,7 @@ class GAN(GenerativeModel):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         super().on_train_batch_start(batch, batch_idx)
-        factor = self.optim_discriminator.factor(self.clock.examples)
+        factor = self.optim_discriminator.factor(self.clock.examples, self.spent)
         for group in self.trainer.optimizers[1].param_groups:
             group["lr"] = group["base_lr"] * factor
 

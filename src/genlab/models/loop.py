@@ -27,6 +27,7 @@ class Loop(LightningModule):
         super().__init__()
         self.optim = optim
         self.clock = Clock()
+        self.spent = 0.0  # the share of the run's minutes that is over (callbacks.budget)
         self.batch_now = 0  # the number of the batch that is being trained on
         self.seed = 0  # set by the run; seeds every training step and validation batch
         # which share of the batch's noise this step takes, out of how many, from which generator
@@ -93,7 +94,7 @@ class Loop(LightningModule):
         self._shares = (part * world + rank, parts * world)  # as data.base cuts the batch
         own = seed_of(self.seed, "step", self.batch_now, self._shares[0])
         seed_generators(own, self.device)
-        factor = self.optim.factor(self.clock.examples)
+        factor = self.optim.factor(self.clock.examples, self.spent)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor

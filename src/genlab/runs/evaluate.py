@@ -163,6 +163,7 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
 
     Gives what was drawn: name -> (items, path).
     """
+    from genlab.batch import each
     from genlab.callbacks.look import real_examples
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,7 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
 
     def save(name: str, x: Any, cond: Any) -> None:
         x = x[: view.measured]
-        captions = data.captions(cond[: len(x)] if cond is not None else None)
+        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
         items = data.decode(x)
         shown[name] = items, view.save(items, folder / name, captions)
 

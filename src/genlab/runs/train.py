@@ -144,7 +144,7 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
 
 def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     """Build everything and train to the end of the budget; gives the loggers, to be closed."""
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.monotonic()
     say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
 
@@ -152,7 +152,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     settings = settings | {k: restore(settings[k], k) for k in BUILT}
     pl.seed_everything(settings["seed"], verbose=False)
     checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
-    data, model, trainer = assemble(settings, run, initialise=checkpoint is None)
+    data, model, trainer = assemble(settings, run, began=began, initialise=checkpoint is None)
     # two are kept while a third is written; those there make room
     there = len(list((run / "checkpoints").glob("*.ckpt")))
     check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
@@ -225,12 +225,13 @@ def _what_fits(settings: dict[str, Any], model: Any, reason: str) -> str:
 
 
 def assemble(
-    settings: dict[str, Any], run: Path, *, initialise: bool = True
+    settings: dict[str, Any], run: Path, *, began: float | None = None, initialise: bool = True
 ) -> tuple[Any, Any, Any]:
-    """Data, model and trainer, ready to fit."""
+    """Data, model and trainer, ready to fit; `began`: time.monotonic() of the command, or now."""
     import torch
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
@@ -252,6 +253,9 @@ def assemble(
         for k, c in settings["callbacks"].items()
         if c
     ]
+    if minutes := settings["budget"].get("minutes"):
+        evaluation = settings["metric"] if settings["evaluate"] else None
+        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), evaluation=evaluation))
     options = dict(settings["trainer"])
     if model.steps_itself:
         if options["accumulate"] > 1:
@@ -264,7 +268,6 @@ def assemble(
     cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),
-        max_minutes=settings["budget"].get("minutes"),
         look_every_steps=steps(looks, batch) if looks else None,
         callbacks=callbacks,
         loggers=loggers(settings, run),

@@ -1,0 +1,34 @@
+"""budget.minutes: the rate falls with the time, and the whole run keeps within it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from running import fit
+
+from genlab.callbacks import budget, look  # noqa: F401 (Lightning's import is not what is timed)
+from genlab.clock import warmup_decay
+from genlab.rows import read_rows
+
+
+def test_the_rate_falls_with_whichever_budget_is_further() -> None:
+    law = dict(warmup=0, horizon=1000, decay="linear", final=0.1)
+    assert warmup_decay(500, **law, spent=0.2) == pytest.approx(0.55)
+    assert warmup_decay(500, **law, spent=0.9) == pytest.approx(0.19)
+    assert warmup_decay(0, **law, spent=1.0) == pytest.approx(0.1)
+    assert warmup_decay(500, warmup=0, horizon=None, decay="constant", final=0, spent=0.9) == 1
+
+
+@pytest.mark.parametrize("family", ["diffusion", "gan"])
+def test_the_rate_has_fallen_when_the_minutes_are_over(family: str, tmp_path: Path) -> None:
+    words = ["data=ring", f"model={family}", "net=mlp" if family == "diffusion" else "net=mlp_gan",
+             "budget.examples=100_000_000", "budget.minutes=0.15", "look_every=100_000_000",
+             "save_every=100_000_000", "optim.decay=cosine"]  # fmt: skip
+    began = time.monotonic()
+    run = fit(words, tmp_path / "run")
+    took = time.monotonic() - began
+    rates = [r["train/lr"] for r in read_rows(run / "metrics.jsonl") if "train/lr" in r]
+    assert rates[-1] < 0.02 * rates[0], (rates[0], rates[-1])
+    assert 8 < took < 15  # 9 s, and what a busy machine adds
