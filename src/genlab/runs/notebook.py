@@ -21,18 +21,24 @@ def train(*overrides: str) -> Path:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import open_dict, read_write
 
     from genlab.runs import train as runs
     from genlab.runs.folder.layout import find_run
     from genlab.runs.gate.files import check_command_line
+    from genlab.runs.say.errors import UserError
+    from genlab.runs.settings.compose import explain
     from genlab.runs.settings.conf import conf_dir
 
     check_command_line(list(overrides))
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("train", list(overrides), return_hydra_config=True)
+        try:
+            cfg = compose("train", list(overrides), return_hydra_config=True)
+        except HydraException as error:
+            raise UserError(explain(error, list(overrides))) from error
         HydraConfig.instance().set_config(cfg)
         run = Path(cfg.hydra.run.dir)
         with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own

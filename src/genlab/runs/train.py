@@ -168,7 +168,6 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
-        say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
     trained_all = False
     try:
