@@ -103,21 +103,19 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
     """A run that saves after `batches` and then breaks in the next batch."""
     from pytorch_lightning import Callback
 
-    from genlab.callbacks.checkpoint import Checkpoint
 
     class Break(Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
             if pl_module.clock.batches == batches:
-                saver = next(c for c in trainer.callbacks if isinstance(c, Checkpoint))
-                raise Stop(str(saver.folder))
+                raise Stop(str(trainer.run.folder))
 
     settings = settled([*TINY, *overrides, f"save_every={16 * batches}"])
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
     original = train.assemble
 
-    def with_break(*arguments):
-        data, model, trainer = original(*arguments)
+    def with_break(*arguments, **options):
+        data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Break())
         return data, model, trainer
 

@@ -100,6 +100,7 @@ def test_without_waiting_for_the_device_the_optimiser_leaves_out_the_update() ->
     net = torch.nn.Linear(3, 2)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     guard = Guard()
+    guard.path = Path("not_finite.jsonl")
     before = [p.clone() for p in net.parameters()]
     for batch, factor in enumerate([float("nan"), float("inf"), 1.0]):
         net(torch.ones(1, 3)).sum().mul(factor).backward()

@@ -48,8 +48,8 @@ def watched(family: str, ema: str, run: Path, seen: dict, stop: int | None = Non
     run.mkdir(parents=True, exist_ok=True)
     original = train.assemble
 
-    def with_watch(*arguments):
-        data, model, trainer = original(*arguments)
+    def with_watch(*arguments, **options):
+        data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Watch(seen, stop))
         return data, model, trainer
 
