@@ -103,7 +103,6 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
     """A run that saves after `batches` and then breaks in the next batch."""
     from pytorch_lightning import Callback
 
-
     class Break(Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
             if pl_module.clock.batches == batches:
