@@ -17,10 +17,11 @@ from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir
 
+# float32 by name: what precision=auto takes depends on the processor
 TINY = [
-    "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "budget.examples=256",
-    "data.batch_size=16", "look_every=128", "save_every=128", "callbacks.look.num=4",
-    "callbacks.ledger.log_every=1",
+    "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true", "logger=none",
+    "evaluate=false", "budget.examples=256", "data.batch_size=16", "look_every=128",
+    "save_every=128", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
 
@@ -80,3 +81,12 @@ def genlab(*arguments: str, timeout: float = 300, **env: str) -> subprocess.Comp
         [sys.executable, "-m", "genlab.cli", *arguments],
         capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False,
     )  # fmt: skip
+
+
+def children_seconds() -> float:
+    """CPU seconds of the processes that this one has started and that have ended: what they cost,
+    however busy the machine is."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

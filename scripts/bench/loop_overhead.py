@@ -35,11 +35,13 @@ CASES = {
 def settings_for(overrides: list[str], steps: int) -> dict:
     from hydra import compose, initialize_config_dir
 
+    from genlab.runs.devices.trainer import fast_bf16
     from genlab.runs.settings.compose import settle
     from genlab.runs.settings.conf import conf_dir
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
+        more.append(f"trainer.precision={'bf16-mixed' if fast_bf16('cpu') else '32-true'}")
         cfg = compose("train", [*overrides, *more], return_hydra_config=False)
         settings = settle(cfg, {})
     batch = settings["data"]["batch_size"]

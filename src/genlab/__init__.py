@@ -9,9 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genlab.lean import install
+
 if TYPE_CHECKING:
     from genlab.models.base import GenerativeModel
 
+install()
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 

@@ -143,8 +143,9 @@ class FakeModel:
 def test_a_wild_rate_ends_with_code_20(tmp_path: Path) -> None:
     done = genlab_here(
         "train", "data=ring", "net=mlp", "net.width=16", "trainer=cpu",
-        "trainer.threads=1", "logger=none", "optim.optimizer.lr=1e30", "evaluate=false",
-        "budget.examples=20_000", "callbacks.look.num=4", f"hydra.run.dir={tmp_path / 'run'}",
+        "trainer.threads=1", "trainer.precision=32-true", "logger=none",
+        "optim.optimizer.lr=1e30", "evaluate=false", "budget.examples=20_000",
+        "callbacks.look.num=4", f"hydra.run.dir={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 20, done.stderr
     assert "Traceback" not in done.stderr

@@ -31,7 +31,8 @@ torch.set_num_threads(1)  # a child has none of the threads that its parent made
 Plugins.instance()  # Hydra looks for its plug-ins once
 
 CHAIN = [
-    "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "data.batch_size=16",
+    "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true",
+    "logger=none", "evaluate=false", "data.batch_size=16",
     "budget.examples=960", "look_every=240", "save_every=80", "callbacks.look.num=4",
     "callbacks.ledger.log_every=1", "optim.warmup=64",
 ]  # fmt: skip

@@ -19,9 +19,9 @@ from genlab.runs.folder.checkpoint import valid_checkpoints
 pytestmark = pytest.mark.faults
 SWEEP = [
     sys.executable, "-m", "genlab.cli", "train", "-m", *FAMILIES["vae"], "trainer=cpu",
-    "trainer.threads=1", "logger=none", "evaluate=false", "data.batch_size=16",
-    "budget.examples=8_000", "look_every=2_000", "save_every=1_000", "callbacks.look.num=4",
-    "callbacks.ledger.log_every=1",
+    "trainer.threads=1", "trainer.precision=32-true", "logger=none", "evaluate=false",
+    "data.batch_size=16", "budget.examples=8_000", "look_every=2_000", "save_every=1_000",
+    "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 
 

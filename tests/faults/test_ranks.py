@@ -14,7 +14,8 @@ from record import record
 from running import genlab
 
 COMMAND = [
-    "train", "trainer=ddp_cpu", "trainer.threads=1", "logger=none", "evaluate=false",
+    "train", "trainer=ddp_cpu", "trainer.threads=1", "trainer.precision=32-true",
+    "logger=none", "evaluate=false",
     "net.width=8", "data.batch_size=16", "budget.examples=200_000", "look_every=100_000",
     "save_every=1_600", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip

@@ -44,10 +44,10 @@ def test_a_hostile_file_is_refused(file: File, tmp_path_factory, monkeypatch) ->
     monkeypatch.setenv("GENLAB_CACHE", str(folder / "cache"))
     marker = folder / "marker"
     path = file.make(folder, str(marker))
-    before, began = peak(), time.perf_counter()
+    before, began = peak(), time.process_time()
     with pytest.raises((UserError, ValueError, FileNotFoundError)) as refused:
         meet(file, path)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert peak() - before < 2**30
     assert not marker.exists()
     text = str(refused.value)

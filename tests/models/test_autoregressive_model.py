@@ -126,6 +126,36 @@ def test_prompts_of_different_lengths_stay_and_rows_are_independent(net):
     assert torch.equal(out[0], model(net, sampler=Sample(length=9)).sample(1, seed=4)[0])
 
 
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("sampler", [Sample, Greedy])
+def test_after_the_stop_token_nothing_else_is_drawn(net, sampler):
+    """What stands before it is what would be drawn without; a prompt's own stop ends nothing."""
+    plain = model(net, sampler=sampler(length=12))
+    stopping = model(net, sampler=sampler(length=12, stop=1))
+    x = torch.randint(V, (6, 5), generator=torch.Generator().manual_seed(2))
+    x[0, 0] = 1
+    mask = torch.arange(5) < torch.tensor([3, 0, 5, 1, 0, 2])[:, None]
+    given = {"x": x, "mask": mask}
+    long, short = plain.sample(6, given=given, seed=4), stopping.sample(6, given=given, seed=4)
+    assert sampler is Greedy or (long != short).any()
+    for i in range(6):
+        n = int(mask[i].sum())
+        stops = (long[i, n:] == 1).nonzero()
+        end = n + int(stops[0]) if len(stops) else 12
+        assert torch.equal(short[i, :end], long[i, :end]) and (short[i, end:] == 1).all()
+        one = {"x": x[i : i + 1, :n], "mask": mask[i : i + 1, :n]}
+        assert torch.equal(stopping.sample(1, given=one, seed=4, first=i)[0], short[i])
+
+
+def test_drawing_ends_when_all_have_stopped():
+    m = model("gru", sampler=Sample(length=500, stop=1))
+    calls = []
+    m.net.register_forward_hook(lambda *_: calls.append(1))
+    x = m.sample(3, seed=0)
+    last = int((x == 1).int().argmax(1).max())
+    assert len(calls) == last + 1 < 100 and (x[:, last:] == 1).all()
+
+
 def test_a_prompt_may_be_longer_than_max_length():
     x = torch.randint(V, (2, 7))
     out = model(sampler=Greedy(length=9)).sample(2, given={"x": x, "mask": x >= 0})
@@ -161,6 +191,8 @@ def test_classes_condition_and_each_example_draws_its_own():
     [
         (lambda: model(shape=(1, 8, 8)), r"data.shape=\[1, 8, 8\].*digits_pixels"),
         (lambda: model(start_token=9), r"model.start_token=9"),
+        (lambda: model(sampler=Sample(stop=3)), r"sampler.stop=3.*0 to 2"),
+        (lambda: model(sampler=Greedy(stop=-1)), r"sampler.stop=-1"),
         (lambda: prompted([[0, 1]], [[False, True]]), r"given.mask.*without a gap"),
         (lambda: prompted([[0, 7]], [[True, True]]), r"given.x has tokens from 0 to 7"),
         (lambda: prompted([[0] * 5], [[True] * 5]), r"sampler.length=5"),

@@ -28,6 +28,22 @@ def test_group_norm_takes_any_number_of_channels(channels):
     assert g.num_groups == 1 or channels // g.num_groups >= 4
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_group_norm_is_float32s_rounded_once(dtype):
+    x = (5 + 3 * torch.randn(32, 32, 16, 16)).to(dtype).requires_grad_()
+    ours, plain = group_norm(32), torch.nn.GroupNorm(8, 32, eps=1e-6)
+    torch.nn.init.normal_(ours.weight)
+    plain.load_state_dict(ours.state_dict())
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        out = ours(x)
+    expected = plain(x.float())
+    assert out.dtype == dtype and torch.equal(out, expected.to(dtype))
+    ways = torch.randn_like(out)
+    (a,) = torch.autograd.grad(out, x, ways)
+    (b,) = torch.autograd.grad(expected, x, ways.float())
+    assert a.dtype == dtype and torch.equal(a, b)  # x's gradient is rounded once too
+
+
 def test_sinusoids_are_cosines_and_sines():
     s = sinusoids(torch.tensor([2.0]), 4, lowest=0.5, highest=8.0)
     expected = [math.cos(1), math.cos(16), math.sin(1), math.sin(16)]

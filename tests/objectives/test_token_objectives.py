@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.objectives.tokens import CrossEntropy, log_probs, masked_sum
+from genlab.objectives.tokens import CrossEntropy, masked_sum, token_log_probs
 
 LOGITS = torch.randn(3, 4, 5)
 X = torch.randint(5, (3, 4))
@@ -16,7 +16,7 @@ def by_hand() -> torch.Tensor:
 
 
 def test_log_probs_and_mean():
-    torch.testing.assert_close(log_probs(LOGITS, X), by_hand())
+    torch.testing.assert_close(token_log_probs(LOGITS, X), by_hand())
     torch.testing.assert_close(CrossEntropy().loss(LOGITS, X), -by_hand().mean(1))
 
 

@@ -16,7 +16,8 @@ from test_runs import parts
 from genlab.runs.folder.checkpoint import valid_checkpoints
 
 COMMAND = [
-    "train", "trainer=cpu", "trainer.threads=1", "logger=none", "evaluate=false", "net.width=8",
+    "train", "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true",
+    "logger=none", "evaluate=false", "net.width=8",
     "data.batch_size=16", "budget.examples=2_400", "look_every=1_200", "save_every=320",
     "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions, known
-from genlab.objectives.tokens import CrossEntropy, log_probs, masked_sum
+from genlab.objectives.tokens import CrossEntropy, masked_sum, token_log_probs
 from genlab.optim import Optim
 from genlab.rng import Draws
 from genlab.samplers.tokens import Greedy, Sample
@@ -50,6 +50,9 @@ class Autoregressive(GenerativeModel):
             )
         if start_token is not None and not 0 <= start_token <= vocab:
             raise ValueError(f"model.start_token={start_token}: must lie between 0 and {vocab}")
+        stop = sampler.stop
+        if stop is not None and stop >= vocab:
+            raise ValueError(f"sampler.stop={stop}: must be a token of 0 to {vocab - 1}, or null")
         self.net, self.objective, self.sampler = net, objective, sampler
         self.shape, self.vocab = tuple(shape), vocab
         self.conditions = conditions or Conditions()
@@ -61,7 +64,7 @@ class Autoregressive(GenerativeModel):
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p(x | what stands before it) in nats [B], the sum over the tokens that count."""
-        return masked_sum(log_probs(self._logits(batch), batch["x"]), batch.get("mask"))
+        return masked_sum(token_log_probs(self._logits(batch), batch["x"]), batch.get("mask"))
 
     def _logits(self, batch: Batch) -> Tensor:
         """logits[:, t] is the law of x[:, t]: the net reads [start, x_0, ..., x_{T-2}]."""
@@ -93,9 +96,17 @@ class Autoregressive(GenerativeModel):
             tokens = torch.full((num, length + 1), self.start_token, device=self.device)
             tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
             reader = _Reader(self.net, cond)
+            longest, ends = int(lengths.max()), _Ends(self.sampler.stop, num, self.device)
             for t in range(int(lengths.min()), length):
                 drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
-                tokens[:, t + 1] = torch.where(t < lengths, tokens[:, t + 1], drawn)
+                known_now = t < lengths if t < longest else None
+                drawn = ends.after(drawn, known_now)
+                if known_now is not None:
+                    drawn = torch.where(known_now, tokens[:, t + 1], drawn)
+                tokens[:, t + 1] = drawn
+                if t + 1 >= longest and ends.all():
+                    tokens[:, t + 2 :] = self.sampler.stop
+                    break
             return tokens[:, 1:]
 
     def _prompt(self, given: Given | None, num: int, length: int) -> tuple[Tensor, Tensor]:
@@ -124,6 +135,26 @@ class Autoregressive(GenerativeModel):
                     f"given.x has tokens from {low} to {high}: must lie in 0 to {self.vocab - 1}"
                 )
         return known_x.masked_fill(~mask[:, :longest], 0), lengths
+
+
+class _Ends:
+    """Which examples have drawn the token that ends them; a prompt's tokens end nothing."""
+
+    def __init__(self, stop: int | None, num: int, device: torch.device) -> None:
+        self.stop = stop
+        self.ended = torch.zeros(num, dtype=torch.bool, device=device)
+
+    def after(self, drawn: Tensor, known: Tensor | None) -> Tensor:
+        """`drawn` [B], or the stop token where an example has ended."""
+        if self.stop is None:
+            return drawn
+        drawn = drawn.masked_fill(self.ended, self.stop)
+        now = drawn == self.stop
+        self.ended |= now if known is None else now & ~known
+        return drawn
+
+    def all(self) -> bool:
+        return self.stop is not None and bool(self.ended.all())
 
 
 class _Reader:

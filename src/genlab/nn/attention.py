@@ -30,13 +30,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.
     #   B128 H2 T64 D32 25.8 | 9.6 | 4.3           B128 H4 T16 D32 19.9 | 3.3 | 1.6
     # That CPU has no bfloat16 arithmetic; on one that has (avx512_bf16) a whole GPT step took
     # 28 ms fused float32, 24 ms unfused at T64, and 805 | 825 ms at width 384, T256: no loser.
-    if q.device.type == "cpu":
+    # Entering autocast takes longer than one token's product: only where something is narrower.
+    narrow = dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    if q.device.type == "cpu" and narrow:
         with torch.autocast("cpu", enabled=False):
             wide = torch.promote_types(dtype, torch.float32)
             q, k, v = q.to(wide), k.to(wide), v.to(wide)
             out = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
             return out.to(dtype)
-    q, k = q.to(dtype), k.to(dtype)
+    q, k = (x if x.dtype == dtype else x.to(dtype) for x in (q, k))
     return F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
 
 
@@ -105,7 +107,7 @@ class SelfAttention(nn.Module):
             k, v = self._extend(cache, k, v, start)
         out = attend(q, k, v, causal=self.causal, dropout=self.dropout if self.training else 0.0)
         out = self.out(out.transpose(1, 2).reshape(b, t, dim))
-        return F.dropout(out, self.dropout, self.training)
+        return F.dropout(out, self.dropout) if self.training else out
 
     @staticmethod
     def _extend(cache: Cache, k: Tensor, v: Tensor, start: int) -> Cache:

@@ -49,12 +49,25 @@ def norm(kind: str, dim: int, *, bias: bool = False) -> nn.Module:
     return nn.LayerNorm(dim, bias=bias)
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
+    """Group norm (Wu and He 2018) in float32: what is narrower is cast there and back.
+
+    torch's own kernel for bfloat16 on CPUs takes longer than the float32 one with both casts: a
+    whole step of the digits' U-Net takes 0.83 of the time with them (one thread, AVX512_BF16).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype not in (torch.bfloat16, torch.float16):
+            return super().forward(x)
+        return super().forward(x.float()).to(x.dtype)
+
+
+def group_norm(channels: int) -> GroupNorm:
     """Group norm with at most 32 groups of at least 4 channels (as EDM): a power of two of them."""
     groups = math.gcd(32, channels)
     while groups > 1 and channels // groups < 4:
         groups //= 2
-    return nn.GroupNorm(groups, channels, eps=1e-6)
+    return GroupNorm(groups, channels, eps=1e-6)
 
 
 class FeedForward(nn.Module):
@@ -79,7 +92,8 @@ class FeedForward(nn.Module):
             h = F.silu(gate) * value
         else:
             h = F.gelu(self.up(x))
-        return F.dropout(self.down(h), self.dropout, self.training)
+        out = self.down(h)
+        return F.dropout(out, self.dropout) if self.training else out
 
 
 def sinusoids(t: Tensor, dim: int, *, lowest: float, highest: float) -> Tensor:

@@ -127,7 +127,8 @@ class GPT(nn.Module):
             x = x + self.positions.weight[start:end]
         if self.classes is not None:
             x = x + self.classes(cond, len(tokens)).unsqueeze(1)
-        x = F.dropout(x, self.dropout, self.training)
+        if self.training:
+            x = F.dropout(x, self.dropout)
         for i, block in enumerate(self.blocks):
             x = block(x, None if state is None else state.layers[i], start)
         weight = self.embed.weight[: self.vocab] if self.head is None else self.head.weight

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def log_probs(logits: Tensor, x: Tensor) -> Tensor:
+def token_log_probs(logits: Tensor, x: Tensor) -> Tensor:
     """log p of each token in nats: logits [B, T, V], x [B, T] -> [B, T]."""
     nll = F.cross_entropy(logits.flatten(0, 1).float(), x.flatten(), reduction="none")
     return -nll.view(x.shape)

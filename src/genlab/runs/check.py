@@ -48,8 +48,6 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from genlab.runs.devices.trainer import fast_bf16
-
     trusted = settings["trust"]
     if settings["metric"]:
         compose.build(settings["metric"], trusted=trusted, where="metric")
@@ -81,7 +79,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     memory = parameters * 4 * 5 + activations * 4
     precision = settings["trainer"]["precision"]
     if precision == "auto":
-        precision = "bf16-mixed" if fast_bf16(settings["trainer"]["accelerator"]) else "32-true"
+        precision = "auto (the quicker of bf16-mixed and 32-true, tried at the start)"
     looks = settings["look_every"]
     looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(

@@ -232,6 +232,7 @@ def assemble(
 
     from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
+    from genlab.runs.devices.precision import settled
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
@@ -264,6 +265,8 @@ def assemble(
                 " whole batch; set it to 1"
             )
         options["clip"] = None  # it clips for itself
+    if options["precision"] == "auto":
+        options["precision"] = settled(run, options, model, data, trained=not initialise)
     cls = classes.find(options.pop("_target_"), trusted, "trainer")
     parts = dict(
         max_steps=steps(settings["budget"]["examples"], batch),

@@ -29,9 +29,11 @@ class Greedy:
     """The likeliest token, always: every draw is the same, but for its prompt and class."""
 
     length: int | None = None  # tokens to draw; null: as long as an example of the data
+    stop: int | None = None  # after this token an example is `stop` to its end; null: never
 
     def __post_init__(self) -> None:
         _positive("length", self.length)
+        _token("stop", self.stop)
 
     def __call__(self, logits: Tensor, u: Tensor) -> Tensor:
         return logits.argmax(-1)
@@ -49,9 +51,11 @@ class Sample:
     top_k: int | None = None
     top_p: float | None = None
     length: int | None = None  # tokens to draw; null: as long as an example of the data
+    stop: int | None = None  # after this token an example is `stop` to its end; null: never
 
     def __post_init__(self) -> None:
         _positive("length", self.length)
+        _token("stop", self.stop)
         _positive("top_k", self.top_k)
         if self.temperature <= 0:
             raise ValueError(
@@ -66,7 +70,9 @@ class Sample:
 
     def probs(self, logits: Tensor) -> Tensor:
         """The probabilities drawn from, [B, V]; not renormalised where top_p cuts."""
-        logits = logits.float() / self.temperature
+        logits = logits.float()
+        if self.temperature != 1:
+            logits = logits / self.temperature
         if self.top_k is not None and self.top_k < logits.shape[-1]:
             least = logits.topk(self.top_k).values[:, -1:]
             logits = logits.masked_fill(logits < least, float("-inf"))
@@ -81,3 +87,8 @@ class Sample:
 def _positive(key: str, value: int | None) -> None:
     if value is not None and value < 1:
         raise ValueError(f"sampler.{key}={value}: must be at least 1, or null")
+
+
+def _token(key: str, value: int | None) -> None:
+    if value is not None and value < 0:
+        raise ValueError(f"sampler.{key}={value}: must be a token, 0 or above, or null")

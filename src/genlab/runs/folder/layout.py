@@ -2,6 +2,7 @@
 
 config.yaml overrides.yaml provenance.json   what was asked, by whom, with which versions
 config.yaml.sha256                           its hash: a resume refuses settings that were changed
+precision.json                               what trainer.precision=auto has chosen, and why
 metrics.jsonl                                the append-only ledger: the truth
 checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
 report.html wandb/                           to look at
