@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from running import genlab
 
-from genlab.runs.say.dashboard import prepare_wandb
+from genlab.runs.say.dashboard import prepare_wandb, reopened
 from genlab.runs.say.secrets import redact
 
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
@@ -61,9 +61,74 @@ def test_an_offline_run_holds_metrics_and_config_and_samples(tmp_path: Path) -> 
     for word in (b"train/loss", b"_target_", b"genlab.nn.unet.UNet", b"samples", b"examples"):
         assert word in log, word
     pictures = [p for p in written if p.suffix == ".png" and "media" in p.parts]
-    assert len(pictures) == 3, "the baseline and two looks"
+    assert len(pictures) == 4, "real data, the baseline and two looks"
     for path in (p for p in run.rglob("*") if p.is_file()):
         assert b"canarycanary" not in path.read_bytes(), path
+
+
+MEASURED = [
+    "train", "data.batch_size=16", "save_every=64", "callbacks.look.num=4", "net.width=8",
+    "budget.examples=64", "look_every=32", "callbacks.ledger.log_every=1", "sampler.num_steps=2",
+    "metric.num_samples=20", "trainer=cpu",
+]  # fmt: skip
+
+
+def wandb_logs(run: Path) -> list[Path]:
+    return sorted((run / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_the_evaluation_goes_to_the_same_run_of_wandb(tmp_path: Path) -> None:
+    done = genlab(*MEASURED, GENLAB_OUTPUTS=str(tmp_path), WANDB_MODE="offline")
+    assert done.returncode == 0, done.stderr
+    run = next(tmp_path.rglob("config.yaml")).parent
+    (log,) = wandb_logs(run)
+    for word in (b"evaluate/frechet_distance", b"evaluate/samples", b"evaluate/real"):
+        assert word in log.read_bytes(), word
+    names = {p.name.split("_")[0] for p in log.parent.rglob("*.png") if p.parent.name == "evaluate"}
+    assert names == {"samples", "real"}
+
+    done = genlab("evaluate", f"run={run}", "seed=1", WANDB_MODE="offline")  # later, by itself
+    assert done.returncode == 0, done.stderr
+    later = [p for p in wandb_logs(run) if p != log]
+    assert [p.name for p in later] == [log.name], "another folder of the same run"
+    assert b"evaluate/frechet_distance" in later[0].read_bytes()
+    assert b"train/loss" not in later[0].read_bytes()
+
+
+def test_the_evaluation_goes_to_tensorboard(tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    done = genlab(*MEASURED, "logger=tensorboard", GENLAB_OUTPUTS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    run = next(tmp_path.rglob("config.yaml")).parent
+    (board,) = {p.parent for p in run.rglob("events.out.tfevents*")}
+    found = reader.EventAccumulator(str(board)).Reload()
+    assert {"train/loss", "val/loss", "evaluate/frechet_distance"} <= set(found.Tags()["scalars"])
+    assert {"samples", "real", "evaluate/samples"} <= set(found.Tags()["images"])
+    assert found.Scalars("evaluate/frechet_distance")[0].step == 4
+    genlab("evaluate", f"run={run}", "seed=1")
+    again = reader.EventAccumulator(str(board)).Reload()
+    assert len(again.Scalars("evaluate/frechet_distance")) == 2, "the same place, later"
+
+
+def test_a_strangers_loggers_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "wandb" / "offline-run-20260101_000000-abc123").mkdir(parents=True)
+    nodes = {
+        "wandb": {**NODE, "entity": "stranger", "log_model": True, "id": "other"},
+        "csv": {"_target_": "pytorch_lightning.loggers.CSVLogger", "name": "../.."},
+        "mlflow": {
+            "_target_": "pytorch_lightning.loggers.MLFlowLogger",
+            "tracking_uri": "http://x",
+        },
+    }
+    asked: list[dict] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genlab.runs.say.dashboard.loggers", lambda s, run: asked.append(s) or [])
+        reopened({"logger": nodes, "trust": ["evil"]}, tmp_path)
+    (settings,) = asked
+    assert settings["trust"] == [] and list(settings["logger"]) == ["wandb"]
+    assert settings["logger"]["wandb"] == {
+        "_target_": NODE["_target_"], "project": "x", "mode": "offline", "id": "abc123",
+    }  # fmt: skip
 
 
 def test_secrets_are_blotted_out() -> None:

@@ -17,6 +17,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from genlab.runs.page.curves import Line, chart
+from genlab.runs.page.drawn import SHOWN
+from genlab.runs.page.metrics import measured
 from genlab.runs.page.record import find_cells, read_record
 from genlab.runs.page.write import differences, write_comparison, write_report
 from genlab.runs.report import report
@@ -185,7 +188,7 @@ PLAIN = {
     "html", "head", "meta", "title", "style", "body", "main", "footer", "header", "section", "div",
     "h1", "h2", "p", "b", "span", "small", "time", "dl", "dt", "dd", "ul", "ol", "li", "figure",
     "figcaption", "img", "table", "thead", "tbody", "tr", "th", "td", "pre",
-    "code", "details", "summary", "a",
+    "code", "details", "summary", "a", "audio",
 }  # fmt: skip
 
 
@@ -196,7 +199,8 @@ def assert_inert(page: Page) -> None:
     for name, attrs in page.tags:
         assert not [a for a in attrs if a.startswith("on")], (name, attrs)
         for key in ("src", "srcset"):
-            assert attrs.get(key, "data:image/").startswith("data:image/")
+            kinds = ("data:audio/wav;", "data:image/") if name == "audio" else "data:image/"
+            assert attrs.get(key, "data:image/").startswith(kinds)
         assert attrs.get("href", "./").startswith("./")
         if "style" in attrs:
             assert re.fullmatch(r"background: #[0-9a-f]{6}", attrs["style"])
@@ -238,7 +242,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
 def test_small_pixels_are_enlarged_by_whole_numbers(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run")
     page = Page(write_report(run))
-    final = next(i for i in page.of("img") if i["alt"] == "final samples")
+    final = next(i for i in page.of("img") if i["alt"] == "samples of the trained model")
     assert final["width"] == str(89 * 6) and "enlarged" in final["class"]
     assert re.search(r"\.enlarged \{[^}]*image-rendering: pixelated", page.source)
 
@@ -248,6 +252,97 @@ def test_text_is_shown_as_text(tmp_path: Path) -> None:
     assert_inert(page)
     assert "yonder window" in page.text and "To be, or not to" in page.text
     assert "nearest:" not in page.text and "-----" not in page.text
+
+
+def write_wav(path: Path) -> None:
+    import wave
+
+    with wave.open(str(path), "wb") as f:
+        f.setnchannels(1)
+        f.setsampwidth(2)
+        f.setframerate(8000)
+        f.writeframes(bytes(800))
+
+
+def test_a_page_shows_whatever_a_view_writes(tmp_path: Path) -> None:
+    """One row of drawn.SHOWN each: the reader's macro is there, and its tag is in the page."""
+    run = fake_run(tmp_path / "run")
+    made = {
+        ".png": lambda p: digits(p, seed=0, noise=0.1),
+        ".gif": lambda p: Image.new("L", (4, 4)).save(p),
+        ".txt": lambda p: p.write_text("a text"),
+        ".csv": lambda p: p.write_text("age,job\n" + "39,clerk\n" * 40),
+        ".wav": write_wav,
+        ".html": lambda p: p.write_text("<script>alert(1)</script>"),
+        ".mid": lambda p: p.write_bytes(b"MThd"),
+    }
+    shows = {
+        ".png": 'src="data:image/png', ".gif": 'src="data:image/gif', ".txt": "a text",
+        ".csv": "<td>clerk</td>", ".wav": '<audio class="drawn" controls', ".html": "samples.html",
+    }  # fmt: skip
+    assert set(shows) == set(SHOWN) and set(made) > set(shows)
+    (run / "evaluation" / "samples.png").unlink()
+    for suffix, text in shows.items():
+        path = run / "evaluation" / f"samples{suffix}"
+        made[suffix](path)
+        page = Page(write_report(run))
+        assert_inert(page)
+        section = page.source.split("<h2>Samples</h2>")[1].split("</section>")[0]
+        assert text in section, suffix
+        path.unlink()
+
+
+def test_real_data_stands_beside_the_samples(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    digits(run / "samples" / "real.png", seed=7, noise=0)
+    page = Page(write_report(run))
+    section = page.source.split("<h2>Samples</h2>")[1].split("</section>")[0]
+    assert "<h2>Real data</h2>" in section and section.count("data:image/png") == 2
+    assert len(read_record(run).looks) == 6, "it is no look"
+
+
+def test_nothing_stands_where_nothing_was_looked_for(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    (run / "evaluation" / "neighbours.png").unlink()
+    assert "nearest neighbours" not in Page(write_report(run)).text
+
+
+def test_metrics_come_before_curves_and_settings(tmp_path: Path) -> None:
+    page = Page(write_report(fake_run(tmp_path / "run")))
+    places = [page.source.index(f"<h2>{h}") for h in ("Samples", "Metrics", "Curves", "To repeat")]
+    assert places == sorted(places)
+
+
+def test_a_text_leads_with_its_likelihood(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run", kind="text")
+    found = {"loss": 1.1, "bits_per_byte": 1.587, "known_words": 0.9}
+    more = {"floor": {"known_words": 0.95}, "interval": {"bits_per_byte": [1.5, 1.7]}}
+    (run / "evaluation.json").write_text(json.dumps({"metrics": found, **more}))
+    page = Page(write_report(run))
+    first = page.source.split('<dl class="figures">')[1].split("</div>")[0]
+    assert "bits per byte" in first and "1.587" in first
+    assert "1.5 to 1.7" in page.text and "95 % interval" in page.text
+
+
+def test_odd_intervals_and_remarks_are_left_out() -> None:
+    odd = {"a": [1], "b": [1, "x"], "c": {"x": 1}, "d": [math.nan, 1], "e": [0, 1]}
+    found = measured({"metrics": dict.fromkeys(odd, 1.0), "interval": odd, "remarks": [1]})
+    assert [m.interval for m in found] == [None, None, None, None, (0.0, 1.0)]
+    assert measured({"metrics": [1], "floor": 2}) == []
+
+
+@pytest.mark.parametrize("values", [(1e-7, 1.5e-7), (-12_250_000, -12_100_000), (0.5, 0.50001)])
+def test_numbers_beside_an_axis_are_not_cut_off(values: tuple[float, float]) -> None:
+    import base64
+
+    low, high = values
+    points = [(1000.0 * i, low + (high - low) * i / 9) for i in range(10)]
+    svg = base64.b64decode(chart([Line("", points)]).light.split(",", 1)[1]).decode()
+    pattern = r'text-anchor: end;[^>]*? x="([-\d.]+)"[^>]*>([^<]+)<'
+    found = [(float(x), text) for x, text in re.findall(pattern, svg)]
+    assert len(found) >= 2, "the numbers beside the axis"
+    for x, text in found:
+        assert x > sum(3.3 if c in ".-−" else 5.75 for c in text), (x, text)  # widths at 9 px
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -320,7 +415,7 @@ def test_a_piece_may_be_missing(tmp_path: Path, piece: str) -> None:
     assert_inert(page)
     says = {
         "samples": "No samples were drawn during training",
-        "evaluation": "Not drawn yet",
+        "evaluation": "What the trained model draws",  # of the last look
         "evaluation.json": "Not measured yet",
         "metrics.jsonl": "Nothing has been logged yet",
     }
@@ -422,7 +517,7 @@ def test_a_comparison(tmp_path: Path) -> None:
     assert path == sweep / "report.html"
     assert_inert(page)
     heads = re.findall(r"<th[^>]*>([^<]*)</th>", page.source.split("</thead>")[0])
-    assert heads[:3] == ["run", "net.width", "state"], "only what differs has a column"
+    assert heads[:3] == ["run", "net.width", "frechet distance"], "only what differs"
     assert "experiment=digits_diffusion" in page.text and "4 of 4 finished" in page.text
     assert "floor 4.02" in page.text and "9.848" in page.text
     assert page.source.count("n strong") == 2, "the lowest loss of each kind"

@@ -2,28 +2,44 @@
 
 It hangs on Lightning's validation, which comes every `look_every` examples, before the first step
 (the baseline) and after the last. The averaged weights are in place then (EMA comes after it in the
-list).
+list). The baseline shows real held-out examples beside fewer samples of what has learnt nothing.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from torch import Tensor
 
+from genlab.batch import Cond, each
 from genlab.callbacks.checkpoint import is_last
+from genlab.callbacks.meter import Meter
+from genlab.metrics.report import in_turn
 from genlab.models.base import GenerativeModel
+
+PIECE = 5.0  # seconds of drawing between two signs of life, about
+BEGINNING = 4  # samples in the first piece, which tells how long one takes
+REAL = 512  # held-out examples that the real ones shown are taken from
 
 
 class Look(Callback):
-    """Writes a "look" row, and samples/EXAMPLES.png or .txt."""
+    """Writes a "look" row, and samples/EXAMPLES.png or .txt; at the baseline samples/real too."""
 
-    def __init__(self, *, num: int = 64, seed: int = 0) -> None:
-        """`num` samples drawn from `seed`; 0 draws none."""
-        if num < 0:
-            raise ValueError(f"callbacks.look.num={num}: at least 0")
-        self.num, self.seed = num, seed
+    def __init__(
+        self, *, num: int = 64, first: int = 16, first_seconds: float = 5.0, seed: int = 0
+    ) -> None:
+        """`num` samples drawn from `seed`; 0 draws none.
+
+        first: samples at the baseline; first_seconds: after this long no more of them are begun.
+        """
+        for key, value in (("num", num), ("first", first), ("first_seconds", first_seconds)):
+            if value < 0:
+                raise ValueError(f"callbacks.look.{key}={value}: at least 0")
+        self.num, self.first, self.first_seconds, self.seed = num, first, first_seconds, seed
+        self._pace: float | None = None  # seconds a sample takes
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModel, outputs, batch, batch_idx: int
@@ -59,18 +75,64 @@ class Look(Callback):
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
         trainer.run.ledger.write(trainer, model, "look", values)
-        sharded = getattr(trainer.strategy, "sharded", False)  # then all draw, the same
-        if self.num and (trainer.is_global_zero or sharded):
-            data = trainer.datamodule
-            cond, given = data.looks(self.num)
-            cond = cond.to(model.device) if cond is not None else None
-            began = time.monotonic()
-            x = model.sample(self.num, cond, given, seed=self.seed)
-            trainer.run.sample_seconds = (time.monotonic() - began) / self.num
-            if not trainer.is_global_zero:
-                return
-            stem = trainer.run.folder / "samples" / f"{model.clock.examples:012d}"
-            items = data.decode(x.cpu())
-            path = data.view.save(items, stem, data.captions(cond))
-            for logger in trainer.loggers:
-                data.view.log(logger, "samples", items, path, step=model.clock.batches)
+        baseline = model.clock.examples == 0
+        num = min(self.num, self.first) if baseline else self.num
+        if self.num and baseline and trainer.is_global_zero:
+            x, cond = real_examples(trainer.datamodule, self.num)
+            self._show(trainer, model, "real", x, cond)
+        together = getattr(trainer.strategy, "sharded", False)  # then all ranks draw, the same
+        if not num or not (trainer.is_global_zero or together):
+            return
+        cond, given = trainer.datamodule.looks(num)
+        began = time.perf_counter()
+        x = self._draw(model, num, cond, given, limited=baseline, together=together)
+        trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
+        if trainer.is_global_zero:
+            self._show(trainer, model, f"{model.clock.examples:012d}", x, cond)
+
+    def _draw(
+        self, model: GenerativeModel, num: int, cond: Any, given: Any, *, limited: bool,
+        together: bool,
+    ) -> Tensor:  # fmt: skip
+        """`num` samples on the CPU, in pieces of some seconds; fewer where time is `limited`.
+
+        Ranks that draw `together` do it at once: no clock of one's own may part them.
+        """
+        rows: list[Tensor] = []
+        began, done = time.perf_counter(), 0
+        with Meter("looking") as meter:
+            while done < num:
+                pace = self._pace
+                size = num if together else BEGINNING if pace is None else int(PIECE / pace) + 1
+                size = min(size, num - done)
+                start = time.perf_counter()
+                part = slice(done, done + size)
+                asked = [
+                    each(lambda rows, at=part: rows[at].to(model.device), whole)
+                    for whole in (cond, given)
+                ]
+                rows.append(model.sample(size, *asked, seed=self.seed, first=done).cpu())
+                done, now = done + size, time.perf_counter()
+                self._pace = max(1e-6, (now - start) / size)
+                meter("drawing", done / num)
+                if limited and not together and now - began > self.first_seconds:
+                    break
+        return torch.cat(rows)
+
+    def _show(self, trainer: Trainer, model: Any, stem: str, x: Tensor, cond: Any) -> None:
+        data = trainer.datamodule
+        items = data.decode(x)
+        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
+        path = data.view.save(items, trainer.run.folder / "samples" / stem, captions)
+        name = "samples" if stem != "real" else stem
+        for logger in trainer.loggers:
+            data.view.log(logger, name, items, path, step=model.clock.batches)
+
+
+def real_examples(data: Any, num: int) -> tuple[Tensor, Cond | None]:
+    """Held-out examples to look at beside samples, classes in turn: x and cond."""
+    batch = data.val.batch(torch.arange(min(len(data.val), max(num, REAL))), None)
+    x, cond = batch["x"], batch.get("cond")
+    labels = isinstance(cond, Tensor) and cond.dim() == 1 and not cond.is_floating_point()
+    order = (in_turn(cond) if labels else torch.arange(len(x)))[:num]
+    return x[order], each(lambda rows: rows[order], cond)

@@ -11,14 +11,8 @@ import time
 
 from pytorch_lightning import Callback, Trainer
 
+from genlab.callbacks.meter import clock_time
 from genlab.models.base import GenerativeModel
-
-
-def duration(seconds: float) -> str:
-    """75 -> "1:15"."""
-    seconds = max(0, round(seconds))
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 class Progress(Callback):
@@ -66,7 +60,7 @@ class Progress(Callback):
         seconds = (self.total - done) / max(speed, 1e-9)
         if self.minutes is not None:
             seconds = min(seconds, 60 * self.minutes - (now - self._began))
-        left = duration(seconds) if speed else "?"
+        left = clock_time(seconds) if speed else "?"
         parts = [f"{done:,} of {self.total:,} examples"]
         if loss is not None:
             parts.append(f"loss {loss:.4g}")

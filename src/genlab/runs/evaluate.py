@@ -6,17 +6,20 @@ evaluation/samples.png and evaluation/neighbours.png, and a row in the ledger.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
-from genlab.runs.say.terminal import quiet
+from genlab.runs.say.shown import described
+from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
 
 
@@ -52,15 +55,19 @@ def evaluate_run(
     device: str = "auto",
     to: Path | None = None,
     trusted: list[str] | None = None,
+    logs: list | None = None,
     split: str = "val",
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found.
 
-    `split`: the examples it is measured on; test is the official one, where the set has one.
+    logs: the loggers of a run that has just been trained; None opens the run's own again.
+    split: the examples it is measured on; test is the official one, where the set has one.
     """
     folder = find_run(run)  # a wrong name is told before torch is imported
+    from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
     from genlab.runs.folder.load import find_checkpoint, load_model
+    from genlab.runs.say.dashboard import reopened
 
     quiet()
     device = device_of(device)
@@ -88,25 +95,41 @@ def evaluate_run(
     asked = redact({"changed": ", ".join(f"{k}={v}" for k, v in changes)}) if changes else {}
     asked |= {"seed": seed} if seed else {}
     asked |= {"split": split} if split != "val" else {}
-    print("genlab: measuring ...", file=sys.stderr, flush=True)
-    found = measure(metrics, model, data, seed=seed)
+    say("genlab: measuring ...")
+    with Meter("measuring") as meter:
+        found = measure(metrics, model, data, seed=seed, progress=meter)
     result = {
         "metrics": found.metrics,
         "floor": found.floor,
-        "interval": found.interval,  # 95 %, of metrics; then of floors that are drawn
-        "floor_interval": found.floor_interval,
+        "interval": {k: list(v) for k, v in found.interval.items()},
+        "floor_interval": {k: list(v) for k, v in found.floor_interval.items()},
         "remarks": found.remarks,
-        "notes": {**found.notes, "sampler": _name(settings["model"].get("sampler")), **asked},
+        "notes": {**found.notes, "sampler": described(settings["model"].get("sampler")), **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
     }
     place = to or folder
-    save_pictures(found.pictures, data, place / "evaluation")
+    shown = save_pictures(found.pictures, data, place / "evaluation")
     write_json(place / "evaluation.json", result)
     if to is None:
-        _note(folder, model, result)
+        row = _note(folder, model, result)
+        log_evaluation(logs if logs is not None else reopened(settings, folder), row, data, shown)
     return result
+
+
+def evaluate_at_end(run: Path, *, trusted: list[str], logs: list | None = None) -> None:
+    """Measure a run that has just been trained; stopped there, it keeps all but the figures."""
+    try:
+        evaluate_run(run, trusted=trusted, logs=logs)
+    except (KeyboardInterrupt, SystemExit):
+        from genlab.runs.page.write import write_report
+
+        say(
+            f"genlab: stopped while measuring; the weights are kept and the report is"
+            f" {write_report(run)}\n  measure later: genlab evaluate run={run}"
+        )
+        raise
 
 
 def _split(name: str) -> str:
@@ -152,30 +175,50 @@ def _fitting(data: dict[str, Any], trusted: list[str]) -> list[str]:
     return names
 
 
-def _name(node: dict[str, Any] | None) -> str:
-    if not node:
-        return "none"
-    knobs = ", ".join(
-        f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None
-    )
-    return f"{node.get('_target_', '?').rsplit('.', 1)[-1]}({knobs})"
-
-
-def _note(folder: Path, model: Any, result: dict[str, Any]) -> None:
+def _note(folder: Path, model: Any, result: dict[str, Any]) -> dict[str, Any]:
     from genlab.rows import append
 
     row = {"kind": "evaluate", "examples": model.clock.examples, "batches": model.clock.batches}
     row |= {f"evaluate/{k}": v for k, v in result["metrics"].items()}
     append(folder / "metrics.jsonl", row)
+    return row
 
 
-def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> None:
-    """samples, and pairs of a sample and the training example nearest to it."""
+def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str, tuple]:
+    """Samples, real held-out examples, and pairs of a sample and its nearest training example.
+
+    Gives what was drawn: name -> (items, path).
+    """
+    from genlab.batch import each
+    from genlab.callbacks.look import real_examples
+
     folder.mkdir(parents=True, exist_ok=True)
-    view = data.view
+    view, shown = data.view, {}
+
+    def save(name: str, x: Any, cond: Any) -> None:
+        x = x[: view.measured]
+        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
+        items = data.decode(x)
+        shown[name] = items, view.save(items, folder / name, captions)
+
     if (x := pictures.get("samples")) is not None:
-        captions = data.captions(pictures.get("samples_cond"))
-        view.save(data.decode(x[: view.measured]), folder / "samples", captions)
+        save("samples", x, pictures.get("samples_cond"))
+        save("real", *real_examples(data, min(len(x), view.measured)))
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
     if mine is not None and theirs is not None:
         view.pairs(data.decode(mine), data.decode(theirs), folder / f"neighbours{view.suffix}")
+    return shown
+
+
+def log_evaluation(
+    logs: list, row: dict[str, Any], data: Any, shown: dict[str, tuple[Any, Path]]
+) -> None:
+    """The figures and what was drawn, to the loggers of the run, which are closed then."""
+    step = row["batches"]
+    for logger in logs:
+        logger.log_metrics(
+            {k: v for k, v in row.items() if k not in ("kind", "batches")}, step=step
+        )
+        for name, (items, path) in shown.items():
+            data.view.log(logger, f"evaluate/{name}", items, path, step=step)
+        logger.close()

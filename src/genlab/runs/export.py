@@ -2,19 +2,24 @@
 
 model.safetensors (the averaged weights), config.yaml (what rebuilds the model, plain data) and
 card.md (what it is, where from, how good). `genlab.load(FOLDER)` takes it; manifest.sha256 guards
-all three.
+all three. The card is made here; what it does not know it says.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from genlab.runs.folder.exported import FILES, file_hash
 from genlab.runs.folder.layout import find_run, write_text, write_yaml
+from genlab.runs.page.metrics import measured
 from genlab.runs.say.errors import UserError
+from genlab.runs.say.shown import described, figure, visible
 from genlab.runs.say.terminal import say
+
+MOST = 100  # classes that a card names
 
 
 def export_command(overrides: list[str]) -> None:
@@ -30,7 +35,7 @@ def export(path: str, to: Path) -> Path:
     """Write the folder; an existing one is refused."""
     from safetensors.torch import save_file
 
-    from genlab.runs.folder.load import read_run
+    from genlab.runs.folder.load import load_data, read_run
 
     if to.exists():
         raise UserError(f"{to} is there already: name a new folder")
@@ -39,9 +44,13 @@ def export(path: str, to: Path) -> Path:
     weights, settings = merged(loaded, path)
     state = {k: v.clone().contiguous() for k, v in weights.items()}
     save_file(state, to / "model.safetensors")
+    (to / "model.safetensors").chmod(0o666 & ~umask())  # safetensors lets nobody else read it
     kept = {"genlab": {**loaded["genlab"], "settings": settings}, "clock": loaded["clock"]}
     write_yaml(to / "config.yaml", kept)
-    write_text(to / "card.md", _card(path, kept))
+    write_text(
+        to / "card.md",
+        card(path, load_data(path), kept, state, (to / "model.safetensors").stat().st_size),
+    )
     lines = [f"{file_hash(to / name)}  {name}\n" for name in FILES]
     write_text(to / "manifest.sha256", "".join(lines))
     return to
@@ -60,19 +69,88 @@ def merged(loaded: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str,
     return model.state_dict(), {**settings, "adapt": None}
 
 
-def _card(path: str, kept: dict[str, Any]) -> str:
-    settings = kept["genlab"]["settings"]
-    lines = [f"# {settings['name']}\n", f"{kept['clock']['examples']:,} examples seen.\n"]
+def umask() -> int:
+    """This process's mask of permissions, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size: int) -> str:
+    """card.md: what the model is, what it has seen, how good it is, how to use it."""
+    settings, clock = kept["genlab"]["settings"], kept["clock"]
+    run = _run_of(path)
+    provenance, found = _json(run, "provenance.json"), _json(run, "evaluation.json")
+    # a model's own buffers are kept too, but are not learnt
+    parameters = provenance.get("parameters") or sum(t.numel() for t in state.values())
+    facts = {
+        "model": _class(settings["model"]),
+        "parameters": f"{parameters:,} ({size:,} bytes)",
+        "trained on": f"{clock['examples']:,} examples seen, seed {settings['seed']}",
+        "data set": f"{_class(settings['data'])}: {provenance.get('data', 'size unknown')}",
+        "data fingerprint": provenance.get("data_fingerprint", "unknown"),
+        "classes": classes(data),
+        "licence of the data": getattr(data, "licence", None) or "unknown",
+        "sampler": described(settings["model"].get("sampler")),
+        "made with": f"genlab {(provenance.get('versions') or {}).get('genlab', 'unknown')}"
+        f", {provenance.get('time', 'at an unknown time')}",
+    }
+    lines = [f"# {settings['name']}", "", *(f"- {name}: {text}" for name, text in facts.items())]
+    lines += ["", *_figures(found), "", *_use(data)]
+    return visible("\n".join(lines)) + "\n"
+
+
+def classes(data: Any) -> str:
+    """The classes by name, so that one can ask for them; by number where they have none."""
+    if not data.num_classes:
+        return "none"
+    names = data.class_names or [str(i) for i in range(data.num_classes)]
+    more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    numbered = (n if n == str(i) else f"{i} {n}" for i, n in enumerate(names[:MOST]))
+    return f"{len(names)}: " + ", ".join(numbered) + more
+
+
+def _figures(found: dict[str, Any]) -> list[str]:
+    metrics = measured(found)
+    if not metrics:
+        return ["Not evaluated."]
+    rows = ["| metric | value | 95 % interval | real held-out data |", "|---|---|---|---|"]
+    for m in metrics:
+        floor = "" if m.floor is None else figure(m.floor)
+        rows.append(f"| {m.title} | {figure(m.value)} | {m.between} | {floor} |")
+    return rows
+
+
+def _use(data: Any) -> list[str]:
+    ask = "16, cond=0" if data.num_classes else "16"
+    return [
+        "```python",
+        "import genlab",
+        "from genlab.runs.notebook import data_of",
+        "",
+        'model, data = genlab.load("THIS_FOLDER"), data_of("THIS_FOLDER")',
+        f"x = model.sample({ask})",
+        'data.view.save(data.decode(x), "samples")',
+        "```",
+        "",
+        "`genlab sample run=THIS_FOLDER` draws from it without a line of Python.",
+    ]
+
+
+def _class(node: dict[str, Any]) -> str:
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+def _run_of(path: str) -> Path | None:
     try:
-        found = json.loads((find_run(path) / "evaluation.json").read_text())
-        lines += ["\n| metric | value | real held-out data |\n|---|---|---|\n"]
-        for name, value in found["metrics"].items():
-            floor = found["floor"].get(name)
-            lines.append(f"| {name} | {value:.5g} | {'' if floor is None else f'{floor:.5g}'} |\n")
+        return find_run(path)
+    except UserError:
+        return None
+
+
+def _json(run: Path | None, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads((run / name).read_text()) if run else {}
     except (OSError, ValueError):
-        lines.append("\nNot evaluated.\n")
-    lines.append(
-        '\n```python\nimport genlab\nmodel = genlab.load("THIS_FOLDER")\n'
-        "x = model.sample(16)\n```\n"
-    )
-    return "".join(lines)
+        return {}
+    return found if isinstance(found, dict) else {}

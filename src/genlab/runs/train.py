@@ -144,14 +144,15 @@ def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
     num = processes_here(settings["trainer"])
     if num > 1:
         supervise(run, num, resume=resume, trust=settings["trust"])
+        logs = None
     else:
-        fit(settings, run, resume=resume)
+        logs = fit(settings, run, resume=resume)
     if ranks.rank_here() == 0:
-        finish(settings, run)
+        finish(settings, run, logs)
 
 
-def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
-    """Build everything and train to the end of the budget."""
+def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
+    """Build everything and train to the end of the budget; gives the loggers, to be closed."""
     started, began = time.perf_counter(), time.monotonic()
     say(f"genlab: {settings['name']} in {run}")
     import pytorch_lightning as pl
@@ -172,7 +173,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
                 f"genlab: {run} is finished ({done['examples']:,} examples seen);"
                 " raise budget.examples to train on"
             )
-            return
+            return trainer.loggers
     if resume and trainer.is_global_zero:
         go_on(run, held, notices)
     if trainer.is_global_zero:
@@ -180,20 +181,28 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
             rehearse_metrics(settings, model, data)
         say(f"genlab: {data.describe()}")
         record_provenance(settings, run, data, model, held.get("clock"))
+    trained_all = False
     try:
         if checkpoint is None and trainer.val_check_interval:
             trainer.validate(model, datamodule=data, verbose=False)  # the baseline
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trained_all = not trainer.interrupted
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(_what_fits(settings, model, str(error))) from error
     finally:
-        for logger in trainer.loggers:
-            logger.close()
+        if not trained_all:
+            close(trainer.loggers)
     if trainer.interrupted:
         raise KeyboardInterrupt
     print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    return trainer.loggers
+
+
+def close(loggers: list) -> None:
+    for logger in loggers:
+        logger.close()
 
 
 def rehearse_metrics(settings: dict[str, Any], model: Any, data: Any) -> None:
@@ -318,18 +327,22 @@ def record_provenance(
         provenance(
             overrides,
             parameters=sum(p.numel() for p in model.parameters()),
+            data=data.describe(),
             data_fingerprint=data.fingerprint(),
             seed=settings["seed"],
         ),
     )
 
 
-def finish(settings: dict[str, Any], run: Path) -> None:
-    """Measure, report, and tell where everything is."""
-    if settings["evaluate"] and settings.get("metric") and not measured(run):
-        from genlab.runs.evaluate import evaluate_run
+def finish(settings: dict[str, Any], run: Path, logs: list | None = None) -> None:
+    """Measure, report, and tell where everything is; the loggers are closed."""
+    try:
+        if settings["evaluate"] and settings.get("metric") and not measured(run):
+            from genlab.runs.evaluate import evaluate_at_end
 
-        evaluate_run(run, trusted=settings["trust"])
+            evaluate_at_end(run, trusted=settings["trust"], logs=logs)
+    finally:
+        close(logs or [])
     from genlab.runs.page.write import write_report
     from genlab.runs.say.summary import print_summary
 

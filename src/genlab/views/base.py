@@ -38,8 +38,11 @@ class View(ABC):
         """What the terminal shows of the items; nothing for what it cannot show."""
         return ""
 
-    def save(self, items: Sequence[Any], stem: Path, captions: Sequence[str] | None = None) -> Path:
+    def save(
+        self, items: Sequence[Any], stem: str | Path, captions: Sequence[str] | None = None
+    ) -> Path:
         """Write the first `most` items as stem + suffix; gives the path."""
+        stem = Path(stem)
         stem.parent.mkdir(parents=True, exist_ok=True)
         path = stem.with_name(stem.name + self.suffix)
         self.write(items[: self.most], path, captions[: self.most] if captions else None)

@@ -19,7 +19,8 @@ class Texts(View):
     def write(
         self, items: Sequence[str], path: Path, captions: Sequence[str] | None = None
     ) -> None:
-        path.write_text(RULE.join(items), encoding="utf-8")
+        named = [f"[{c}]\n{t}" for c, t in zip(captions, items)] if captions else items
+        path.write_text(RULE.join(named), encoding="utf-8")
 
     def pairs(self, mine: Sequence[str], theirs: Sequence[str], path: Path) -> bool:
         pairs = (f"sample:  {s}\nnearest: {t}" for s, t in zip(mine, theirs))

@@ -18,6 +18,7 @@ from genlab.runs.say.shown import short, visible
 PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99")
 RAMP = ("#6f6bd1", "#3d7cc9", "#2f9470", "#8a9a2e", "#d0902a", "#c4524e")
 INK = {"light": ("#5d6470", "#d9d9d3"), "dark": ("#a3abb8", "#3a3f48")}  # text, rules
+LEFT, RIGHT = 0.12, 0.715  # edges of the axes, as shares of the width; names stand to the right
 MOST = 500  # points kept of a line
 Points = Sequence[tuple[float, float]]
 
@@ -122,7 +123,7 @@ def _draw(
     limits: tuple[float, float] | None,
 ) -> str:
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -138,8 +139,8 @@ def _draw(
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of glyphs that the measuring font lacks
         figure = Figure(figsize=(4.2, 2.5))
-        FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.12, 0.14, 0.595, 0.8))
+        axes = figure.add_axes((LEFT, 0.14, RIGHT - LEFT, 0.8))
+        canvas = FigureCanvasAgg(figure)
         for i, line in enumerate(lines):
             _line(axes, line, order=3 + i / len(lines))
         if log:
@@ -166,12 +167,21 @@ def _draw(
         for side, spine in axes.spines.items():
             spine.set_visible(side == "bottom")
             spine.set_color(rule)
+        _widen(axes, canvas.get_renderer())
         _names(axes, lines)
         out = BytesIO()
         figure.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _widen(axes, renderer) -> None:
+    """Move the left edge to where the longest number beside the axis is not cut off."""
+    box = axes.yaxis.get_tightbbox(renderer)
+    width = axes.figure.bbox.width
+    left = max(LEFT, LEFT - box.x0 / width + 0.01) if box is not None else LEFT
+    axes.set_position((left, 0.14, RIGHT - left, 0.8))
 
 
 def _line(axes, line: Line, *, order: float) -> None:

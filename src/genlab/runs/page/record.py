@@ -1,49 +1,28 @@
 """What a run folder says, read without trusting it: files may be missing, torn or a stranger's.
 
 Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
-`Record.problems`. Shown by report.py, drawn by curves.py.
+`Record.problems`. Shown by write.py; curves.py draws curves, drawn.py reads samples.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
 import re
 import time
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from genlab.rows import body
+from genlab.runs.page.drawn import SHOWN, TEXT_BYTES, inside
 from genlab.runs.say.shown import number
 
+ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
 NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
-TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 LINE_BYTES, LEDGER_BYTES = 2**20, 2**30
-BETWEEN = "\n\n-----\n\n"  # stands between two texts in a samples file
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG as a data: URI; `width` in CSS pixels is a whole multiple of its own pixels."""
-
-    uri: str
-    width: int
-    height: int
-    enlarged: bool
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Samples as people look at them: a picture, or texts, or the reason why there is neither."""
-
-    picture: Picture | None = None
-    texts: tuple[str, ...] = ()
-    problem: str = ""
 
 
 @dataclass
@@ -128,13 +107,14 @@ def read_record(run: Path) -> Record:
     _read_ledger(record)
     folder = run / "samples"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if re.fullmatch(r"[0-9]{12}\.(png|txt)", path.name):  # others were drawn by hand
-            record.looks[int(path.stem)] = path
+        if re.fullmatch(r"[0-9]{12}", path.stem) and path.suffix in SHOWN:  # others: by hand
+            there = record.looks.setdefault(int(path.stem), path)
+            record.looks[int(path.stem)] = min(there, path, key=lambda p: ORDER.index(p.suffix))
     return record
 
 
 def _read_ledger(record: Record) -> None:
-    path, torn = _inside(record.path, record.path / "metrics.jsonl"), 0
+    path, torn = inside(record.path, record.path / "metrics.jsonl"), 0
     values: dict[str, dict[float, float]] = {}
     if path is None:
         record.problems.append("metrics.jsonl is missing: nothing was logged")
@@ -187,57 +167,8 @@ def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, flo
     return torn
 
 
-def read_drawn(record: Record, path: Path, *, width: int) -> Drawn:
-    """A picture, enlarged to at most `width` CSS pixels, or texts."""
-    place = _inside(record.path, path)
-    if place is None:
-        return Drawn(problem="not drawn")
-    try:
-        if path.suffix == ".txt":
-            with place.open("rb") as f:
-                text = f.read(TEXT_BYTES).decode("utf-8", "replace")
-            return Drawn(texts=tuple(text.split(BETWEEN)))
-        return Drawn(picture=_picture(place, width))
-    except Exception as error:  # a damaged picture has many ways to fail, and a report has none
-        return Drawn(problem=f"{path.name} could not be shown: {error}")
-
-
-def read_either(record: Record, stem: str, *, width: int) -> Drawn | None:
-    """`stem`.png or `stem`.txt of a run, None where it has neither."""
-    for suffix in (".png", ".txt"):
-        if _inside(record.path, record.path / f"{stem}{suffix}") is not None:
-            return read_drawn(record, record.path / f"{stem}{suffix}", width=width)
-    return None
-
-
-def _picture(path: Path, target: int) -> Picture:
-    from PIL import Image
-
-    size = path.stat().st_size
-    if size > PICTURE_BYTES:
-        raise ValueError(f"{size / 2**20:.0f} MiB, over {PICTURE_BYTES / 2**20:.0f}")
-    data = path.read_bytes()
-    with Image.open(BytesIO(data), formats=["PNG"]) as image:
-        width, height = image.size
-        if width * height > PICTURE_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, over {PICTURE_PIXELS:,}")
-        image.load()  # a torn file is found here
-    scale = max(1, target // width)
-    uri = "data:image/png;base64," + base64.b64encode(data).decode()
-    return Picture(uri, width * scale, height * scale, scale > 1)
-
-
-def _inside(run: Path, path: Path) -> Path | None:
-    """The file, if there is one and it lies in the run folder: no link leads out of it."""
-    try:
-        real = path.resolve()
-        return real if real.is_file() and real.is_relative_to(run.resolve()) else None
-    except (OSError, ValueError, RuntimeError):
-        return None
-
-
 def _text(record: Record, name: str) -> str:
-    path = _inside(record.path, record.path / name)
+    path = inside(record.path, record.path / name)
     if path is None:
         if name != "evaluation.json":  # of a run that is not measured yet: nothing is wrong
             record.problems.append(f"{name} is missing")

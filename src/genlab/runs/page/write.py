@@ -10,21 +10,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from genlab.runs.folder.provenance import given
 from genlab.runs.page.curves import PALETTE, Chart, Line, chart, color_of, smooth
-from genlab.runs.page.record import (
-    Drawn,
-    Record,
-    find_cells,
-    read_drawn,
-    read_either,
-    read_record,
-)
+from genlab.runs.page.drawn import Drawn, read_drawn, read_named
+from genlab.runs.page.metrics import LIKELIHOOD, Metric, headlines, measured
+from genlab.runs.page.record import Record, find_cells, read_record
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.shown import cut, duration, figure, number, plain, short, visible
 
@@ -38,7 +32,7 @@ def write_report(run: Path) -> Path:
     run = _folder(run)
     record = read_record(run)
     loss, others = curves(record)
-    found = measured(record)
+    found = measured(record.evaluation)
     page = {
         "title": record.name,
         "record": record,
@@ -46,8 +40,10 @@ def write_report(run: Path) -> Path:
         "figures": figures(record, found),
         "charts": loss + others[:MORE_CURVES],
         "looks": looks(record),
-        "samples": read_either(record, "evaluation/samples", width=560),
-        "neighbours": neighbours(read_either(record, "evaluation/neighbours", width=560)),
+        "samples": samples(record, width=560),
+        "real": read_named(run, "evaluation/real", width=560)
+        or read_named(run, "samples/real", width=560),
+        "neighbours": neighbours(read_named(run, "evaluation/neighbours", width=900)),
         "metrics": found,
         "notes": facts(record.evaluation.get("notes")),
         "provenance": facts(
@@ -82,9 +78,9 @@ def write_comparison(sweep: Path) -> Path:
                 "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
                 "label": _label(differing, values) or where,
                 "state": state(record)[0],
-                "metrics": {m.name: m for m in measured(record)},
+                "metrics": {m.name: m for m in measured(record.evaluation)},
                 "rate": mean(record, RATE),
-                "drawn": _final(record) if i < CELLS_DRAWN else None,
+                "drawn": samples(record, width=240) if i < CELLS_DRAWN else None,
             }
         )
     names = {r.name for r in records}
@@ -121,27 +117,6 @@ def state(record: Record) -> tuple[str, str]:
     return record.state, "nothing has been logged yet" if record.state == "not started" else share
 
 
-@dataclass(frozen=True)
-class Metric:
-    name: str
-    value: float | None
-    floor: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Value over floor, where that says something: an unbiased distance may be negative."""
-        if self.value is None or self.floor is None or self.value < 0 or not self.floor > 0:
-            return None
-        return self.value / self.floor
-
-
-def measured(record: Record) -> list[Metric]:
-    metrics, floor = (record.evaluation.get(k) for k in ("metrics", "floor"))
-    floor = floor if isinstance(floor, dict) else {}
-    items = metrics.items() if isinstance(metrics, dict) else ()
-    return [Metric(name, number(value), number(floor.get(name))) for name, value in items]
-
-
 def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str]]:
     """The few numbers one looks for first: (what, value, remark)."""
     shown = []
@@ -153,8 +128,12 @@ def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str
         shown.append(
             ("training loss", figure(last), "at the end" if record.state == "finished" else "")
         )
-    for m in [m for m in found if m.floor is not None][:3]:
-        shown.append((plain(m.name), figure(m.value), f"real data {figure(m.floor)}"))
+    heads = [
+        (m.title, figure(m.value), "" if m.floor is None else f"real data {figure(m.floor)}")
+        for m in headlines(found)
+    ]
+    # of a text model the likelihood is what one asks for first, and the loss is the same number
+    shown = [*heads, *shown] if any(m.name in LIKELIHOOD for m in found) else [*shown, *heads]
     if record.examples is not None:
         remark = f"of {record.budget:,}" if record.budget else ""
         seen = record.examples
@@ -251,7 +230,9 @@ def looks(record: Record) -> dict[str, Any]:
     all_of = sorted(record.looks)
     num = min(LOOKS, len(all_of))
     chosen = [all_of[round(i * (len(all_of) - 1) / max(1, num - 1))] for i in range(num)]
-    shown = [(n, read_drawn(record, record.looks[n], width=300)) for n in dict.fromkeys(chosen)]
+    shown = [
+        (n, read_drawn(record.path, record.looks[n], width=300)) for n in dict.fromkeys(chosen)
+    ]
     return {"shown": shown, "count": len(all_of), "texts": any(d.texts for _, d in shown)}
 
 
@@ -268,10 +249,11 @@ def neighbours(drawn: Drawn | None) -> dict[str, Any] | None:
     return {"drawn": drawn, "pairs": pairs}
 
 
-def _final(record: Record) -> Drawn | None:
-    found = read_either(record, "evaluation/samples", width=240)
-    if found is None and record.looks:
-        found = read_drawn(record, record.looks[max(record.looks)], width=240)
+def samples(record: Record, *, width: int) -> Drawn | None:
+    """What the trained model draws: of the evaluation, or of the last look."""
+    found = read_named(record.path, "evaluation/samples", width=width)
+    if found is None and record.looks and max(record.looks) > 0:
+        found = read_drawn(record.path, record.looks[max(record.looks)], width=width)
     return found
 
 

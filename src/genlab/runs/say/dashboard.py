@@ -1,8 +1,9 @@
 """Weights & Biases and other loggers, made harmless: never waited for, never fatal.
 
-Read: `loggers` makes those that a config names; `prepare_wandb` settles the mode (offline unless
-asked, and where the server does not answer); `Harmless` holds any logger in a thread of its own.
-The truth is the ledger, metrics.jsonl: whatever becomes of a dashboard, a run goes on.
+Read: `loggers` makes those that a config names, `reopened` those of a run that is measured later;
+`prepare_wandb` settles the mode (offline unless asked, and where the server does not answer);
+`Harmless` holds any logger in a thread of its own. The truth is the ledger, metrics.jsonl: whatever
+becomes of a dashboard, a run goes on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import logging
 import os
 import queue
+import re
 import socket
 import sys
 import threading
@@ -34,6 +36,7 @@ PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
 TOLD = ("name", "project", "group", "notes", "tags", "job_type")  # what wandb keeps of its node
+KEPT = ("_target_", "project", "name", "group", "tags")  # where a run is measured later
 WAITING = 10_000  # calls that may wait for a slow logger
 ELSEWHERE = "metrics.jsonl and report.html hold everything"
 # wandb's own record of the run: the command line, the git remote and the packages may hold
@@ -81,6 +84,30 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
         logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
         made.append(logger)
     return made
+
+
+def reopened(settings: dict[str, Any], run: Path) -> list:
+    """The run's own loggers again, for what is measured later: those that write into its folder.
+
+    The settings are a file's, perhaps a stranger's: none of their loggers sends anything anywhere.
+    `wandb sync` and WANDB_MODE=online send it, into the same run.
+    """
+    nodes = {}
+    for name, node in (settings.get("logger") or {}).items():
+        kind = (node or {}).get("_target_", "").rpartition(".")[2]
+        if kind == "WandbLogger" and (known := wandb_id(run)):
+            kept = {k: node[k] for k in KEPT if k in node}
+            nodes[name] = {**kept, "mode": "offline", "id": known}
+        elif kind == "TensorBoardLogger":
+            nodes[name] = {k: node[k] for k in ("_target_", "name", "version") if k in node}
+    return loggers({**settings, "trust": [], "logger": nodes}, run)
+
+
+def wandb_id(run: Path) -> str:
+    """The id under which wandb knows a run, from the newest of its folders; "" if it has none."""
+    named = re.compile(r"(offline-)?run-(\d+_\d+)-(\w+)")
+    found = (named.fullmatch(p.name) for p in (run / "wandb").glob("*"))
+    return max(((m[2], m[3]) for m in found if m), default=("", ""))[1]
 
 
 def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
@@ -187,15 +214,20 @@ class Harmless(Logger):
             say(f"genlab: {self._label} is dropped ({why}); {ELSEWHERE}")
 
     def _later(self, method: str, *args: Any, **kwargs: Any) -> None:
+        self._do_later(lambda *a, **k: getattr(self._logger, method)(*a, **k), *args, **kwargs)
+
+    def _do_later(self, call: Callable, *args: Any, **kwargs: Any) -> None:
         if self._dropped:
             return
         try:
-            self._calls.put_nowait(lambda: getattr(self._logger, method)(*args, **kwargs))
+            self._calls.put_nowait(lambda: call(*args, **kwargs))
         except queue.Full:
             self._drop("it does not keep up")
 
     def __getattr__(self, name: str) -> Any:
         """log_image, log_text and the like, where the logger has them."""
+        if name in BOARD and "tensorboard" in type(self._logger).__module__:
+            return partial(self._do_later, lambda *a, **k: BOARD[name](self._logger, *a, **k))
         if name.startswith("log_") and callable(getattr(self._logger, name)):
             return partial(self._later, name)
         raise AttributeError(name)
@@ -238,6 +270,26 @@ class Harmless(Logger):
             wandb.finish()
         if wandb is not None and self._instead is not None:  # online: at exit it would wait
             wandb.teardown()
+
+
+def _board_image(logger: Any, key: str, images: list[str], step: int | None = None) -> None:
+    """TensorBoard takes pictures as arrays, and its logger has no method for them."""
+    import numpy as np
+    from PIL import Image
+
+    for i, path in enumerate(images):
+        with Image.open(path) as image:
+            array = np.asarray(image.convert("RGB"))
+        tag = f"{key}/{i}" if len(images) > 1 else key
+        logger.experiment.add_image(tag, array, step, dataformats="HWC")
+
+
+def _board_text(logger: Any, key: str, columns: list, data: list, step: int | None = None) -> None:
+    for row in data:
+        logger.experiment.add_text(f"{key}/{row[0]}", str(row[-1]), step)
+
+
+BOARD = {"log_image": _board_image, "log_text": _board_text}
 
 
 def _end_service() -> None:

@@ -72,6 +72,14 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
+def described(node: dict[str, Any] | None) -> str:
+    """A constructor's node in YAML as a call: Heun(num_steps=18)."""
+    if not node:
+        return "none"
+    knobs = [f"{k}={v}" for k, v in node.items() if not k.startswith("_") and v is not None]
+    return f"{node.get('_target_', '?').rsplit('.', 1)[-1]}({', '.join(knobs)})"
+
+
 def cut(text: str, most: int) -> str:
     rest = len(text) - most
     return text if rest <= 0 else f"{text[:most]} … {rest:,} more characters"

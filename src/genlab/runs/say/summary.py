@@ -1,4 +1,4 @@
-"""The table at the end of a run: the figures, and where to look."""
+"""The table at the end of a run: the figures, where to look, what to type next."""
 
 from __future__ import annotations
 
@@ -9,54 +9,74 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from genlab.runs.say.shown import plain, visible
+from genlab.runs.say.shown import duration, figure, visible
 from genlab.runs.say.terminal import say
 
 
 def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
+    """To stderr, in the terminal's width (100 columns where it is none)."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from genlab.rows import read_rows
+    from genlab.runs.page.metrics import measured
 
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
-    rows = read_rows(run / "metrics.jsonl")
-    table = Table(box=None, show_header=True, padding=(0, 2))
-    for heading in ("", "value", "95 %", "real held-out data"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    rows, provenance, evaluation = (
+        read_rows(run / "metrics.jsonl"), _json(run / "provenance.json"),
+        _json(run / "evaluation.json"),
+    )  # fmt: skip
     last = {k: v for r in rows for k, v in r.items()}
+    found = measured(evaluation)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 100, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("")
+    bounds = any(m.interval for m in found)
+    for heading in ("value", *(["95 % interval"] if bounds else []), "real data"):
+        table.add_column(heading, justify="right")
+
+    def add(name: str, value: str, between: str = "", floor: str = "") -> None:
+        cells = [name, value, *([between] if bounds else []), floor]
+        table.add_row(*(Text(visible(c)) for c in cells))
+
     if rows:
-        table.add_row("examples seen", f"{last['examples']:,}")
+        add("examples seen", f"{last['examples']:,}")
+        add("time", duration(last.get("seconds")))
     for key in ("train/loss", "val/loss"):
         if key in last:
-            table.add_row(key, f"{last[key]:.4f}")
-    path = run / "evaluation.json"
-    if path.is_file():
-        found = json.loads(path.read_text())
-        for name, value in found["metrics"].items():
-            floor, ends = found["floor"].get(name), found.get("interval", {}).get(name)
-            said = found.get("remarks", {}).get(name)
-            table.add_row(
-                Text(visible(plain(name)) + (f" ({visible(said)})" if said else "")),
-                f"{value:.4g}",
-                f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "",
-                "" if floor is None else f"{floor:.4g}",
-            )
+            add(key, figure(last[key]))
+    for m in found:
+        add(m.title, figure(m.value), m.between, "" if m.floor is None else figure(m.floor))
     console.print(table)
-    looks = sorted((run / "samples").glob("[0-9]*.*")) if (run / "samples").is_dir() else []
-    places = {
+    for name, text in (
+        *places(run, report).items(),
+        *commands(run, provenance, found, trust).items(),
+    ):
+        say(f"  {name:8} {text}")
+
+
+def places(run: Path, report: Path | None) -> dict[str, str]:
+    """Where the run's files are, those that are there."""
+    drawn = [*(run / "evaluation").glob("samples.*"), *sorted((run / "samples").glob("0*"))[::-1]]
+    there = {
         "report": report,
-        "samples": looks[-1] if looks else None,
-        "weights": run / "checkpoints",
+        "samples": next(iter(drawn), None),
+        "weights": run / "checkpoints" if any((run / "checkpoints").glob("*.ckpt")) else None,
     }
-    for name, place in places.items():
-        if place is not None and place.exists():
-            say(f"  {name:8} {place}")
+    found = {name: str(place) for name, place in there.items() if place and place.exists()}
+    return found if "weights" in found else {**found, "weights": "none: callbacks.checkpoint=null"}
+
+
+def commands(run: Path, provenance: dict, found: list, trust: Sequence[str] = ()) -> dict[str, str]:
+    """What can be typed next: draw more, measure, run it again."""
+    shown = {}
     if any((run / "checkpoints").glob("*.ckpt")):
-        say(f"  {'again':8} {again('sample', run, trust)}")
-    else:
-        say("  no weights were kept: callbacks.checkpoint is null")
+        shown["draw"] = again("sample", run, trust)
+        if not found:
+            shown["measure"] = again("evaluate", run, trust)
+    if isinstance(provenance.get("command"), str):
+        shown["again"] = provenance["command"]
+    return shown
 
 
 def again(command: str, run: Path, trust: Sequence[str] = ()) -> str:
@@ -68,3 +88,11 @@ def again(command: str, run: Path, trust: Sequence[str] = ()) -> str:
     places = {folder for package in trust if (folder := folder_of(package))} - {os.getcwd()}
     path = f"PYTHONPATH={shlex.quote(os.pathsep.join(sorted(places)))} " if places else ""
     return path + shlex.join(words)
+
+
+def _json(path: Path) -> dict:
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

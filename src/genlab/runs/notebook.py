@@ -1,0 +1,68 @@
+"""From a notebook: train, the data module that decodes samples, measure. docs/python.md shows all.
+
+    from genlab.runs.notebook import data_of, evaluate, train
+
+    run = train("data=digits", "model=vae", "budget.examples=20_000")
+    model, data = genlab.load(run), data_of(run)
+    images = data.decode(model.sample(16, cond=2))
+    evaluate(run)["metrics"]
+
+A mistake is a ValueError of one line, as on the command line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def train(*overrides: str) -> Path:
+    """What `genlab train OVERRIDES` does, in this process; gives the run's folder."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import open_dict, read_write
+
+    from genlab.runs import train as runs
+    from genlab.runs.folder.layout import find_run
+    from genlab.runs.gate.files import check_command_line
+    from genlab.runs.say.errors import UserError
+    from genlab.runs.settings.compose import explain
+    from genlab.runs.settings.conf import conf_dir
+
+    check_command_line(list(overrides))
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            cfg = compose("train", list(overrides), return_hydra_config=True)
+        except HydraException as error:
+            raise UserError(explain(error, list(overrides))) from error
+        HydraConfig.instance().set_config(cfg)
+        run = Path(cfg.hydra.run.dir)
+        with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own
+            cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN
+        HydraConfig.instance().set_config(cfg)
+        with read_write(cfg), open_dict(cfg):
+            del cfg["hydra"]
+        run.mkdir(parents=True, exist_ok=True)
+        runs.main(cfg)
+    return find_run(cfg.resume) if cfg.resume else run
+
+
+def data_of(run: str | Path, *, trust: tuple[str, ...] = ()) -> Any:
+    """The data module that a run or an export was trained on: `decode`, `view`, `class_names`.
+
+    It decodes samples without the data's files; `load()` reads those.
+    """
+    from genlab.runs.folder.load import load_data
+
+    return load_data(run, trust=trust)
+
+
+def evaluate(run: str | Path, *, trust: tuple[str, ...] = (), seed: int = 0) -> dict[str, Any]:
+    """What `genlab evaluate` does; gives what evaluation.json holds: metrics, floor, interval."""
+    from genlab.runs.evaluate import evaluate_run
+
+    return evaluate_run(Path(run), seed=seed, trusted=list(trust))

@@ -1,0 +1,131 @@
+"""How a page shows a file that a view wrote: one table from its suffix to a reader and a macro.
+
+Read: `SHOWN`. A new format is one row here and one macro in templates/parts.html. What a folder
+holds may be a stranger's: every reader is bounded, and a file that cannot be read says why.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from genlab.views.texts import RULE
+
+TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
+ROWS, COLUMNS = 13, 30  # of a table, its head among them
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a data: URI; `width` in CSS pixels is a whole multiple of its own pixels."""
+
+    uri: str
+    width: int
+    height: int
+    enlarged: bool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a macro of parts.html is given: its name and its value; or why there is nothing."""
+
+    macro: str = ""
+    value: Any = None
+    problem: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.value if self.macro == "texts" else ()
+
+
+def picture(path: Path, target: int) -> Picture:
+    from PIL import Image
+
+    data = _bytes(path, PICTURE_BYTES)
+    with Image.open(BytesIO(data), formats=["PNG", "GIF"]) as image:
+        kind = str(image.format).lower()
+        width, height = image.size
+        if width * height > PICTURE_PIXELS:
+            raise ValueError(f"{width} x {height} pixels, over {PICTURE_PIXELS:,}")
+        image.load()  # a torn file is found here
+    scale = max(1, target // width)
+    uri = f"data:image/{kind};base64," + base64.b64encode(data).decode()
+    return Picture(uri, width * scale, height * scale, scale > 1)
+
+
+def texts(path: Path, _: int) -> tuple[str, ...]:
+    return tuple(_text(path).split(RULE))
+
+
+def table(path: Path, _: int) -> list[list[str]]:
+    rows = csv.reader(io.StringIO(_text(path).lstrip("\ufeff")))
+    return [row[:COLUMNS] for _, row in zip(range(ROWS), rows)]
+
+
+def sound(path: Path, _: int) -> str:
+    data = _bytes(path, PICTURE_BYTES)
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise ValueError("it is no WAV file")
+    return "data:audio/wav;base64," + base64.b64encode(data).decode()
+
+
+def elsewhere(path: Path, _: int) -> str:
+    """What a page cannot hold without running or loading something: only its name."""
+    return path.name
+
+
+# suffix -> (reader, macro of parts.html); of two files with one name the first is shown
+SHOWN: dict[str, tuple[Callable[[Path, int], Any], str]] = {
+    ".png": (picture, "picture"),
+    ".gif": (picture, "picture"),
+    ".txt": (texts, "texts"),
+    ".csv": (table, "table"),
+    ".wav": (sound, "sound"),
+    ".html": (elsewhere, "elsewhere"),
+}
+
+
+def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
+    """The file at `path` of a run, a picture enlarged to at most `width` CSS pixels."""
+    place = inside(run, path)
+    if place is None:
+        return Drawn(problem="not drawn")
+    read, macro = SHOWN.get(path.suffix, (elsewhere, "elsewhere"))
+    try:
+        return Drawn(macro, read(place, width))
+    except Exception as error:  # a damaged picture has many ways to fail, and a report has none
+        return Drawn(problem=f"{path.name} could not be shown: {error}")
+
+
+def read_named(run: Path, stem: str, *, width: int) -> Drawn | None:
+    """The file that is called `stem` with a suffix that a page shows; None where there is none."""
+    for suffix in SHOWN:
+        if inside(run, run / f"{stem}{suffix}") is not None:
+            return read_drawn(run, run / f"{stem}{suffix}", width=width)
+    return None
+
+
+def inside(run: Path, path: Path) -> Path | None:
+    """The file, if there is one and it lies in the run folder: no link leads out of it."""
+    try:
+        real = path.resolve()
+        return real if real.is_file() and real.is_relative_to(run.resolve()) else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    if (size := path.stat().st_size) > most:
+        raise ValueError(f"{size / 2**20:.0f} MiB, over {most / 2**20:.0f}")
+    return path.read_bytes()
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as f:
+        return f.read(TEXT_BYTES).decode("utf-8", "replace")

@@ -1,0 +1,70 @@
+"""What an evaluation found, as a page and the terminal show it: figure, interval, floor, ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genlab.runs.say.shown import figure, number, plain
+
+# a text model's figures that one asks for first; they come before the samples'
+LIKELIHOOD = ("bits_per_byte", "bits_per_character")
+HEADLINES = 3  # figures at the head of a page
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`interval`: (low, high) of the figure where it was estimated; `remark` qualifies it."""
+
+    name: str
+    value: float | None
+    floor: float | None
+    interval: tuple[float, float] | None = None
+    remark: str = ""
+
+    @property
+    def title(self) -> str:
+        return plain(self.name) + (f" ({self.remark})" if self.remark else "")
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over floor, where that says something: an unbiased distance may be negative."""
+        if self.value is None or self.floor is None or self.value < 0 or not self.floor > 0:
+            return None
+        return self.value / self.floor
+
+    @property
+    def between(self) -> str:
+        """The interval in words, "" where there is none."""
+        return f"{figure(self.interval[0])} to {figure(self.interval[1])}" if self.interval else ""
+
+
+def measured(evaluation: dict[str, Any]) -> list[Metric]:
+    """The figures of an evaluation.json, which may be a stranger's."""
+    metrics, *others = (evaluation.get(k) for k in ("metrics", "floor", "interval", "remarks"))
+    floor, interval, remarks = (x if isinstance(x, dict) else {} for x in others)
+    return [
+        Metric(
+            name,
+            number(value),
+            number(floor.get(name)),
+            _interval(interval.get(name)),
+            str(remarks.get(name, ""))[:80],
+        )
+        for name, value in (metrics.items() if isinstance(metrics, dict) else ())
+    ]
+
+
+def _interval(found: Any) -> tuple[float, float] | None:
+    ends = [number(v) for v in found] if isinstance(found, list | tuple) else []
+    if len(ends) != 2 or any(v is None or not math.isfinite(v) for v in ends):
+        return None
+    return ends[0], ends[1]  # type: ignore[return-value]
+
+
+def headlines(found: Sequence[Metric]) -> list[Metric]:
+    """The few figures that one asks for first: a text's likelihood, then those with a floor."""
+    first = [m for m in found if m.name in LIKELIHOOD]
+    return (first + [m for m in found if m.floor is not None and m not in first])[:HEADLINES]

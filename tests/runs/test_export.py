@@ -1,0 +1,71 @@
+"""An export: readable by others, and a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from running import fit
+
+import genlab
+from genlab.runs.export import classes, export
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    run = fit(["net.width=8", "budget.examples=32"], tmp_path_factory.mktemp("export") / "run")
+    found = {"metrics": {"frechet_distance": 12.5}, "floor": {"frechet_distance": 1.5},
+             "interval": {"frechet_distance": [11, 14]}}  # fmt: skip
+    (run / "evaluation.json").write_text(json.dumps(found))
+    return run
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o007])
+def test_the_weights_may_be_read_by_whom_the_umask_lets(run: Path, tmp_path: Path, mask) -> None:
+    before = os.umask(mask)
+    try:
+        to = export(str(run), tmp_path / "out")
+        assert os.umask(mask) == mask, "it is left as it was"
+    finally:
+        os.umask(before)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in to.iterdir()}
+    assert set(modes.values()) == {0o666 & ~mask}, modes
+
+
+def test_the_card_says_what_it_is(run: Path, tmp_path: Path) -> None:
+    to = export(str(run), tmp_path / "out")
+    card = (to / "card.md").read_text()
+    told = json.loads((run / "provenance.json").read_text())
+    size = (to / "model.safetensors").stat().st_size
+    for words in (
+        f"{told['parameters']:,} ({size:,} bytes)", "data set: Digits: ", told["data"],
+        told["data_fingerprint"], "classes: 10: 0, 1, 2", "licence of the data: ",
+        "sampler: Heun(num_steps=", "| frechet distance | 12.5 | 11 to 14 | 1.5 |",
+        "genlab sample run=", "cond=0",
+    ):  # fmt: skip
+        assert words in card, words
+
+
+def test_the_code_on_the_card_runs(run: Path, tmp_path: Path, monkeypatch) -> None:
+    to = export(str(run), tmp_path / "out")
+    code = (to / "card.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for line in code.replace("THIS_FOLDER", str(to)).splitlines():
+        exec(line, names)
+    assert names["x"].shape == (16, 1, 8, 8) and (tmp_path / "samples.png").is_file()
+    assert isinstance(names["model"], type(genlab.load(to)))
+
+
+def test_classes_are_named() -> None:
+    class Data:
+        num_classes, class_names = 3, ["cat", "dog", "owl"]
+
+    assert classes(Data()) == "3: 0 cat, 1 dog, 2 owl"
+    Data.class_names = None
+    assert classes(Data()) == "3: 0, 1, 2"
+    Data.num_classes = None
+    assert classes(Data()) == "none"

@@ -1,0 +1,81 @@
+"""docs/extend.md and docs/python.md: every file on them is written, every command and block run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
+EXTEND, PYTHON = ((ROOT / "docs" / name).read_text() for name in ("extend.md", "python.md"))
+COMMANDS = [
+    line
+    for kind, _, text in BLOCK.findall(EXTEND)
+    if kind == "bash"
+    for line in text.strip().splitlines()
+]
+
+
+def ran(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "GENLAB_OUTPUTS": str(folder / "outputs"), "WANDB_MODE": "disabled"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, capture_output=True, text=True, env=env, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The folder of docs/extend.md, with its files."""
+    folder = tmp_path_factory.mktemp("extend")
+    for kind, name, text in BLOCK.findall(EXTEND):
+        if name:
+            assert kind in ("python", "yaml")
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    (folder / "my_package" / "__init__.py").touch()
+    return folder
+
+
+def test_the_page_names_its_files(folder: Path) -> None:
+    listed = EXTEND.split("```\n")[1].split("```")[0]
+    found = {p.name for p in folder.rglob("*") if p.suffix in (".py", ".yaml")}
+    assert found == set(re.findall(r"\w+\.(?:py|yaml)", listed))
+    assert len(COMMANDS) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.split()[1] + c[-12:])
+def test_a_command_of_the_page_runs(folder: Path, command: str) -> None:
+    words = shlex.split(command)
+    assert words[0] == "genlab"
+    done = ran(["-m", "genlab.cli", *words[1:]], folder)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    if words[1] == "train" and "data=waves" in words:
+        assert "1,000 waves, 2 classes (slow, fast), 200 held out" in done.stderr
+        assert "roughness" in done.stderr and "spread" in done.stderr
+
+
+def test_a_mistake_in_a_notebook_is_one_line() -> None:
+    from genlab.runs.notebook import train
+
+    with pytest.raises(ValueError, match="widht") as caught:
+        train("data=digits", "net.widht=8")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_blocks_of_the_python_page_run(tmp_path: Path) -> None:
+    blocks = [text for kind, _, text in BLOCK.findall(PYTHON) if kind == "python"]
+    assert len(blocks) == 6 and len([x for x in blocks[0].splitlines() if x]) <= 10
+    more = "\nassert images[0].shape == (8, 8, 1) and found['frechet_distance'] > 0"
+    blocks[0] += more + "\nfrom pathlib import Path\nassert Path('samples.png').is_file()\n"
+    (tmp_path / "page.py").write_text("\n".join(blocks))
+    done = ran(["page.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
