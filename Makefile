@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-slow faults bench experiments lint lock clean setup
+.PHONY: demo test test-slow faults bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -39,6 +39,9 @@ bench: setup          ## the loop's cost and start-up, side by side
 	$(BIN)/python scripts/bench/loop_overhead.py
 	$(BIN)/python scripts/bench/startup.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench/save_cost.py
+
+gpu-day: setup        ## all that a GPU shows, in 25 minutes on one; writes gpu_day/results.md: docs/gpu.md
+	$(BIN)/python scripts/gpu_day.py --out gpu_day
 
 lint: setup
 	$(BIN)/ruff check src tests scripts
