@@ -40,7 +40,8 @@ SMALL = {
     "vae": ["net.encoder.width=8", "net.decoder.width=8", "data.batch_size=2"],
 }  # fmt: skip
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
-# TFLOP/s without sparsity, as NVIDIA's data sheets state them: 16-bit tensor cores, TF32
+# TFLOP/s without sparsity: 16-bit tensor cores, TF32. Not yet compared with the data sheets: do so
+# before an MFU is quoted
 PEAKS = {
     "H200": (989, 494), "H100 PCIe": (756, 378), "H100": (989, 494), "A100": (312, 156),
     "L40S": (362, 183), "L4": (121, 60), "A10G": (70, 35), "RTX 4090": (165, 83),
