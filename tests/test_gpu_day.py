@@ -75,7 +75,7 @@ def test_a_published_row_composes_and_is_judged(name: str) -> None:
 
 
 def test_flops_are_those_of_the_matrix_products() -> None:
-    """Exactly: 6 a weight and token for a transformer's matrices, forth and back; attention beside them."""
+    """Exactly: 6 a weight and token for the matrices, forth and back; attention beside them."""
     words = [*throughput.MODELS["gpt"], *throughput.SMALL["gpt"], "net.tied=false"]
     model, batch = throughput.built(words, "cpu")
     matrices = sum(
