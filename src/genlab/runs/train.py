@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import shutil
 import sys
 import time
@@ -25,6 +24,7 @@ from genlab.runs.folder.layout import (
     check_room,
     claim,
     find_run,
+    read_json,
     tidy,
     write_json,
     write_settings,
@@ -316,11 +316,8 @@ def record_provenance(
     from genlab.runs.folder.provenance import gone_on, provenance
 
     path, overrides = run / "provenance.json", read_overrides(run)
-    told = None
-    with contextlib.suppress(OSError, ValueError):  # torn or lost: told anew
-        told = json.loads(path.read_text()) if clock else None
-    if clock and isinstance(told, dict):
-        write_json(path, gone_on(told, overrides, run, clock["examples"]))
+    if clock and (before := read_json(path)):  # torn or lost: written anew
+        write_json(path, gone_on(before, overrides, run, clock["examples"]))
         return
     write_json(
         path,

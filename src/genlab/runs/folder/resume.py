@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from genlab.runs.folder.layout import find_run, read_settings
+from genlab.runs.folder.layout import find_run, read_json, read_settings
 from genlab.runs.gate.files import read_yaml
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.secrets import redact
@@ -104,11 +102,8 @@ def _follow(node: Any, key: str, old: Any, new: Any) -> None:
 
 def check_data(run: Path, data: Any) -> None:
     """A run goes on with the data it began with; another file under its name is another run."""
-    try:
-        began = json.loads((run / "provenance.json").read_text())["data_fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # not told, or torn: nothing to compare with
-    if began != data.fingerprint():
+    began = read_json(run / "provenance.json").get("data_fingerprint")
+    if began is not None and began != data.fingerprint():
         raise UserError(
             f"{run}: its data has changed since it began (it was {str(began)[:12]}, it is"
             f" {data.fingerprint()[:12]}): put it back, or begin another run, whose weights may"
@@ -148,11 +143,8 @@ def read_overrides(run: Path) -> list[str]:
 
 def measured(run: Path) -> bool:
     """Whether evaluation.json is of the newest checkpoint: a finished run, started again."""
-    path = run / "evaluation.json"
     newest = max((p.name for p in (run / "checkpoints").glob("*.ckpt")), default="")
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return json.loads(path.read_text()).get("checkpoint") == newest
-    return False
+    return read_json(run / "evaluation.json").get("checkpoint") == newest
 
 
 def trained(run: Path) -> bool:
