@@ -1,4 +1,4 @@
-"""Run every experiment at full length and print the README's table.
+"""Run every experiment at full length and print the table of docs/experiments.md.
 
     python scripts/bench/experiments.py [NAME ...]      or `make experiments`
 

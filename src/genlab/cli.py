@@ -110,6 +110,8 @@ def train(rest: list[str]) -> None:
     rest, asked = read_words(rest)
     if any(word.startswith("resume=") for word in asked.overrides):
         only_changeable(asked.overrides)
+    if asked.config_dir:
+        os.environ["GENLAB_CONFIG_DIR"] = asked.config_dir
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     try:

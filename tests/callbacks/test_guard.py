@@ -47,7 +47,11 @@ def poisoned(monkeypatch: pytest.MonkeyPatch):
 
 def first_parameter(family: str, prefix: str, tmp_path: Path) -> str:
     model = read(newest(fit([*FAMILIES[family], "budget.examples=16"], tmp_path / "probe")))
-    return next(k for k in model["state_dict"] if k.startswith(prefix) and k.endswith("weight"))
+    return next(
+        k
+        for k in model["state_dict"]
+        if k.startswith(prefix) and k.endswith(("weight", "original"))
+    )
 
 
 @pytest.mark.parametrize(

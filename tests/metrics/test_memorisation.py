@@ -98,3 +98,12 @@ def test_any_shape_and_few_training_pictures(shape, monkeypatch):
         assert torch.isfinite(m.neighbours(train[:5], train[:few]).ratio).all()
     even = torch.full_like(train[:2], 7)
     assert torch.isfinite(m.neighbours(even, train).ratio).all()
+
+
+def test_nearest_is_brute_force_in_blocks(monkeypatch):
+    monkeypatch.setattr(m, "BLOCK", 7)
+    q, p = (torch.randn((n, 12), generator=generator("rows", n)) for n in (20, 50))
+    distance, index = m.nearest(q, p)
+    full = (q[:, None] - p[None]).double().norm(dim=2)
+    assert torch.equal(index, full.argmin(1))
+    torch.testing.assert_close(distance, full.min(1).values)

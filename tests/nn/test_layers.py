@@ -68,6 +68,7 @@ def test_swiglu_has_about_as_many_weights_as_gelu(width):
 
 DATA = {
     "image": dict(shape=[1, 8, 8], num_classes=10, vocab=None),
+    "larger image": dict(shape=[1, 28, 28], num_classes=None, vocab=None),
     "points": dict(shape=[2], num_classes=None, vocab=None),
     "text": dict(shape=[16], num_classes=None, vocab=66),
 }
@@ -82,6 +83,8 @@ KINDS = {
     "gpt": ("text",),
     "gru": ("text",),
     "lstm": ("text",),
+    "conv_codec": ("larger image",),
+    "conv_vq": ("larger image",),
 }
 
 
@@ -93,7 +96,8 @@ def test_every_yaml_is_tried():
 def test_yaml_builds_a_network_that_runs(name, kind):
     text = (CONF / f"{name}.yaml").read_text()
     assert text.startswith("# ") and text.splitlines()[0].endswith(".")
-    config = OmegaConf.create({"data": DATA[kind], "net": OmegaConf.create(text)})
+    data = {**DATA[kind], "std": 0.5}
+    config = OmegaConf.create({"data": data, "space": data, "net": OmegaConf.create(text)})
     net = instantiate(config.net)
     shape = DATA[kind]["shape"]
     x = torch.randn(2, *shape)
@@ -103,8 +107,10 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         fake = net.generator(torch.randn(2, net.latent_dim), None)
         assert fake.shape == x.shape and net.discriminator(fake, None).shape == (2,)
     elif "encoder" in config.net:
-        mean, logvar = net.encoder(x, None)
-        assert mean.shape == logvar.shape == (2, net.latent_dim)
-        assert net.decoder(mean, None).shape == x.shape
+        out = net.encoder(x) if name == "conv_vq" else net.encoder(x, None)
+        z, *more = out if isinstance(out, tuple) else (out,)
+        latent = net.get("latent_map") or net.get("latent_shape") or [net.latent_dim]
+        assert all(part.shape == (2, *latent) for part in (z, *more))
+        assert net.decoder(z, None).shape == x.shape
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape

@@ -30,7 +30,7 @@ QUICK = {
     "data.shape=64": ("data.shape=64", "[1, 8, 8]"),
     "data.shape.x=3": ("data.shape is a list", "data.shape=["),
     "data.flip=maybe": ("data.flip=maybe", "true or false"),
-    "data.root=~/photos": ("data.root", "data=cifar10"),
+    "data.root=~/photos": ("data.root", "cifar10"),
     "model=[vae,gan]": ("model=[vae,gan]", "-m and write model=vae,gan"),
     "experiment=[digits_vae,digits_gan]": ("one experiment", "-m"),
     "experiment=digits_vae experiment=digits_gan": ("given twice", "a run has one"),
@@ -208,8 +208,9 @@ def test_an_own_net_is_found_beside_its_config_when_trusted(place: str, tmp_path
     done = console(*words, "trust=[my_package]", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "shadowed").exists()
-    again = next(x for x in done.stderr.splitlines() if x.lstrip().startswith("again"))
-    line = again.split(maxsplit=1)[1]
+    said = dict(x.split(maxsplit=1) for x in done.stderr.splitlines() if x.startswith("  "))
+    assert "--config-dir my_conf" in said["again"] and "'trust=[my_package]'" in said["again"], said
+    line = said["draw"]
     assert "'trust=[my_package]'" in line and f"'run={tmp_path}/my outputs" in line, line
     assert ("PYTHONPATH=" in line) == (place != ".")
     if place == ".":

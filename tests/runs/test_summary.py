@@ -30,7 +30,7 @@ def ended(tmp_path: Path) -> Path:
 def test_it_says_the_figures_the_places_and_what_to_type(tmp_path: Path, capsys) -> None:
     run = ended(tmp_path)
     (run / "overrides.yaml").write_text("- net=mine\n- trust=[mine]\n")
-    print_summary(run, run / "report.html")
+    print_summary(run, run / "report.html", ["mine"])
     told = capsys.readouterr().err
     line = next(x for x in told.splitlines() if "frechet" in x)
     assert line.split() == [

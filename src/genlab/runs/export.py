@@ -83,11 +83,12 @@ def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size
     provenance, found = (read_json(Path(path) / f"{n}.json") for n in ("provenance", "evaluation"))
     # a model's own buffers are kept too, but are not learnt
     parameters = provenance.get("parameters") or sum(t.numel() for t in state.values())
+    source = settings["data"].get("source") or settings["data"]
     facts = {
         "model": _class(settings["model"]),
         "parameters": f"{parameters:,} ({size:,} bytes)",
         "trained on": f"{clock['examples']:,} examples seen, seed {settings['seed']}",
-        "data set": f"{_class(settings['data'])}: {provenance.get('data', 'size unknown')}",
+        "data set": f"{_class(source)}: {provenance.get('data', 'size unknown')}",
         "data fingerprint": provenance.get("data_fingerprint", "unknown"),
         "classes": classes(data),
         "licence of the data": getattr(data, "licence", None) or "unknown",

@@ -132,7 +132,7 @@ def users_own(error: BaseException) -> bool:
 
 def _remove_empty(run: Path) -> None:
     """Nothing half-written: a run that was refused leaves no folder."""
-    for folder in (run, run.parent):
+    for folder in (run, run.parent, run.parent.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
 

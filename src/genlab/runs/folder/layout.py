@@ -86,8 +86,16 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+BREAKS = (
+    "\x85\u2028\u2029"  # which YAML's writer does not escape and its reader takes for line ends
+)
+
+
 def write_yaml(path: Path, data: Any) -> None:
-    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    if any(c in text for c in BREAKS):
+        text = yaml.safe_dump(data, sort_keys=False)
+    write_text(path, text)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -90,11 +90,13 @@ def given(entry: dict[str, Any]) -> list[str]:
         words = shlex.split(str(entry.get("command", "")))[2:]
     except ValueError:  # a stranger's, or torn
         return []
+    words = words[2:] if words[:1] == ["--config-dir"] else words
     return [w for w in words if not w.startswith("resume=")]
 
 
 def _command(overrides: list[str]) -> str:
-    return shlex.join(["genlab", "train", *overrides])
+    own = os.environ.get("GENLAB_CONFIG_DIR")  # of this command, set by it
+    return shlex.join(["genlab", "train", *(["--config-dir", own] if own else []), *overrides])
 
 
 def _now() -> str:

@@ -216,11 +216,11 @@ class Harmless(Logger):
     def _later(self, method: str, *args: Any, **kwargs: Any) -> None:
         self._do_later(lambda *a, **k: getattr(self._logger, method)(*a, **k), *args, **kwargs)
 
-    def _do_later(self, call: Callable, *args: Any, **kwargs: Any) -> None:
+    def _do_later(self, work: Callable, *args: Any, **kwargs: Any) -> None:
         if self._dropped:
             return
         try:
-            self._calls.put_nowait(lambda: call(*args, **kwargs))
+            self._calls.put_nowait(lambda: work(*args, **kwargs))
         except queue.Full:
             self._drop("it does not keep up")
 

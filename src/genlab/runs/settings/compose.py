@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs.devices.processes import memory_here
@@ -120,11 +120,6 @@ def settle_data(cfg: DictConfig) -> None:
     data = cfg.get("data")
     if not isinstance(data, DictConfig):
         return
-    shape = data.get("shape")
-    if shape is not None and not isinstance(shape, ListConfig):
-        raise UserError(
-            f"data.shape={shape}: write a list: data.shape=[CHANNELS,HEIGHT,WIDTH] for images"
-        )
     if "source" in data and "tokenizer" in data and data.get("vocab") is None:
         with open_dict(cfg):
             data.vocab = _find_vocab(cfg)
