@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs import train
-from genlab.runs.folder.checkpoint import checkpoint_files, damage
 from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
 
@@ -81,6 +80,8 @@ def children_seconds() -> float:
 
 def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
     """The run's undamaged checkpoints, newest first, and what is wrong with the rest."""
+    from genlab.runs.folder.checkpoint import checkpoint_files, damage  # which imports torch
+
     good, notices = [], []
     for file in checkpoint_files(run):
         if problem := damage(file):

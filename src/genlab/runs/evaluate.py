@@ -16,11 +16,11 @@ from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
-from genlab.runs.say.shown import described
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+from genlab.shown import described
 
 
 def evaluate_command(overrides: list[str]) -> None:

@@ -16,8 +16,8 @@ from genlab.runs.folder.exported import FILES
 from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
 from genlab.runs.page.metrics import measured
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import described, figure, visible
 from genlab.runs.say.terminal import say
+from genlab.shown import described, figure, visible
 
 MOST = 100  # classes that a card names
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import visible
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
+from genlab.shown import visible
 
 ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
 

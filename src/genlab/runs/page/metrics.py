@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.runs.say.shown import figure, number, plain
+from genlab.shown import figure, number, spaced
 
 # a text model's figures that one asks for first; they come before the samples'
 LIKELIHOOD = ("bits_per_byte", "bits_per_character")
@@ -26,7 +26,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        return plain(self.name) + (f" ({self.remark})" if self.remark else "")
+        return spaced(self.name) + (f" ({self.remark})" if self.remark else "")
 
     @property
     def ratio(self) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from genlab.rows import body
 from genlab.runs.page.drawn import SHOWN, TEXT_BYTES, inside
-from genlab.runs.say.shown import number
+from genlab.shown import number
 
 ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")

@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 from genlab.runs.folder.provenance import given
-from genlab.runs.page.curves import PALETTE, Chart, Line, chart, color_of, smooth
 from genlab.runs.page.drawn import Drawn, read_drawn, read_named
 from genlab.runs.page.metrics import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.page.record import Record, find_cells, read_record
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import cut, duration, figure, number, plain, short, visible
+from genlab.shown import cut, duration, figure, number, short, spaced, visible
+from genlab.views.curves import PALETTE, Chart, Line, chart, color_of, smooth
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
@@ -171,7 +171,7 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             label = f"{label} {short(record.series[name][-1][1])}".strip()
             noisy = side != "val" and base != "lr"
             lines.append(Line(label, record.series[name], color, marked=side == "val", noisy=noisy))
-        title = titles.get(base, plain(base))
+        title = titles.get(base, spaced(base))
         charts.append(
             drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
         )
@@ -327,7 +327,7 @@ def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"figure": figure, "duration": duration, "plain": plain, "cut": cut}
+    env.filters |= {"figure": figure, "duration": duration, "spaced": spaced, "cut": cut}
     write_text(path, env.get_template(template).render(**page, version=__version__))
     return path
 

@@ -214,21 +214,21 @@ class Harmless(Logger):
             say(f"genlab: {self._label} is dropped ({why}); {ELSEWHERE}")
 
     def _later(self, method: str, *args: Any, **kwargs: Any) -> None:
-        self._do_later(lambda *a, **k: getattr(self._logger, method)(*a, **k), *args, **kwargs)
-
-    def _do_later(self, work: Callable, *args: Any, **kwargs: Any) -> None:
         if self._dropped:
             return
         try:
-            self._calls.put_nowait(lambda: work(*args, **kwargs))
+            self._calls.put_nowait(lambda: self._method(method)(*args, **kwargs))
         except queue.Full:
             self._drop("it does not keep up")
 
+    def _method(self, name: str) -> Callable:
+        if name in BOARD and "tensorboard" in type(self._logger).__module__:
+            return partial(BOARD[name], self._logger)
+        return getattr(self._logger, name)
+
     def __getattr__(self, name: str) -> Any:
         """log_image, log_text and the like, where the logger has them."""
-        if name in BOARD and "tensorboard" in type(self._logger).__module__:
-            return partial(self._do_later, lambda *a, **k: BOARD[name](self._logger, *a, **k))
-        if name.startswith("log_") and callable(getattr(self._logger, name)):
+        if name.startswith("log_") and callable(self._method(name)):
             return partial(self._later, name)
         raise AttributeError(name)
 

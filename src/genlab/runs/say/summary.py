@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genlab.runs.folder.layout import read_json
-from genlab.runs.say.shown import duration, figure, visible
 from genlab.runs.say.terminal import say
+from genlab.shown import duration, figure, visible
 
 
 def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
