@@ -63,7 +63,7 @@ def evaluate_run(
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
     """
-    folder = find_run(run)  # a wrong name is told before torch is imported
+    folder = find_run(run)  # a wrong name is refused before torch is imported
     from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
     from genlab.runs.folder.load import find_checkpoint, load_model

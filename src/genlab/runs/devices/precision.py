@@ -27,7 +27,7 @@ from genlab.runs.say.errors import UserError
 CHOICES = ("32-true", "bf16-mixed")
 PAIRS = 3  # rounds of one step of each, after one that warms up; fewer where they are long
 LONGEST = 1.0  # seconds after which no round begins
-HOPELESS = 4.0  # bfloat16 without arithmetic for it: told from the round that warms up
+HOPELESS = 4.0  # bfloat16 without arithmetic for it: seen in the round that warms up
 GAIN = 0.95  # bfloat16 loses digits: it is taken where it saves a twentieth of the time or more
 
 

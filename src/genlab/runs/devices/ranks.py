@@ -31,7 +31,7 @@ def rank_here() -> int:
 
 
 def shared_name() -> str | None:
-    """A run folder's name that all processes of one start come to, and a queue's next start too."""
+    """The run folder's name, the same in all processes of one start and in a queue's restart."""
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         name = env["TORCHELASTIC_RUN_ID"]
@@ -49,13 +49,13 @@ def _this_start() -> list[str | None]:
 
 
 def announce(run: Path, *, resume: bool) -> None:
-    """The first process: the folder is written, and the run begins or goes on."""
+    """The first process: say that the folder is written, and whether the run resumes."""
     if started_outside():
         write_json(run / ".start", {"start": _this_start(), "resume": resume})
 
 
 def follow(run: Path, patience: float = PATIENCE) -> bool:
-    """The others: wait for `announce`; whether the run goes on."""
+    """The others: wait for `announce`; whether the run resumes."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
         said = read_json(run / ".start")

@@ -80,5 +80,5 @@ def snapshot(checkpoint: dict) -> dict | None:
 def _free_memory() -> float:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on this system
+    except (AttributeError, ValueError, OSError):  # unknown on this system
         return float("inf")

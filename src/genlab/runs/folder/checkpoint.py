@@ -38,7 +38,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through, in a second thread that goes on during the fsync.
+    """A file that hashes what passes through, in a second thread that continues during the fsync.
 
     In large blocks, for each costs the thread a wait for Python's lock.
     """

@@ -49,7 +49,7 @@ def find_run(path: str | Path) -> Path:
 
 
 def refuse_links(run: Path) -> None:
-    """A stranger's run folder may hold links where a file would be written: over one's own."""
+    """Refuse a foreign run folder whose links would have us write over other files."""
     for at, folders, files in os.walk(run):
         if Path(at) == run and "wandb" in folders:  # has links of its own, and is not written again
             folders.remove("wandb")
@@ -159,7 +159,7 @@ def check_room(run: Path, needed: int) -> None:
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """A run's config.yaml; it may be a stranger's."""
+    """A run's config.yaml, which may be foreign."""
     path = run / "config.yaml"
     settings = read_yaml(path)
     check_seal(path)

@@ -1,4 +1,4 @@
-"""What a stranger's file may say: plain data of bounded size, no resolvers, nothing of Hydra's own.
+"""What a foreign file may say: plain data of bounded size, no resolvers, nothing of Hydra's own.
 
 Read: `parse` (YAML, its size known before anything unfolds it), `check_plain` (settings that are
 data and nothing else: from checkpoints, run folders, exports), `check_command_line` (--config-dir).

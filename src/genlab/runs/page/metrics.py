@@ -42,7 +42,7 @@ class Metric:
 
 
 def measured(evaluation: dict[str, Any]) -> list[Metric]:
-    """The figures of an evaluation.json, which may be a stranger's."""
+    """The figures of an evaluation.json, which may be foreign."""
     metrics, *others = (evaluation.get(k) for k in ("metrics", "floor", "interval", "remarks"))
     floor, interval, remarks = (x if isinstance(x, dict) else {} for x in others)
     return [

@@ -1,4 +1,4 @@
-"""What a run folder says, read without trusting it: files may be missing, torn or a stranger's.
+"""What a run folder says, read without trusting it: files may be missing, torn or foreign.
 
 Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
 `Record.problems`. Shown by write.py; curves.py draws curves, drawn.py reads samples.

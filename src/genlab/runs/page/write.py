@@ -29,7 +29,6 @@ RATE = "speed/examples_per_second"
 
 def write_report(run: Path) -> Path:
     """run/report.html, of whatever the folder holds so far."""
-    run = _folder(run)
     record = read_record(run)
     loss, others = curves(record)
     found = measured(record.evaluation)
@@ -57,7 +56,6 @@ def write_report(run: Path) -> Path:
 
 def write_comparison(sweep: Path) -> Path:
     """sweep/report.html: the runs below the folder side by side, and a report in each of them."""
-    sweep = _folder(sweep)
     cells = find_cells(sweep)
     if not cells:
         raise UserError(f"run={sweep}: there is no run folder below it to compare")
@@ -72,7 +70,7 @@ def write_comparison(sweep: Path) -> Path:
             {
                 "record": record,
                 "where": where,
-                # ./ lest a folder named "javascript:..." be read as a scheme
+                # ./, so that a folder named "javascript:..." is not read as a scheme
                 "link": f"./{quote(where, errors='surrogateescape')}/report.html",
                 "color": color_of(i, len(records)),
                 "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
@@ -208,7 +206,7 @@ def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, 
 
 
 def resumed(record: Record) -> list[dict[str, Any]]:
-    """How the run went on: the command where it changed something, and what was then other."""
+    """Each resume: its command where it changed something, and what differed then."""
     entries = record.provenance.get("resumed")
     shown = []
     for entry in [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []:
@@ -332,18 +330,11 @@ def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
     return path
 
 
-def _folder(path: Path) -> Path:
-    path = Path(path)
-    if not path.is_dir():
-        raise UserError(f"run={path}: there is no such folder; give outputs/<name>/<run>")
-    return path
-
-
 def _is_fresh(run: Path) -> bool:
-    """Whether a cell's report is there and newer than what it tells of."""
-    told = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
+    """Whether a cell's report is newer than the files it shows."""
+    sources = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
     try:
         written = os.stat(run / "report.html").st_mtime_ns
-        return all(p.stat().st_mtime_ns <= written for p in told if p.is_file())
+        return all(p.stat().st_mtime_ns <= written for p in sources if p.is_file())
     except OSError:
         return False

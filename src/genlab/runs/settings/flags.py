@@ -17,7 +17,7 @@ from genlab.runs.say.errors import UserError, nearest
 def read_words(
     words: list[str], only: tuple[str, ...] = ()
 ) -> tuple[list[str], argparse.Namespace]:
-    """The words for Hydra, and what is asked; all that can be told before composing is refused."""
+    """The words for Hydra, and what they ask for; mistakes seen before composing are refused."""
     from hydra._internal.utils import get_args
 
     from genlab.runs.gate.classes import FOLDERS
