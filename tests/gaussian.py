@@ -11,7 +11,6 @@ import math
 
 import torch
 
-from genlab.objectives.clean import CleanEDM
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 
 S = 0.7  # not EDM's sigma_data, so that the network has something to say
@@ -23,8 +22,6 @@ def edm_net(path: EDM):
         total = sigma**2 + path.sigma_data**2
         x = x * total.sqrt()
         D = S**2 / (S**2 + sigma**2) * x
-        if isinstance(path, CleanEDM):
-            return D
         return (D - path.sigma_data**2 / total * x) / (sigma * path.sigma_data / total.sqrt())
 
     return net_fn

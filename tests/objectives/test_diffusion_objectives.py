@@ -8,7 +8,6 @@ import pytest
 import torch
 from gaussian import S, exact_net
 
-from genlab.objectives.clean import CleanEDM
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.rng import share_of
 
@@ -18,7 +17,6 @@ PATHS = [
     DDPM(schedule="cosine", prediction="v"),
     DDPM(prediction="x0"),
     Flow(),
-    CleanEDM(),
 ]
 B, D = 4000, 8
 
@@ -33,9 +31,7 @@ def optimum(path) -> float:
     u = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     if isinstance(path, EDM):
         sigma = (path.P_mean + path.P_std * torch.special.ndtri(u)).exp()
-        floor = path.sigma_floor if isinstance(path, CleanEDM) else 0.0
-        s = sigma.clamp(min=floor)
-        weight = (s**2 + path.sigma_data**2) / (s * path.sigma_data) ** 2
+        weight = (sigma**2 + path.sigma_data**2) / (sigma * path.sigma_data) ** 2
         return float((weight * S**2 * sigma**2 / (S**2 + sigma**2)).mean())
     if isinstance(path, Flow):  # the variance of eps - x_0 given x_t
         t = u
@@ -158,20 +154,3 @@ def test_two_ranks_see_the_noise_that_one_would_see(path):
         with share_of(rank, 2):
             halves.append(path.loss(net_fn, x[4 * rank : 4 * rank + 4]))
     torch.testing.assert_close(torch.cat(halves), whole)
-
-
-def test_clean_edm_gives_what_its_network_gives():
-    path, seen = CleanEDM(sigma_data=0.5), {}
-
-    def net_fn(x, t):
-        seen.update(x=x, t=t)
-        return torch.full_like(x, 0.25)
-
-    x = torch.ones(2, 3)
-    assert (path.denoise(net_fn, x, 1.2) == 0.25).all()
-    assert seen["x"][0, 0] == pytest.approx(1 / 1.3) and seen["t"][0] == pytest.approx(
-        math.log(1.2) / 4
-    )
-    assert path.weight(torch.tensor(0.01)) == path.weight(torch.tensor(path.sigma_floor))
-    with pytest.raises(ValueError, match=r"objective.sigma_floor=0"):
-        CleanEDM(sigma_floor=0)
