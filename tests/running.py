@@ -76,3 +76,16 @@ def children_seconds() -> float:
 
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
+    """The run's undamaged checkpoints, newest first, and what is wrong with the rest."""
+    from genlab.runs.folder.checkpoint import checkpoint_files, damage  # which imports torch
+
+    good, notices = [], []
+    for file in checkpoint_files(run):
+        if problem := damage(file):
+            notices.append(f"{file.name} {problem}")
+        else:
+            good.append(file)
+    return good, notices

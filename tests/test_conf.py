@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from conftest import CONF
-from running import children_seconds, fit, genlab, genlab_here, settled
+from running import children_seconds, fit, genlab, genlab_here, settled, valid_checkpoints
 
 from genlab.rows import read_rows
-from genlab.runs.folder.checkpoint import newest, valid_checkpoints
+from genlab.runs.folder.checkpoint import newest
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}

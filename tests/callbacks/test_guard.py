@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import fit, genlab_here
+from running import fit, genlab_here, valid_checkpoints
 from test_runs import FAMILIES
 
 from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, params_of
 from genlab.models.base import GenerativeModel
 from genlab.rows import read_rows
-from genlab.runs.folder.checkpoint import newest, read, valid_checkpoints
+from genlab.runs.folder.checkpoint import newest, read
 
 AT = 9  # the batch that goes wrong
 

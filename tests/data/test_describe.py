@@ -16,7 +16,7 @@ from genlab.data.asking import class_captions, class_number
 from genlab.data.sources.images import FashionMNIST
 from genlab.data.toy import Grid, Ring, Toy2D
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.flags import path_as_typed
+from genlab.runs.settings.flags import readable
 from genlab.runs.settings.overrides import changed
 
 
@@ -153,7 +153,7 @@ def test_folders_with_any_name_can_be_typed(name, tmp_path, monkeypatch) -> None
     (tmp_path / name).mkdir()
     for key in ("data.root", "data.source.root"):
         for typed in (f"{key}={tmp_path / name}", f"{key}=~/{name}"):
-            words = ["data=image_folder", path_as_typed(typed)]
+            words = ["data=image_folder", readable(typed)]
             assert settled(words)["data"]["source"]["root"] == str(tmp_path / name)
 
 
@@ -165,9 +165,9 @@ def test_a_folder_in_ones_home_is_found(pets, monkeypatch) -> None:
 
 
 def test_several_folders_are_still_a_sweep() -> None:
-    assert path_as_typed("data.root=one,two") == "data.root=one,two"
-    for typed in ("data.root=null", "data.root='a b'", "init_from={codec: a}", "name=~/x"):
-        assert path_as_typed(typed) == typed
+    assert readable("data.root=one,two") == "data.root=one,two"
+    for typed in ("data.root=null", "data.root='a b'", "init_from={codec: a}"):
+        assert readable(typed) == typed
 
 
 def test_a_knob_of_the_source_is_typed_as_of_the_data() -> None:

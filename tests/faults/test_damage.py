@@ -16,7 +16,7 @@ from test_runs import FAMILIES, parts
 
 from genlab.rows import damaged_rows, line_of, mend, read_rows
 from genlab.runs.folder.checkpoint import damage, manifest, newest, read
-from genlab.runs.folder.layout import read_settings, seal
+from genlab.runs.folder.layout import read_settings, write_settings
 from genlab.runs.say.errors import UserError
 
 
@@ -24,7 +24,7 @@ from genlab.runs.say.errors import UserError
 def whole(tmp_path_factory) -> Path:
     """A finished tiny run, with the files that are to be damaged; nobody changes it."""
     run = fit(FAMILIES["vae"], tmp_path_factory.mktemp("whole") / "run")
-    seal(run / "config.yaml")
+    write_settings(run, read_settings(run))
     return run
 
 

@@ -14,11 +14,11 @@ import forked
 import pytest
 import torch
 from record import record
-from running import TINY, fit, genlab
+from running import TINY, fit, genlab, valid_checkpoints
 from test_runs import FAMILIES, parts
 
 from genlab.runs.folder import layout as folder
-from genlab.runs.folder.checkpoint import damage, newest, save, valid_checkpoints
+from genlab.runs.folder.checkpoint import damage, newest, save
 from genlab.runs.say.errors import UserError
 
 WIDE = ["model=vae", "net.encoder.width=64", "net.decoder.width=64"]

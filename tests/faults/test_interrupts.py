@@ -14,11 +14,12 @@ from pathlib import Path
 import forked
 import pytest
 from record import record, share
+from running import valid_checkpoints
 from test_kills import number
 from test_runs import FAMILIES, parts
 
 from genlab.rows import read_rows
-from genlab.runs.folder.checkpoint import newest, valid_checkpoints
+from genlab.runs.folder.checkpoint import newest
 
 pytestmark = pytest.mark.faults
 FAMILY = FAMILIES["vae"]

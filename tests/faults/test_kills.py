@@ -13,11 +13,11 @@ from pathlib import Path
 import forked
 import pytest
 from record import record, share
-from running import genlab
+from running import genlab, valid_checkpoints
 from test_runs import FAMILIES, parts
 
 from genlab.rows import damaged_rows, read_rows
-from genlab.runs.folder.checkpoint import damage, valid_checkpoints
+from genlab.runs.folder.checkpoint import damage
 
 pytestmark = pytest.mark.faults
 

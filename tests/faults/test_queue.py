@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from record import record
+from running import valid_checkpoints
 from test_runs import FAMILIES, parts
 
 from genlab.rows import read_rows
-from genlab.runs.folder.checkpoint import valid_checkpoints
 
 pytestmark = pytest.mark.faults
 SWEEP = [

@@ -26,7 +26,9 @@ def built(family: str):
 
 
 def held(model) -> str:
-    return digest({k: v.detach() for k, v in precision.tensors(model).items()})
+    """A digest of all parameters and buffers, also those that no checkpoint holds."""
+    named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return digest({k: v.detach() for k, v in named.items()})
 
 
 def ticks(monkeypatch: pytest.MonkeyPatch, *, wide: float, narrow: float):
@@ -95,13 +97,14 @@ def test_an_error_in_a_step_leaves_nothing_behind_either() -> None:
     before = held(model)
     model.objective.loss = None
     with pytest.raises(TypeError):
-        precision.choose(model, batch, "cpu")
+        precision.compared(model, batch, "cpu")
     assert held(model) == before and model.training
 
 
 def test_where_bfloat16_does_not_run_nothing_is_tried(monkeypatch) -> None:
     monkeypatch.setattr(precision, "step", None)
-    assert precision.choose(torch.nn.Linear(1, 1), {}, "mps") == "32-true"
+    ratio = precision.compared(torch.nn.Linear(1, 1), {}, "mps")
+    assert ratio is None and precision.chosen(ratio) == "32-true"
 
 
 def test_the_choice_is_made_once_and_kept(monkeypatch, tmp_path: Path) -> None:

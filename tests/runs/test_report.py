@@ -17,14 +17,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from genlab.runs.page.curves import Line, chart
 from genlab.runs.page.drawn import SHOWN
 from genlab.runs.page.metrics import measured
 from genlab.runs.page.record import find_cells, read_record
 from genlab.runs.page.write import differences, write_comparison, write_report
 from genlab.runs.report import report
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import duration, figure, visible
+from genlab.shown import duration, figure, visible
+from genlab.views.curves import Line, chart
 
 ATTACKS = (
     "<script>alert(1)</script>",

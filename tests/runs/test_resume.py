@@ -11,7 +11,7 @@ from running import TINY, genlab_here
 
 from genlab.clock import steps
 from genlab.rows import read_rows
-from genlab.runs.folder.provenance import gone_on
+from genlab.runs.folder.provenance import with_resume
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 
@@ -50,11 +50,13 @@ def test_a_longer_budget_takes_the_schedule_with_it(run: Path) -> None:
 
 @pytest.mark.parametrize("resumed", [5, "x", ["x"], {"a": 1}, [{"command": "a b 'c"}], None])
 def test_how_a_run_went_on_is_told_whatever_stood_there(resumed, tmp_path: Path) -> None:
-    told = gone_on({"command": "genlab train a=1", "resumed": resumed}, ["a=1", "b=2"], tmp_path, 9)
+    told = with_resume(
+        {"command": "genlab train a=1", "resumed": resumed}, ["a=1", "b=2"], tmp_path, 9
+    )
     last = told["resumed"][-1]
     assert last["command"] == f"genlab train resume={tmp_path} b=2" and last["examples"] == 9
     assert last["versions"]["torch"]  # not told before
-    again = gone_on(told, ["a=1", "b=2"], tmp_path, 10)["resumed"][-1]
+    again = with_resume(told, ["a=1", "b=2"], tmp_path, 10)["resumed"][-1]
     assert again["command"] == f"genlab train resume={tmp_path}" and "versions" not in again
 
 

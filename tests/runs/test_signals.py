@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from running import genlab, genlab_here
+from running import genlab, genlab_here, valid_checkpoints
 from test_runs import parts
-
-from genlab.runs.folder.checkpoint import valid_checkpoints
 
 COMMAND = [
     "train", "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true",

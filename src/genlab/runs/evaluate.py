@@ -16,11 +16,11 @@ from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
-from genlab.runs.say.shown import described
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+from genlab.shown import described
 
 
 def evaluate_command(overrides: list[str]) -> None:
@@ -63,7 +63,7 @@ def evaluate_run(
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
     """
-    folder = find_run(run)  # a wrong name is told before torch is imported
+    folder = find_run(run)  # a wrong name is refused before torch is imported
     from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
     from genlab.runs.folder.load import find_checkpoint, load_model

@@ -7,17 +7,17 @@ all three. The card is made here; what it does not know it says.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.folder.exported import FILES, file_hash
-from genlab.runs.folder.layout import find_run, write_text, write_yaml
+from genlab.runs.folder.exported import FILES
+from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
 from genlab.runs.page.metrics import measured
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import described, figure, visible
 from genlab.runs.say.terminal import say
+from genlab.shown import described, figure, visible
 
 MOST = 100  # classes that a card names
 
@@ -51,8 +51,7 @@ def export(path: str, to: Path) -> Path:
         to / "card.md",
         card(path, load_data(path), kept, state, (to / "model.safetensors").stat().st_size),
     )
-    lines = [f"{file_hash(to / name)}  {name}\n" for name in FILES]
-    write_text(to / "manifest.sha256", "".join(lines))
+    write_text(to / "manifest.sha256", "".join(hash_line(to / name) for name in FILES))
     return to
 
 
@@ -79,8 +78,9 @@ def umask() -> int:
 def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size: int) -> str:
     """card.md: what the model is, what it has seen, how good it is, how to use it."""
     settings, clock = kept["genlab"]["settings"], kept["clock"]
-    run = _run_of(path)
-    provenance, found = _json(run, "provenance.json"), _json(run, "evaluation.json")
+    with contextlib.suppress(UserError):  # a checkpoint by itself, or an export
+        path = str(find_run(path))
+    provenance, found = (read_json(Path(path) / f"{n}.json") for n in ("provenance", "evaluation"))
     # a model's own buffers are kept too, but are not learnt
     parameters = provenance.get("parameters") or sum(t.numel() for t in state.values())
     source = settings["data"].get("source") or settings["data"]
@@ -140,18 +140,3 @@ def _use(data: Any) -> list[str]:
 
 def _class(node: dict[str, Any]) -> str:
     return str(node["_target_"]).rpartition(".")[2]
-
-
-def _run_of(path: str) -> Path | None:
-    try:
-        return find_run(path)
-    except UserError:
-        return None
-
-
-def _json(run: Path | None, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads((run / name).read_text()) if run else {}
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from genlab.runs.gate.files import check_folder
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.say.shown import visible
 from genlab.runs.settings.conf import conf_dir, groups, options
 from genlab.runs.settings.flags import in_order
+from genlab.shown import visible
 
 ORDER = "experiment data net model objective sampler optim trainer callbacks logger metric debug"
 
@@ -28,13 +28,12 @@ def print_list(words: list[str]) -> None:
             raise UserError(f"--config-dir {folder}: there is no such folder")
         check_folder(folder)
     found = {group: options(group, *folders) for group in groups(*folders)}
-    wanted = words
     known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
-    for name in wanted:
+    for name in words:
         if name not in known:
             raise UserError(f"there is no group {name!r}{nearest(name, known)}")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    for group in wanted or known:
+    for group in words or known:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(style="cyan", no_wrap=True, min_width=24)
         table.add_column()
@@ -42,7 +41,7 @@ def print_list(words: list[str]) -> None:
             table.add_row(Text(visible(f"{group}={option}")), Text(visible(line)))
         console.print(f"[bold]{group}[/bold]")
         console.print(table)
-    if not wanted:
+    if not words:
         for folder in folders:
             console.print(f"\nyour own: {folder}", highlight=False, markup=False)
         console.print(f"\nfiles: {conf_dir()}/GROUP/OPTION.yaml", highlight=False)

@@ -18,8 +18,6 @@ from typing import Any
 
 def train(*overrides: str) -> Path:
     """What `genlab train OVERRIDES` does, in this process; gives the run's folder."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
@@ -27,27 +25,23 @@ def train(*overrides: str) -> Path:
 
     from genlab.runs import train as runs
     from genlab.runs.folder.layout import find_run
-    from genlab.runs.gate.files import check_command_line
     from genlab.runs.say.errors import UserError
-    from genlab.runs.settings.compose import explain
-    from genlab.runs.settings.conf import conf_dir
+    from genlab.runs.settings.compose import composed
+    from genlab.runs.settings.flags import explained, read_words
 
-    check_command_line(list(overrides))
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        try:
-            cfg = compose("train", list(overrides), return_hydra_config=True)
-        except HydraException as error:
-            raise UserError(explain(error, list(overrides))) from error
-        HydraConfig.instance().set_config(cfg)
-        run = Path(cfg.hydra.run.dir)
-        with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own
-            cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN
-        HydraConfig.instance().set_config(cfg)
-        with read_write(cfg), open_dict(cfg):
-            del cfg["hydra"]
-        run.mkdir(parents=True, exist_ok=True)
-        runs.main(cfg)
+    words, _ = read_words(list(overrides), ("--config-dir",))
+    try:
+        cfg = composed(words)
+    except HydraException as error:
+        raise UserError(explained(error, list(overrides))) from error
+    run = Path(cfg.hydra.run.dir)
+    with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own
+        cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    run.mkdir(parents=True, exist_ok=True)
+    runs.main(cfg)
     return find_run(cfg.resume) if cfg.resume else run
 
 

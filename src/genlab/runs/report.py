@@ -7,7 +7,7 @@ from pathlib import Path
 from genlab.runs.page.record import find_cells, is_run
 from genlab.runs.page.write import write_comparison, write_report
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import visible
+from genlab.shown import visible
 
 
 def report_command(overrides: list[str]) -> None:

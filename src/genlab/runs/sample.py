@@ -12,9 +12,9 @@ from typing import Any
 
 from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import visible
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
+from genlab.shown import visible
 
 ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
 
@@ -83,13 +83,13 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
     more = [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
     words += [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in more]
     words += [f"at{model.clock.examples}"]
-    told = hashlib.sha256(repr([own, sampler]).encode(errors="surrogateescape"))
+    digest = hashlib.sha256(repr([own, sampler]).encode(errors="surrogateescape"))
     for key in ("given", "mask"):  # the picture itself, whatever its file is called
-        told.update(_contents(asked[key]))
+        digest.update(_contents(asked[key]))
     for key, value in model.state_dict().items():
-        told.update(key.encode())
-        told.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"{'_'.join(words)[:160]}_{told.hexdigest()[:8]}"
+        digest.update(key.encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"{'_'.join(words)[:160]}_{digest.hexdigest()[:8]}"
 
 
 def _named(key: str, cond: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The end of a sweep: an honest table of its cells, and the page that compares them.
 
 Hydra calls `SweepEnd` in the process that started the sweep, whichever launcher ran the cells. A
-cell is finished where its ledger says so; every other one failed, whatever became of its process.
+cell is finished where its ledger says so; every other one failed, whatever its process did.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import shutil
 import sys
 import time
@@ -25,17 +24,18 @@ from genlab.runs.folder.layout import (
     check_room,
     claim,
     find_run,
+    read_json,
     tidy,
     write_json,
     write_settings,
     write_yaml,
 )
 from genlab.runs.folder.resume import (
-    begun,
     check_data,
-    found_in,
-    go_on,
+    continue_ledger,
+    holds_this_run,
     measured,
+    newest_saved,
     read_overrides,
     resumed_settings,
     trained,
@@ -100,7 +100,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         check_values(overrides, choices, settings)
         run = Path(hydra.runtime.output_dir)
     if {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
-        processes_here(settings["trainer"])  # a device that is not here, told before all else
+        processes_here(settings["trainer"])  # a missing device is reported first
     compose.check(settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
@@ -108,9 +108,9 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         return
     with claim(run):
         tidy(run)
-        if not resume and begun(run, settings):
+        if not resume and holds_this_run(run, settings):
             resume, changes = str(run), []
-        if not resume or changes:  # what a run goes on with is what its folder says
+        if not resume or changes:  # a resumed run keeps what its folder says
             write_settings(run, redact(settings))
             before = read_overrides(run) if resume else []
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
@@ -118,16 +118,14 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         try:
             launch(settings, run, resume=bool(resume))
         except (Exception, SystemExit) as error:
-            told = error.code == USER if isinstance(error, SystemExit) else users_own(error)
-            told |= isinstance(error, Exception) and not (run / "metrics.jsonl").exists()
+            refused = (
+                error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
+            )
+            refused |= isinstance(error, Exception) and not (run / "metrics.jsonl").exists()
             # refused before anything was learnt (data that is not there, a shape that is not so)
-            if told and not resume and hydra.mode.name == "RUN" and not trained(run):
+            if refused and not resume and hydra.mode.name == "RUN" and not trained(run):
                 shutil.rmtree(run, ignore_errors=True)
             raise
-
-
-def users_own(error: BaseException) -> bool:
-    return is_users(root_cause(error))
 
 
 def _remove_empty(run: Path) -> None:
@@ -160,7 +158,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
     quiet()
     settings = settings | {k: restore(settings[k], k) for k in BUILT}
     pl.seed_everything(settings["seed"], verbose=False)
-    checkpoint, held, notices = found_in(run) if resume else (None, {}, [])
+    checkpoint, held, notices = newest_saved(run) if resume else (None, {}, [])
     data, model, trainer = assemble(settings, run, began=began, initialise=checkpoint is None)
     # two are kept while a third is written; those there make room
     there = len(list((run / "checkpoints").glob("*.ckpt")))
@@ -175,7 +173,7 @@ def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
             )
             return trainer.loggers
     if resume and trainer.is_global_zero:
-        go_on(run, held, notices)
+        continue_ledger(run, held, notices)
     if trainer.is_global_zero:
         if settings["evaluate"] and checkpoint is None:
             rehearse_metrics(settings, model, data)
@@ -206,7 +204,7 @@ def close(loggers: list) -> None:
 
 
 def rehearse_metrics(settings: dict[str, Any], model: Any, data: Any) -> None:
-    """A mistake in an own metric is told now, not after the training."""
+    """Refuse a faulty metric now, not after the training."""
     from genlab.metrics.several import rehearse
 
     metrics = compose.build_metrics(settings.get("metric"), trusted=settings["trust"])
@@ -312,15 +310,12 @@ def assemble(
 def record_provenance(
     settings: dict[str, Any], run: Path, data: Any, model: Any, clock: dict[str, int] | None
 ) -> None:
-    """provenance.json; where the run goes on from `clock`, with what went on added to it."""
-    from genlab.runs.folder.provenance import gone_on, provenance
+    """provenance.json; a run resumed from `clock` adds an entry to it."""
+    from genlab.runs.folder.provenance import provenance, with_resume
 
     path, overrides = run / "provenance.json", read_overrides(run)
-    told = None
-    with contextlib.suppress(OSError, ValueError):  # torn or lost: told anew
-        told = json.loads(path.read_text()) if clock else None
-    if clock and isinstance(told, dict):
-        write_json(path, gone_on(told, overrides, run, clock["examples"]))
+    if clock and (before := read_json(path)):  # torn or lost: written anew
+        write_json(path, with_resume(before, overrides, run, clock["examples"]))
         return
     write_json(
         path,

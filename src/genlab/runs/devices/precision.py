@@ -6,30 +6,28 @@ says little about a model: some layers have a slow bfloat16 kernel, and small on
 
 from __future__ import annotations
 
-import contextlib
-import json
+import copy
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from genlab.batch import Batch
+from genlab.batch import Batch, each
 from genlab.models.base import GenerativeModel
 from genlab.rng import share_of
 from genlab.runs.devices import ranks
 from genlab.runs.devices.trainer import fast_bf16
-from genlab.runs.folder.layout import write_json
+from genlab.runs.folder.layout import read_json, write_json
 from genlab.runs.say.errors import UserError
 
 CHOICES = ("32-true", "bf16-mixed")
 PAIRS = 3  # rounds of one step of each, after one that warms up; fewer where they are long
 LONGEST = 1.0  # seconds after which no round begins
-HOPELESS = 4.0  # bfloat16 without arithmetic for it: told from the round that warms up
+HOPELESS = 4.0  # bfloat16 without arithmetic for it: seen in the round that warms up
 GAIN = 0.95  # bfloat16 loses digits: it is taken where it saves a twentieth of the time or more
 
 
@@ -61,11 +59,7 @@ def held_in(path: Path) -> str | None:
     """The choice that stands in the file; None where there is no file."""
     if not path.exists():
         return None
-    try:
-        held = json.loads(path.read_text())["precision"]
-    except (OSError, ValueError, KeyError, TypeError):
-        held = None
-    if held not in CHOICES:
+    if (held := read_json(path).get("precision")) not in CHOICES:
         raise UserError(
             f'{path} is damaged: write {{"precision": "32-true"}} or "bf16-mixed" in it, as this'
             " run began"
@@ -95,11 +89,6 @@ def chosen(ratio: float | None) -> str:
     return "bf16-mixed" if ratio is not None and ratio <= GAIN else "32-true"
 
 
-def choose(model: GenerativeModel, batch: Batch, device: torch.device | str) -> str:
-    """The quicker for passes of `model` forth and back on `batch`: "bf16-mixed" or "32-true"."""
-    return chosen(compared(model, batch, device))
-
-
 def compared(
     model: GenerativeModel,
     batch: Batch,
@@ -110,28 +99,23 @@ def compared(
 ) -> float | None:
     """The time of a step in bfloat16 over that in float32; None where bfloat16 does not run.
 
-    Rounds of one step of each are compared, so that what else the machine does meets both. Weights,
-    gradients, buffers, clock, terms and random generators are as before. Model and batch are moved
-    to `device`, the model back again afterwards.
+    Rounds of one step of each are compared, so that what else the machine does meets both. A copy
+    of the model takes them, and the random generators are put back.
     """
     device = torch.device(device)
     if not bf16_runs(device):
         return None
-    home = model.device
-    with untouched(model, device):
-        moved = {k: v.to(device) for k, v in batch.items()}
-        model.to(device).train()
-        try:
-            began = clock()
-            wide, narrow = (step(model, moved, bf16=b, clock=clock) for b in (False, True))
-            if narrow > HOPELESS * wide:
-                return narrow / wide
-            ratios = []
-            while len(ratios) < pairs and (not ratios or clock() - began < LONGEST):
-                narrow = step(model, moved, bf16=True, clock=clock)
-                ratios.append(narrow / max(step(model, moved, bf16=False, clock=clock), 1e-12))
-        finally:
-            model.to(home)
+    model = copy.deepcopy(model).to(device).train()
+    batch = {k: each(lambda t: t.to(device), v) for k, v in batch.items()}
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        began = clock()
+        wide, narrow = (step(model, batch, bf16=b, clock=clock) for b in (False, True))
+        if narrow > HOPELESS * wide:
+            return narrow / wide
+        ratios = []
+        while len(ratios) < pairs and (not ratios or clock() - began < LONGEST):
+            narrow = step(model, batch, bf16=True, clock=clock)
+            ratios.append(narrow / max(step(model, batch, bf16=False, clock=clock), 1e-12))
     return statistics.median(ratios)
 
 
@@ -153,30 +137,3 @@ def step(model: GenerativeModel, batch: Batch, *, bf16: bool, clock: Callable[[]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return clock() - began
-
-
-@contextlib.contextmanager
-def untouched(model: GenerativeModel, device: torch.device) -> Iterator[None]:
-    """Within: the model may be trained on; afterwards it and torch's generators are as before."""
-    values = {name: t.detach().clone() for name, t in tensors(model).items()}
-    grads = {name: p.grad for name, p in model.named_parameters()}
-    modes = {m: m.training for m in model.modules()}
-    devices = [device] if device.type == "cuda" else []
-    for p in model.parameters():
-        p.grad = None
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, t in tensors(model).items():
-                    t.copy_(values[name])
-            for name, p in model.named_parameters():
-                p.grad = grads[name]
-            for module, mode in modes.items():
-                module.training = mode
-
-
-def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers, also those that no checkpoint holds."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}

@@ -5,11 +5,11 @@ The first writes the folder; the others wait until it has said how the run start
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 
+from genlab.runs.folder.layout import read_json, write_json
 from genlab.runs.gate.files import folder_name
 from genlab.runs.say.errors import UserError
 
@@ -31,7 +31,7 @@ def rank_here() -> int:
 
 
 def shared_name() -> str | None:
-    """A run folder's name that all processes of one start come to, and a queue's next start too."""
+    """The run folder's name, the same in all processes of one start and in a queue's restart."""
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         name = env["TORCHELASTIC_RUN_ID"]
@@ -49,22 +49,17 @@ def _this_start() -> list[str | None]:
 
 
 def announce(run: Path, *, resume: bool) -> None:
-    """The first process: the folder is written, and the run begins or goes on."""
+    """The first process: say that the folder is written, and whether the run resumes."""
     if started_outside():
-        beside = run / ".start.new"
-        beside.write_text(json.dumps({"start": _this_start(), "resume": resume}))
-        beside.replace(run / ".start")
+        write_json(run / ".start", {"start": _this_start(), "resume": resume})
 
 
 def follow(run: Path, patience: float = PATIENCE) -> bool:
-    """The others: wait for `announce`; whether the run goes on."""
+    """The others: wait for `announce`; whether the run resumes."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
-        try:
-            said = json.loads((run / ".start").read_text())
-        except (OSError, ValueError):
-            said = {}
-        if isinstance(said, dict) and said.get("start") == _this_start():
+        said = read_json(run / ".start")
+        if said.get("start") == _this_start():
             return bool(said.get("resume"))
         time.sleep(0.1)
     raise UserError(

@@ -9,7 +9,6 @@ FSDP2 cannot cut (numbers without a dimension, what belongs to no forward pass) 
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +22,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.utils import get_total_norm
+from torch.utils._pytree import tree_map_only
 
 
 class Sharded(DDPStrategy):
@@ -111,15 +111,12 @@ def part_groups(optimizer: torch.optim.Optimizer) -> None:
 
 def gathered(value: Any, *, keep: bool) -> Any:
     """The same data with whole tensors, on the CPU where `keep`; all processes take part."""
-    if isinstance(value, DTensor):
-        whole = value.full_tensor()
-        return whole.cpu() if keep else None
-    if isinstance(value, dict):
-        kind = OrderedDict if isinstance(value, OrderedDict) else dict
-        return kind((k, gathered(v, keep=keep)) for k, v in value.items())
-    if type(value) in (list, tuple):
-        return type(value)(gathered(v, keep=keep) for v in value)
-    return value
+
+    def whole(shard: DTensor) -> Tensor | None:
+        full = shard.full_tensor()
+        return full.cpu() if keep else None
+
+    return tree_map_only(DTensor, whole, value)
 
 
 def shares(optimizer: torch.optim.Optimizer, state: dict[int, Any]) -> dict[int, Any]:

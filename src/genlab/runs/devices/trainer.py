@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,18 +24,8 @@ def fast_bf16(accelerator: str) -> bool:
         return torch.cuda.get_device_capability() >= (8, 0)
     if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
         return False
-    if not hasattr(torch.backends, "mkldnn") or not torch.backends.mkldnn.is_available():
-        return False
     try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _cpu_has_bf16()
-    except (AttributeError, RuntimeError):
-        return _cpu_has_bf16()
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        with open("/proc/cpuinfo") as f:
-            flags = next((line for line in f if line.startswith("flags")), "")
+        flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags

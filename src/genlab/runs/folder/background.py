@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from genlab.runs.folder.checkpoint import read, remove, save
 
@@ -64,35 +64,21 @@ def snapshot(checkpoint: dict) -> dict | None:
     """
     copies: dict[tuple, torch.Tensor] = {}
 
-    def held(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            key = (value.data_ptr(), value.shape, value.stride(), value.dtype, value.device)
-            if key not in copies:
-                copy = value.detach()
-                copies[key] = copy.clone() if copy.device.type == "cpu" else copy.cpu()
-            return copies[key]
-        if isinstance(value, dict):
-            kind = type(value) if type(value) in (dict, OrderedDict) else dict
-            return kind((k, held(v)) for k, v in value.items())
-        if type(value) in (list, tuple):
-            return type(value)(held(v) for v in value)
-        return value
+    def held(value: torch.Tensor) -> torch.Tensor:
+        key = (value.data_ptr(), value.shape, value.stride(), value.dtype, value.device)
+        if key not in copies:
+            copy = value.detach()
+            copies[key] = copy.clone() if copy.device.type == "cpu" else copy.cpu()
+        return copies[key]
 
-    if _bytes_of(checkpoint) > _free_memory() / 4:
+    tensors = [t for t in tree_leaves(checkpoint) if isinstance(t, torch.Tensor)]
+    if sum(t.numel() * t.element_size() for t in tensors) > _free_memory() / 4:
         return None
-    return held(checkpoint)
-
-
-def _bytes_of(value: Any) -> int:
-    if isinstance(value, torch.Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, dict):
-        return sum(_bytes_of(v) for v in value.values())
-    return sum(_bytes_of(v) for v in value) if isinstance(value, list | tuple) else 0
+    return tree_map_only(torch.Tensor, held, checkpoint)
 
 
 def _free_memory() -> float:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on this system
+    except (AttributeError, ValueError, OSError):  # unknown on this system
         return float("inf")

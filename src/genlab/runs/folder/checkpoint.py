@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from genlab.runs.folder.layout import file_hash, write_text
 from genlab.runs.gate import torchfile
 from genlab.runs.say.errors import UserError
 
@@ -37,7 +38,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through, in a second thread that goes on during the fsync.
+    """A file that hashes what passes through, in a second thread that continues during the fsync.
 
     In large blocks, for each costs the thread a wait for Python's lock.
     """
@@ -116,37 +117,23 @@ def save(checkpoint: dict, path: Path) -> None:
         if path.exists() and not damage(path):  # until it is replaced, both are as promised
             before = manifest(path).read_text()
         # first the hash: a file without one is not valid
-        _write_manifest(path, line + before)
+        write_text(manifest(path), line + before)
         try:
             os.replace(temporary, path)
         except OSError:
             if before:
-                _write_manifest(path, before)
+                write_text(manifest(path), before)
             elif not path.exists():
                 manifest(path).unlink()
             raise
         if before:
-            _write_manifest(path, line)
+            write_text(manifest(path), line)
         _sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, f"not saved: {error.strerror or error}", str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _write_manifest(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{manifest(path).name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, manifest(path))
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
 
 
 def remove(path: Path) -> None:
@@ -167,8 +154,7 @@ def damage(path: Path) -> str | None:
     if not re.fullmatch(rb"(%b){1,2}" % line, promised):
         return f"has a damaged {manifest(path).name} beside it"
     try:
-        with path.open("rb") as f:
-            found = hashlib.file_digest(f, "sha256").hexdigest()
+        found = file_hash(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if found.encode() in (part[:64] for part in promised.splitlines()):
@@ -184,17 +170,6 @@ def checkpoint_files(run: Path) -> list[Path]:
         if (found := re.fullmatch(r"examples=(\d+)\.ckpt", path.name))
     }
     return [named[number] for number in sorted(named, reverse=True)]
-
-
-def valid_checkpoints(run: Path) -> tuple[list[Path], list[str]]:
-    """The run's undamaged checkpoints, newest first, and what is wrong with the rest."""
-    good, notices = [], []
-    for file in checkpoint_files(run):
-        if problem := damage(file):
-            notices.append(f"{file.name} {problem}")
-        else:
-            good.append(file)
-    return good, notices
 
 
 def newest(run: Path) -> Path:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
+from genlab.runs.folder.layout import file_hash
 from genlab.runs.gate.files import BYTES, read_text, read_yaml
 from genlab.runs.say.errors import UserError
 
 FILES = ("model.safetensors", "config.yaml", "card.md")
 HEADER = 16 * 2**20  # bytes of a safetensors file's table of contents
-
-
-def file_hash(file: Path) -> str:
-    """sha256 of a file, in hex."""
-    with file.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def read_export(folder: Path) -> dict[str, Any]:

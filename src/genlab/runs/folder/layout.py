@@ -10,6 +10,7 @@ report.html wandb/                           to look at
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -48,7 +49,7 @@ def find_run(path: str | Path) -> Path:
 
 
 def refuse_links(run: Path) -> None:
-    """A stranger's run folder may hold links where a file would be written: over one's own."""
+    """Refuse a foreign run folder whose links would have us write over other files."""
     for at, folders, files in os.walk(run):
         if Path(at) == run and "wandb" in folders:  # has links of its own, and is not written again
             folders.remove("wandb")
@@ -62,12 +63,9 @@ def refuse_links(run: Path) -> None:
 
 def started(run: Path) -> tuple[float, str]:
     """When a run was started, from its own provenance (never from the file system's clock)."""
-    told = run / "provenance.json"
     try:
-        # a pipe in its place would be waited for
-        data = json.loads(told.read_text()) if told.is_file() else {}
-        return float(data["started"]), run.name
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(read_json(run / "provenance.json").get("started", 0.0)), run.name
+    except (ValueError, TypeError):
         return 0.0, run.name
 
 
@@ -76,11 +74,16 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
-    with temporary.open("x", encoding="utf-8") as f:  # follows no link that was put there
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("x", encoding="utf-8") as f:  # follows no link that was put there
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 BREAKS = (
@@ -99,27 +102,40 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def _hash_line(file: Path) -> bytes:
-    return f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n".encode()
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; empty where it is not there, torn, or no mapping."""
+    try:
+        # a pipe in its place would be waited for
+        data = json.loads(path.read_text()) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
-def seal(file: Path) -> None:
-    """Write a small file's hash beside it."""
-    write_text(file.with_name(file.name + ".sha256"), _hash_line(file).decode())
+def file_hash(file: Path) -> str:
+    """sha256 of a file, in hex."""
+    with file.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def hash_line(file: Path) -> str:
+    """A file's line in a list of hashes, as sha256sum writes it."""
+    return f"{file_hash(file)}  {file.name}\n"
 
 
 def write_settings(run: Path, settings: dict[str, Any]) -> None:
     """config.yaml and its hash; killed in between, it has none, which is no damage."""
     path = run / "config.yaml"
-    path.with_name(path.name + ".sha256").unlink(missing_ok=True)
+    seal = path.with_name(path.name + ".sha256")
+    seal.unlink(missing_ok=True)
     write_yaml(path, settings)
-    seal(path)
+    write_text(seal, hash_line(path))
 
 
 def check_seal(file: Path) -> None:
     """Refuse a file that is not as it was sealed; one without a seal (an older run's) passes."""
     beside = file.with_name(file.name + ".sha256")
-    if beside.exists() and beside.read_bytes() != _hash_line(file):
+    if beside.exists() and beside.read_bytes() != hash_line(file).encode():
         raise UserError(
             f"{file} was changed or damaged since the run began (see {beside.name}): put the"
             f" original back, or delete {beside.name} to take the file as it is"
@@ -143,7 +159,7 @@ def check_room(run: Path, needed: int) -> None:
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """A run's config.yaml; it may be a stranger's."""
+    """A run's config.yaml, which may be foreign."""
     path = run / "config.yaml"
     settings = read_yaml(path)
     check_seal(path)

@@ -67,15 +67,14 @@ def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
     )
 
 
-def gone_on(before: dict[str, Any], overrides: list[str], run: Path, examples: int) -> dict:
-    """`before` with the command that goes on with the run, and what is no longer as it was.
+def with_resume(before: dict[str, Any], overrides: list[str], run: Path, examples: int) -> dict:
+    """`before` with the command that resumes the run, and what has changed since.
 
-    `overrides` are all that the run was ever given: those that no command before tells are new.
+    `overrides` are all that the run was ever given; those in no earlier command are new.
     """
-    resumed = before.get("resumed")  # of any type where the folder is a stranger's
+    resumed = before.get("resumed")  # of any type where the folder is foreign
     earlier = [e for e in resumed if isinstance(e, dict)] if isinstance(resumed, list) else []
-    told = [w for e in [before, *earlier] for w in given(e)]
-    new = overrides[len(told) :]
+    new = overrides[sum(len(given(e)) for e in [before, *earlier]) :]
     known: dict[str, Any] = {}
     for entry in [before, *earlier]:
         known |= entry
@@ -85,10 +84,10 @@ def gone_on(before: dict[str, Any], overrides: list[str], run: Path, examples: i
 
 
 def given(entry: dict[str, Any]) -> list[str]:
-    """The overrides of an entry's command, but for the `resume=` of one that goes on."""
+    """The overrides of an entry's command, without its `resume=`."""
     try:
         words = shlex.split(str(entry.get("command", "")))[2:]
-    except ValueError:  # a stranger's, or torn
+    except ValueError:  # foreign, or torn
         return []
     words = words[2:] if words[:1] == ["--config-dir"] else words
     return [w for w in words if not w.startswith("resume=")]

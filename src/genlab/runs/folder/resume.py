@@ -1,9 +1,7 @@
-"""Going on with a run: what may change, what was saved, where its ledger is to end."""
+"""Resuming a run: what may change, what was saved, where its ledger is to end."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +9,20 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from genlab.runs.folder.layout import find_run, read_settings
+from genlab.runs.folder.layout import find_run, read_json, read_settings
 from genlab.runs.gate.files import read_yaml
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import say
 
-CHANGEABLE = (
-    "budget.",
-    "save_every=",
-    "look_every=",
-    "logger",
-    "trainer.threads",
-    "evaluate=",
-    "trust=",
-)
-# what conf/ takes from one of these: a key's name, and whence it comes
+CHANGEABLE = ("budget.", "save_every=", "look_every=", "logger", "trainer.threads", "evaluate=",
+              "trust=")  # fmt: skip
+# keys that conf/ fills from one of these settings
 FOLLOWS = {"horizon": "budget.examples", "save_every": "save_every"}
 
 
-def begun(run: Path, settings: dict[str, Any]) -> bool:
-    """Whether the folder holds this very run, which then goes on: the same command, given again.
+def holds_this_run(run: Path, settings: dict[str, Any]) -> bool:
+    """Whether the folder holds this very run, which then continues: the same command, given again.
 
     So does a cell of a sweep that a queue starts again. Another run's folder is not taken.
     """
@@ -103,12 +94,9 @@ def _follow(node: Any, key: str, old: Any, new: Any) -> None:
 
 
 def check_data(run: Path, data: Any) -> None:
-    """A run goes on with the data it began with; another file under its name is another run."""
-    try:
-        began = json.loads((run / "provenance.json").read_text())["data_fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # not told, or torn: nothing to compare with
-    if began != data.fingerprint():
+    """Refuse to resume with other data than the run began with."""
+    began = read_json(run / "provenance.json").get("data_fingerprint")
+    if began is not None and began != data.fingerprint():
         raise UserError(
             f"{run}: its data has changed since it began (it was {str(began)[:12]}, it is"
             f" {data.fingerprint()[:12]}): put it back, or begin another run, whose weights may"
@@ -116,8 +104,8 @@ def check_data(run: Path, data: Any) -> None:
         )
 
 
-def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """The newest valid checkpoint of a run, its contents, and what is to be told of the others.
+def newest_saved(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest valid checkpoint of a run, its contents, and what to report of the others.
 
     None where nothing was saved yet: such a run begins again in its folder, and says so.
     """
@@ -129,7 +117,7 @@ def found_in(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
     return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
 
 
-def go_on(run: Path, held: dict[str, Any], notices: list[str]) -> None:
+def continue_ledger(run: Path, held: dict[str, Any], notices: list[str]) -> None:
     """Make the ledger end where the checkpoint `held` does, and tell what was found damaged."""
     from genlab.rows import append, mend
 
@@ -148,11 +136,8 @@ def read_overrides(run: Path) -> list[str]:
 
 def measured(run: Path) -> bool:
     """Whether evaluation.json is of the newest checkpoint: a finished run, started again."""
-    path = run / "evaluation.json"
     newest = max((p.name for p in (run / "checkpoints").glob("*.ckpt")), default="")
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return json.loads(path.read_text()).get("checkpoint") == newest
-    return False
+    return read_json(run / "evaluation.json").get("checkpoint") == newest
 
 
 def trained(run: Path) -> bool:

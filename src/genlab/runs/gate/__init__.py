@@ -1,1 +1,1 @@
-"""What a file may name or hold: trusted classes, strangers' files, types."""
+"""What a file may name or hold: trusted classes, foreign files, types."""

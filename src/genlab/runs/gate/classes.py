@@ -18,6 +18,7 @@ from functools import partial
 from importlib.machinery import PathFinder
 from typing import Any
 
+from genlab.runs.gate.files import walk
 from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import conf_dir
@@ -69,14 +70,9 @@ ARGUMENTS = {
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
     """Every (place, node) that has a `_target_`, at any depth."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield where, node
-        for key, value in node.items():
-            yield from targets(value, f"{where}.{key}" if where else str(key))
-    elif isinstance(node, list | tuple):
-        for i, value in enumerate(node):
-            yield from targets(value, f"{where}[{i}]")
+    for place, value in walk(node, where):
+        if isinstance(value, dict) and "_target_" in value:
+            yield place, value
 
 
 def check_names(node: Any, trusted: Sequence[str] = (), where: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What a stranger's file may say: plain data of bounded size, no resolvers, nothing of Hydra's own.
+"""What a foreign file may say: plain data of bounded size, no resolvers, nothing of Hydra's own.
 
 Read: `parse` (YAML, its size known before anything unfolds it), `check_plain` (settings that are
 data and nothing else: from checkpoints, run folders, exports), `check_command_line` (--config-dir).
@@ -27,6 +27,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # the run folder
 RESERVED = re.compile(r"hydra|trust|resume|save_dir|tracking_uri|artifact_location|cache")
 HYDRA = re.compile(r"(?:^|[\s/@.:])hydra(?:$|[\s/@.:])")
+# keys may be interpolated, resolvers not: ${oc.env:...} reads the environment
 HARMLESS = re.compile(
     r"\$\{(?:[\w.\[\]]+|hydra:runtime\.choices\.[\w/@]+|now:[^${}]*|oc\.select:[^${}]*)\}", re.ASCII
 )
@@ -197,28 +198,11 @@ def check_config(path: Path) -> None:
             raise UserError(f"{path}: {place[:80]} may be set on the command line only, by no file")
         if word == "mode" and value == "online":
             raise UserError(f"{path}: {place}=online may be set on the command line only")
-        if isinstance(value, str):
-            _check_text(path, place, value)
-    for word in _words(data.get("defaults") if isinstance(data, dict) else None):
+        if isinstance(value, str) and "${" in HARMLESS.sub("", value):
+            raise UserError(
+                f"{path}: {place}={value[:60]!r}: in a file only ${{key}} is allowed, no resolver"
+            )
+    defaults = walk(data.get("defaults") if isinstance(data, dict) else None)
+    for word in (str(v) for _, v in defaults if v is not None and not isinstance(v, dict | list)):
         if HYDRA.search(word) or ".." in word or "//" in word or "$" in word:
             raise UserError(f"{path}: defaults may not name {word[:80]!r}")
-
-
-def _words(entry: Any) -> Iterator[str]:
-    if isinstance(entry, dict):
-        for key, value in entry.items():
-            yield str(key)
-            yield from _words(value)
-    elif isinstance(entry, list):
-        for value in entry:
-            yield from _words(value)
-    elif entry is not None:
-        yield str(entry)
-
-
-def _check_text(path: Path, place: str, value: str) -> None:
-    """Interpolations of keys are let in, resolvers are not: ${oc.env:...} reads the environment."""
-    if "${" in HARMLESS.sub("", value):
-        raise UserError(
-            f"{path}: {place}={value[:60]!r}: in a file only ${{key}} is allowed, no resolver"
-        )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.runs.say.shown import figure, number, plain
+from genlab.shown import figure, number, spaced
 
 # a text model's figures that one asks for first; they come before the samples'
 LIKELIHOOD = ("bits_per_byte", "bits_per_character")
@@ -26,7 +26,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        return plain(self.name) + (f" ({self.remark})" if self.remark else "")
+        return spaced(self.name) + (f" ({self.remark})" if self.remark else "")
 
     @property
     def ratio(self) -> float | None:
@@ -42,7 +42,7 @@ class Metric:
 
 
 def measured(evaluation: dict[str, Any]) -> list[Metric]:
-    """The figures of an evaluation.json, which may be a stranger's."""
+    """The figures of an evaluation.json, which may be foreign."""
     metrics, *others = (evaluation.get(k) for k in ("metrics", "floor", "interval", "remarks"))
     floor, interval, remarks = (x if isinstance(x, dict) else {} for x in others)
     return [

@@ -1,4 +1,4 @@
-"""What a run folder says, read without trusting it: files may be missing, torn or a stranger's.
+"""What a run folder says, read without trusting it: files may be missing, torn or foreign.
 
 Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
 `Record.problems`. Shown by write.py; curves.py draws curves, drawn.py reads samples.
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from genlab.rows import body
 from genlab.runs.page.drawn import SHOWN, TEXT_BYTES, inside
-from genlab.runs.say.shown import number
+from genlab.shown import number
 
 ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")

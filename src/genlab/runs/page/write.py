@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 from genlab.runs.folder.provenance import given
-from genlab.runs.page.curves import PALETTE, Chart, Line, chart, color_of, smooth
 from genlab.runs.page.drawn import Drawn, read_drawn, read_named
 from genlab.runs.page.metrics import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.page.record import Record, find_cells, read_record
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.shown import cut, duration, figure, number, plain, short, visible
+from genlab.shown import cut, duration, figure, number, short, spaced, visible
+from genlab.views.curves import PALETTE, Chart, Line, chart, color_of, smooth
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
@@ -29,7 +29,6 @@ RATE = "speed/examples_per_second"
 
 def write_report(run: Path) -> Path:
     """run/report.html, of whatever the folder holds so far."""
-    run = _folder(run)
     record = read_record(run)
     loss, others = curves(record)
     found = measured(record.evaluation)
@@ -57,7 +56,6 @@ def write_report(run: Path) -> Path:
 
 def write_comparison(sweep: Path) -> Path:
     """sweep/report.html: the runs below the folder side by side, and a report in each of them."""
-    sweep = _folder(sweep)
     cells = find_cells(sweep)
     if not cells:
         raise UserError(f"run={sweep}: there is no run folder below it to compare")
@@ -72,7 +70,7 @@ def write_comparison(sweep: Path) -> Path:
             {
                 "record": record,
                 "where": where,
-                # ./ lest a folder named "javascript:..." be read as a scheme
+                # ./, so that a folder named "javascript:..." is not read as a scheme
                 "link": f"./{quote(where, errors='surrogateescape')}/report.html",
                 "color": color_of(i, len(records)),
                 "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
@@ -171,7 +169,7 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             label = f"{label} {short(record.series[name][-1][1])}".strip()
             noisy = side != "val" and base != "lr"
             lines.append(Line(label, record.series[name], color, marked=side == "val", noisy=noisy))
-        title = titles.get(base, plain(base))
+        title = titles.get(base, spaced(base))
         charts.append(
             drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
         )
@@ -208,7 +206,7 @@ def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, 
 
 
 def resumed(record: Record) -> list[dict[str, Any]]:
-    """How the run went on: the command where it changed something, and what was then other."""
+    """Each resume: its command where it changed something, and what differed then."""
     entries = record.provenance.get("resumed")
     shown = []
     for entry in [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []:
@@ -327,23 +325,16 @@ def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"figure": figure, "duration": duration, "plain": plain, "cut": cut}
+    env.filters |= {"figure": figure, "duration": duration, "spaced": spaced, "cut": cut}
     write_text(path, env.get_template(template).render(**page, version=__version__))
     return path
 
 
-def _folder(path: Path) -> Path:
-    path = Path(path)
-    if not path.is_dir():
-        raise UserError(f"run={path}: there is no such folder; give outputs/<name>/<run>")
-    return path
-
-
 def _is_fresh(run: Path) -> bool:
-    """Whether a cell's report is there and newer than what it tells of."""
-    told = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
+    """Whether a cell's report is newer than the files it shows."""
+    sources = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
     try:
         written = os.stat(run / "report.html").st_mtime_ns
-        return all(p.stat().st_mtime_ns <= written for p in told if p.is_file())
+        return all(p.stat().st_mtime_ns <= written for p in sources if p.is_file())
     except OSError:
         return False

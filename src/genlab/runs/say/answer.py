@@ -47,7 +47,7 @@ def _explain(error: Exception, overrides: list[str], cell: str) -> int:
     if line := errors.of_the_disk(cause):
         complain(line, cell)
         return errors.USER if isinstance(cause, PermissionError) else errors.FAULT
-    if code := getattr(cause, "exit_code", 0):  # a known fault, told in one line
+    if code := getattr(cause, "exit_code", 0):  # a known fault needs no traceback
         complain(cause, cell)
         return code
     _trace(error)

@@ -3,7 +3,7 @@
 Read: `loggers` makes those that a config names, `reopened` those of a run that is measured later;
 `prepare_wandb` settles the mode (offline unless asked, and where the server does not answer);
 `Harmless` holds any logger in a thread of its own. The truth is the ledger, metrics.jsonl: whatever
-becomes of a dashboard, a run goes on.
+becomes of a dashboard, the run continues.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ from genlab.runs.settings import compose
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
-TOLD = ("name", "project", "group", "notes", "tags", "job_type")  # what wandb keeps of its node
+KEPT_BY_WANDB = (
+    "name",
+    "project",
+    "group",
+    "notes",
+    "tags",
+    "job_type",
+)  # what wandb keeps of its node
 KEPT = ("_target_", "project", "name", "group", "tags")  # where a run is measured later
 WAITING = 10_000  # calls that may wait for a slow logger
 ELSEWHERE = "metrics.jsonl and report.html hold everything"
@@ -58,7 +65,7 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
             continue
         more, wandb = {}, node["_target_"].endswith(".WandbLogger")
         node = {
-            k: v if wandb and k in TOLD else restore(v, f"logger.{name}.{k}")
+            k: v if wandb and k in KEPT_BY_WANDB else restore(v, f"logger.{name}.{k}")
             for k, v in node.items()
         }
         if wandb:
@@ -89,7 +96,7 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
 def reopened(settings: dict[str, Any], run: Path) -> list:
     """The run's own loggers again, for what is measured later: those that write into its folder.
 
-    The settings are a file's, perhaps a stranger's: none of their loggers sends anything anywhere.
+    The settings come from a file, perhaps from somebody else: none of their loggers sends anything.
     `wandb sync` and WANDB_MODE=online send it, into the same run.
     """
     nodes = {}
@@ -141,15 +148,15 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of wandb's thread: notices are ours
     return {
         **node,
-        **{k: told(node[k]) for k in TOLD if node.get(k)},
+        **{k: without_secrets(node[k]) for k in KEPT_BY_WANDB if node.get(k)},
         "mode": mode, "save_dir": str(run), "offline": mode == "offline",
     }  # fmt: skip
 
 
-def told(value: str | list[str]) -> str | list[str]:
-    """What wandb is told: no secret, and nothing that `restore` would put back."""
+def without_secrets(value: str | list[str]) -> str | list[str]:
+    """What wandb is given: no secret, and no mark that `restore` would replace by one."""
     if isinstance(value, list):
-        return [told(v) for v in value]
+        return [without_secrets(v) for v in value]
     return str(redact(value)).replace("[redacted", "(redacted")
 
 
@@ -214,21 +221,21 @@ class Harmless(Logger):
             say(f"genlab: {self._label} is dropped ({why}); {ELSEWHERE}")
 
     def _later(self, method: str, *args: Any, **kwargs: Any) -> None:
-        self._do_later(lambda *a, **k: getattr(self._logger, method)(*a, **k), *args, **kwargs)
-
-    def _do_later(self, work: Callable, *args: Any, **kwargs: Any) -> None:
         if self._dropped:
             return
         try:
-            self._calls.put_nowait(lambda: work(*args, **kwargs))
+            self._calls.put_nowait(lambda: self._method(method)(*args, **kwargs))
         except queue.Full:
             self._drop("it does not keep up")
 
+    def _method(self, name: str) -> Callable:
+        if name in BOARD and "tensorboard" in type(self._logger).__module__:
+            return partial(BOARD[name], self._logger)
+        return getattr(self._logger, name)
+
     def __getattr__(self, name: str) -> Any:
         """log_image, log_text and the like, where the logger has them."""
-        if name in BOARD and "tensorboard" in type(self._logger).__module__:
-            return partial(self._do_later, lambda *a, **k: BOARD[name](self._logger, *a, **k))
-        if name.startswith("log_") and callable(getattr(self._logger, name)):
+        if name.startswith("log_") and callable(self._method(name)):
             return partial(self._later, name)
         raise AttributeError(name)
 

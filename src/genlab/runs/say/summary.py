@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from genlab.runs.say.shown import duration, figure, visible
+from genlab.runs.folder.layout import read_json
 from genlab.runs.say.terminal import say
+from genlab.shown import duration, figure, visible
 
 
 def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
@@ -23,8 +23,8 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
     from genlab.runs.page.metrics import measured
 
     rows, provenance, evaluation = (
-        read_rows(run / "metrics.jsonl"), _json(run / "provenance.json"),
-        _json(run / "evaluation.json"),
+        read_rows(run / "metrics.jsonl"), read_json(run / "provenance.json"),
+        read_json(run / "evaluation.json"),
     )  # fmt: skip
     last = {k: v for r in rows for k, v in r.items()}
     found = measured(evaluation)
@@ -88,11 +88,3 @@ def again(command: str, run: Path, trust: Sequence[str] = ()) -> str:
     places = {folder for package in trust if (folder := folder_of(package))} - {os.getcwd()}
     path = f"PYTHONPATH={shlex.quote(os.pathsep.join(sorted(places)))} " if places else ""
     return path + shlex.join(words)
-
-
-def _json(path: Path) -> dict:
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

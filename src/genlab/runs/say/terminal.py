@@ -12,7 +12,7 @@ import sys
 from typing import Any, TextIO
 
 from genlab.runs.say.secrets import redact
-from genlab.runs.say.shown import visible
+from genlab.shown import visible
 
 
 def say(text: str) -> None:

@@ -101,7 +101,7 @@ def take_weights(model: GenerativeModel, init_from: Any) -> None:
 
 
 def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:
-    """Put in what fits, and tell what."""
+    """Put in what fits; says what was taken and what was not."""
     own = target.state_dict()
     fit = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not fit:
@@ -119,9 +119,9 @@ def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:
         "only there": sorted(state.keys() - own.keys()),
     }
     weights = sum(v.numel() for v in fit.values()) / max(1, sum(v.numel() for v in own.values()))
-    told = [f"{len(fit)} of {len(own)} tensors taken, {weights:.1%} of the weights"]
+    lines = [f"{len(fit)} of {len(own)} tensors taken, {weights:.1%} of the weights"]
     for why, names in left.items():
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            told.append(f"{why}: {', '.join(names[:3])}{more}")
-    return "; ".join(told)
+            lines.append(f"{why}: {', '.join(names[:3])}{more}")
+    return "; ".join(lines)

@@ -176,7 +176,7 @@ def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
 
 
 def check(settings: dict[str, Any]) -> None:
-    """Refuse what cannot be built: first what is told without torch, then what its classes say."""
+    """Refuse what cannot be built: first by what needs no torch, then by its classes."""
     check_plain(settings)
     folder_name(settings["name"])
     trusted = settings.get("trust") or ()
@@ -275,7 +275,10 @@ def check_memory(settings: dict[str, Any]) -> None:
         if not node["_target_"].startswith("genlab.nn.") or place.startswith(f"{last}."):
             continue
         last = place
-        with contextlib.suppress(Exception), torch.device("meta"):  # told where it is built
+        with (
+            contextlib.suppress(Exception),
+            torch.device("meta"),
+        ):  # the error is reported where it is built
             net = build(node, trusted=settings.get("trust") or (), where=place)
             parameters += sum(p.numel() for p in net.parameters())
     needed, there = 4 * 4 * parameters, memory_here()

@@ -17,7 +17,7 @@ from genlab.runs.say.errors import UserError, nearest
 def read_words(
     words: list[str], only: tuple[str, ...] = ()
 ) -> tuple[list[str], argparse.Namespace]:
-    """The words for Hydra, and what is asked; all that can be told before composing is refused."""
+    """The words for Hydra, and what they ask for; mistakes seen before composing are refused."""
     from hydra._internal.utils import get_args
 
     from genlab.runs.gate.classes import FOLDERS
@@ -59,7 +59,7 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
-            overrides.append(readable(path_as_typed(word)))
+            overrides.append(readable(word))
             continue
         if name not in known:
             raise UserError(f"{name}: there is no such flag{_meant(word, left, known)}")
@@ -79,20 +79,36 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
     return [*flags, *overrides]
 
 
-PATH = re.compile(r"(\+*(?:data\.(?:\w+\.)*(?:root|path)|resume|init_from)=)(.+)", re.DOTALL)
+PATH = re.compile(r"\+*(data\.(\w+\.)*(root|path)|resume|init_from)")  # keys of paths
 PLAIN = re.compile(r"[\w./+-]+")  # what Hydra's grammar reads as it stands
+SYNTAX = re.compile(r"['\"\[{]|\$\{")  # a quoted text, a list, a mapping, an interpolation
 
 
-def path_as_typed(override: str) -> str:
-    """An override whose value is a path, quoted for Hydra where the path needs it, ~ expanded."""
-    found = PATH.fullmatch(override)
-    if not found or found[2] == "null" or found[2][0] in "'\"[{" or "${" in found[2]:
-        return override
-    path = os.path.expanduser(found[2])
-    if PLAIN.fullmatch(path) or ("," in path and not os.path.exists(path)):  # several: a sweep
-        return found[1] + path
-    quoted = re.sub(r"(\\*)(\'|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), path)
-    return f"{found[1]}'{quoted}'"
+def readable(word: str) -> str:
+    """The word with ~ unfolded, and its value quoted where the grammar would not read it.
+
+    A path is quoted unless it is a plain one, or several of a sweep.
+    """
+    from genlab.runs.settings.mistakes import read
+
+    key, equals, value = word.partition("=")
+    if not equals or not key.strip("+~") or SYNTAX.match(value):
+        return word
+    value = os.path.expanduser(value)
+    bare, text = f"{key}={value}", re.sub(r"(\\*)('|$)", _escaped, value)
+    if PATH.fullmatch(key) and value and "${" not in value:
+        several = "," in value and not os.path.exists(value)
+        return bare if PLAIN.fullmatch(value) or several else f"{key}='{text}'"
+    try:
+        read(bare)
+    except UserError:
+        return word if re.match(r"\w+\(", value) else f"{key}='{text}'"
+    return bare
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A quote, or the end, and the backslashes before it, as they stand within quotes."""
+    return found[1] * 2 + ("\\'" if found[2] else "")
 
 
 def _takes(action: argparse.Action, word: str) -> bool:
@@ -105,32 +121,7 @@ def _meant(word: str, left: list[str], known: dict[str, argparse.Action]) -> str
     name, equals, value = word.lstrip("-").partition("=")
     long = [flag for flag in known if flag.startswith("--")]
     close = nearest(word.partition("=")[0], long)
-    if (
-        word.startswith("--")
-        and close.startswith("; nearest")
-        and "." not in name
-        and len(name) > 7
-    ):
+    if word.startswith("--") and close.startswith("; nearest") and re.fullmatch(r"[^.]{8,}", name):
         return close
     value = value if equals else left[0] if left and not left[0].startswith("-") else "VALUE"
     return f"; write it without dashes: {name.replace('-', '_')}={value}" if name else ""
-
-
-def readable(word: str) -> str:
-    """The word with ~ unfolded, and its value quoted where the grammar would not read it."""
-    from genlab.runs.settings.mistakes import read
-
-    key, equals, value = word.partition("=")
-    value = os.path.expanduser(value) if value.startswith("~") else value
-    if not equals or not key.strip("+~"):
-        return word
-    quoted = "'" + value.replace("'", "\\'") + "'"
-    for form in (f"{key}={value}", f"{key}={quoted}"):
-        try:
-            read(form)
-        except UserError:
-            if re.match(r"[\[{'\"$]|\w+\(", value):  # a list, a text or a function, not closed
-                return word
-        else:
-            return form
-    return word

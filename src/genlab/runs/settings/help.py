@@ -46,7 +46,12 @@ def print_help(command: str) -> None:
     parts = [f"{FORMS[command]}\n\n{what[:1].upper()}{what[1:]}"]
     parts += ["\n".join(notes)] if notes else []
     if command in ("train", "check"):
-        parts.append(_table("groups (`genlab list GROUP` shows the options)", _groups()))
+        parts.append(
+            _table(
+                "groups (`genlab list GROUP` shows the options)",
+                {group: ", ".join(options(group)) for group in groups()},
+            )
+        )
     if command != "list":
         parts.append(_table("keys, with what they are if not given", dict(_keys(lines))))
     if command == "train":
@@ -55,10 +60,6 @@ def print_help(command: str) -> None:
         parts.append(_table("flags", {k: v for k, v in FLAGS.items() if "config-dir" in k}))
     parts.append("examples\n" + "\n".join(f"  {line}" for line in examples))
     print("\n\n".join(parts))
-
-
-def _groups() -> dict[str, str]:
-    return {group: ", ".join(options(group)) for group in groups()}
 
 
 def _keys(lines: list[str]):

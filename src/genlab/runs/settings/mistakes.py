@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.runs.gate.types import SIMPLE, fits
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import conf_dir, groups, options
 
@@ -218,15 +219,12 @@ def check_values(words: Sequence[str], choices: dict[str, Any], settings: dict[s
             value = value.get(part) if isinstance(value, dict) else None
         for part in rest.split("."):
             usual = usual.get(part) if isinstance(usual, dict) else None
-        number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is None or usual is None or isinstance(usual, str | dict):
             continue
-        if isinstance(usual, bool):
-            right, wanted = isinstance(value, bool), "true or false"
-        elif isinstance(usual, list):
+        if isinstance(usual, list):
             right, wanted = isinstance(value, list), f"a list such as {usual}"
         else:
-            right = number
-            wanted = "a whole number" if isinstance(usual, int) else "a number"
+            hint = bool if isinstance(usual, bool) else float
+            right, wanted = fits(value, hint, lambda name: None), SIMPLE[type(usual)]
         if not right:
             raise UserError(f"{key}={value}: it must be {wanted}")

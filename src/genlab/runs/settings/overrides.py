@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.compose import build, hand_over, settle_data
+from genlab.runs.settings.compose import build, composed, hand_over, settle_data
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.mistakes import read
 
@@ -168,17 +168,10 @@ def drawer(model: dict[str, Any]) -> dict[str, Any]:
 def _option(group: str, name: str, full: dict[str, Any]) -> Any:
     if name not in options(group):
         raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
-    node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    merged = OmegaConf.create(full)
-    for default in node.pop("defaults", None) or []:
-        for what, option in default.items() if isinstance(default, DictConfig) else ():
-            of, _, place = what.removeprefix("override ").lstrip("/").partition("@")
-            loaded = OmegaConf.load(conf_dir() / of / f"{option}.yaml")
-            if place.startswith("_global_."):  # override /tokenizer@_global_.tokenizer: bytes
-                merged[place.removeprefix("_global_.")] = loaded
-            else:  # /source@source: digits
-                node[place] = loaded
-    merged[group] = node
+    chosen, merged = composed([f"{group}={name}"]), OmegaConf.create(full)
+    merged[group] = chosen.get(group, {})
+    if group == "data" and "tokenizer" in chosen:
+        merged.tokenizer = chosen.tokenizer
     if group == "data":
         settle_data(merged)
     found = OmegaConf.to_container(merged[group], resolve=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
-from genlab.runs.say.shown import short, visible
+from genlab.shown import short, visible
 
 # middle tones: each has a contrast of at least 3 on the light and on the dark ground
 PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99")

@@ -1,4 +1,4 @@
-"""Numbers and texts as a report shows them to people."""
+"""Numbers and texts as people read them: on a page, on a curve, in a terminal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def duration(seconds: float | None) -> str:
     return f"{int(hours // 24):,} d {int(hours % 24)} h"
 
 
-def plain(name: str) -> str:
+def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
