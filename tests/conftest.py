@@ -26,3 +26,24 @@ def data_root() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("GENLAB_DATA does not name the folder of data sets")
     return Path(root)
+
+
+# --- tests/gpu: they skip where there is no GPU; GENLAB_GPU_TESTS=cpu tests the tests there ------
+
+
+@pytest.fixture(scope="session")
+def device() -> str:
+    """Where these tests run: "cuda", or "cpu" where GENLAB_GPU_TESTS says so."""
+    if os.environ.get("GENLAB_GPU_TESTS") == "cpu":
+        return "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return "cuda"
+
+
+@pytest.fixture
+def here(device: str) -> list[str]:
+    """The words that bring a tiny run onto the device."""
+    return [f"trainer.accelerator={device}", "callbacks.look.num=2"]
