@@ -19,6 +19,14 @@ def _outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENLAB_CACHE", os.environ.get("GENLAB_CACHE", str(ROOT / ".cache")))
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """What a test draws does not depend on which tests this process ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def data_root() -> Path:
     """The folder of small real data sets; tests that need it skip where it is absent."""

@@ -72,14 +72,18 @@ def test_the_bound_is_tight_for_the_optimal_encoder():
 
 def test_the_bound_is_below_the_likelihood_and_rises_with_importance_draws():
     exact, x = MARGINAL.log_prob(X[0]).item(), X[:1].expand(20_000, 3)
-    bounds = [vae(0.4, k).log_prob({"x": x}).mean().item() for k in (1, 2, 8, 64)]
+    torch.manual_seed(0)
+    draws = [vae(0.4, k).log_prob({"x": x}) for k in (1, 2, 8, 64)]
+    bounds = [d.mean().item() for d in draws]
+    error = (draws[0].std() / len(x) ** 0.5).item()  # of the mean of so many draws of z
     assert bounds == sorted(bounds)
     assert bounds[-1] < exact + 0.005
     assert bounds[0] < exact - 0.05
     # at K = 1 the gap is KL(q || posterior)
     logvar = Encoder()(X[:1])[1]
     gap = 0.5 * ((0.4**2 / logvar.exp() + math.exp(0.4) - 1 - 0.4).sum()).item()
-    assert exact - bounds[0] == pytest.approx(gap, abs=0.03)
+    assert exact - bounds[0] == pytest.approx(gap, abs=4 * error)
+    assert error < 0.03
 
 
 def test_the_loss_is_minus_the_bound():
