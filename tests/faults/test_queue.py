@@ -18,7 +18,7 @@ from genlab.rows import read_rows
 
 pytestmark = pytest.mark.faults
 SWEEP = [
-    sys.executable, "-m", "genlab.cli", "train", "-m", *FAMILIES["vae"], "trainer=cpu",
+    sys.executable, "-m", "genlab.cli", "train", "-m", *FAMILIES["vae"],
     "trainer.threads=1", "trainer.precision=32-true", "logger=none", "evaluate=false",
     "data.batch_size=16", "budget.examples=8_000", "look_every=2_000", "save_every=1_000",
     "callbacks.look.num=4", "callbacks.ledger.log_every=1",
@@ -54,7 +54,7 @@ def until(sweep: Path, wanted: int) -> None:
 def test_a_preempted_job_is_queued_again_and_goes_on_bit_for_bit(ranks: int, tmp_path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     sweep, plain = tmp_path / "sweep", tmp_path / "plain"
-    more = ["trainer=ddp_cpu", "trainer.devices=2"] if ranks == 2 else []
+    more = ["trainer=ddp_cpu", "trainer.devices=2"] if ranks == 2 else ["trainer=cpu"]
     job = subprocess.Popen(
         [*SWEEP, *more, "hydra/launcher=submitit_local", f"hydra.sweep.dir={sweep}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -82,7 +82,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on_bit_for_bit(ranks: int, tmp
 
 def test_a_sweep_that_was_killed_goes_on_by_the_same_command(tmp_path: Path) -> None:
     sweep, plain = tmp_path / "sweep", tmp_path / "plain"
-    words = [*SWEEP, "seed=1,2"]
+    words = [*SWEEP, "trainer=cpu", "seed=1,2"]
     job = subprocess.Popen([*words, f"hydra.sweep.dir={sweep}"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
     while not list(sweep.glob("1_*/checkpoints/*.ckpt")) and time.monotonic() < deadline:
@@ -97,6 +97,9 @@ def test_a_sweep_that_was_killed_goes_on_by_the_same_command(tmp_path: Path) -> 
         assert parts(sweep / cell) == parts(plain / cell)
     record("a killed sweep goes on by the same command, bitwise", 1, 1)
     other = subprocess.run(
-        [*SWEEP, "seed=3", f"hydra.sweep.dir={sweep}"], capture_output=True, text=True, check=False
+        [*SWEEP, "trainer=cpu", "seed=3", f"hydra.sweep.dir={sweep}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert other.returncode == 2 and "holds a run already, with another" in other.stderr
