@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate as a function of examples seen.
+"""The optimiser and its learning rate as a function of examples seen; Muon.
 
 Read: conf/optim/*.yaml give the numbers; `GenerativeModel.configure_optimizers` calls `build`, and
 sets the rate before each batch, so no scheduler's state exists that a resume could lose.
@@ -6,10 +6,11 @@ sets the rate before each batch, so no scheduler's state exists that a resume co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genlab.clock import warmup_decay
 
@@ -28,11 +29,12 @@ class Optim:
         final: float = 0.0,
         horizon: int | None = None,
         weight_decay: float = 0.0,
+        hidden: Hidden | None = None,
     ) -> None:
         """`optimizer` takes parameter groups; warmup and horizon are in examples.
 
         Weight decay goes to matrices only (tensors of two or more dimensions): not to gains,
-        biases.
+        biases. `hidden` says which of them make a group of their own, marked so, for Muon.
         """
         if decay not in DECAYS:
             raise ValueError(f"optim.decay={decay!r}: allowed are {', '.join(DECAYS)}")
@@ -48,17 +50,25 @@ class Optim:
                     f"optim.{name}={value}: at least 0" + (", at most 1" if most else "")
                 )
         try:
-            optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
+            made = optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
         except (TypeError, ValueError) as error:
             raise ValueError(f"optim.optimizer: {error}") from error
+        if isinstance(made, Muon) != (hidden is not None):
+            raise ValueError(
+                "optim.hidden belongs to genlab.optim.Muon, and Muon to it: write optim=muon"
+            )
         self.optimizer, self.weight_decay = optimizer, weight_decay
         self.warmup, self.decay, self.final, self.horizon = warmup, decay, final, horizon
+        self.hidden = hidden
 
     def build(self, *modules: nn.Module) -> torch.optim.Optimizer:
         params = [p for m in modules for p in m.parameters() if p.requires_grad]
+        hidden = set() if self.hidden is None else self.hidden(modules)
+        decay = {"weight_decay": self.weight_decay}
         groups = [
-            {"params": [p for p in params if p.ndim >= 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in params if p.ndim >= 2 and p not in hidden], **decay},
             {"params": [p for p in params if p.ndim < 2], "weight_decay": 0.0},
+            {"params": [p for p in params if p in hidden], **decay, "hidden": True},
         ]
         optimizer = self.optimizer([g for g in groups if g["params"]])
         for group in optimizer.param_groups:
@@ -78,3 +88,92 @@ class Optim:
             final=self.final,
             spent=spent,
         )
+
+
+class Hidden:
+    """The matrices inside a net: weights of its linear layers and convolutions, not its ends'."""
+
+    def __init__(self, *, least: int = 32, but: Sequence[str] = ("first", "last", "head")) -> None:
+        """At least `least` rows and columns; `but`: names of layers that are not inside."""
+        self.least, self.but = least, set(but)
+
+    def __call__(self, modules: Sequence[nn.Module]) -> set[nn.Parameter]:
+        layers = [item for m in modules for item in m.named_modules()]
+        tables = {m.weight for _, m in layers if isinstance(m, nn.Embedding)}  # may be a head's too
+        kinds = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+        found = {
+            m.weight
+            for name, m in layers
+            if isinstance(m, kinds) and not self.but & set(name.split("."))
+        } - tables
+        return {p for p in found if p.requires_grad and min(p.flatten(1).shape) >= self.least}
+
+
+class Muon(torch.optim.AdamW):
+    """Muon on the groups marked `hidden`, AdamW on the others (Jordan et al. 2024).
+
+    The momentum's matrix is orthogonalised; its size is AdamW's, 0.2 sqrt(longer side), so that
+    one learning rate serves both (Liu et al. 2025, arXiv 2502.16982, eq. 4). A convolution's
+    weight is the matrix [out, in * h * w].
+    """
+
+    def __init__(
+        self,
+        params,
+        *,
+        lr: float = 2e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum}: must lie in [0, 1)")
+        self.momentum = momentum
+        super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        taken: dict[Tensor, Tensor] = {}
+        for group in self.param_groups:
+            if group.get("hidden"):
+                taken |= {p: p.grad for p in group["params"] if p.grad is not None}
+                self._orthogonal_steps(group)
+        for p in taken:
+            p.grad = None  # AdamW passes over it
+        super().step()
+        for p, grad in taken.items():
+            p.grad = grad
+        return loss
+
+    def _orthogonal_steps(self, group: dict) -> None:
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            state = self.state[p]
+            if not state:  # "step" is what AdamW looks for when its state is loaded
+                state |= {"step": torch.tensor(0.0), "momentum": torch.zeros_like(p)}
+            state["step"] += 1
+            mean = state["momentum"]
+            mean.lerp_(p.grad, 1 - self.momentum)
+            matrix = p.grad.lerp(mean, self.momentum).flatten(1)  # Nesterov's
+            step = orthogonal(matrix).view_as(p) * (0.2 * math.sqrt(max(matrix.shape)))
+            p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
+
+
+def orthogonal(matrix: Tensor, *, steps: int = 5) -> Tensor:
+    """U V^T of U S V^T, roughly: singular values end between 0.7 and 1.2 (Jordan et al. 2024).
+
+    Newton-Schulz by the quintic 3.4445 s - 4.7750 s^3 + 2.0315 s^5, in bfloat16.
+    """
+    x = matrix.bfloat16()
+    x = x.mT if x.shape[0] > x.shape[1] else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return (x.mT if matrix.shape[0] > matrix.shape[1] else x).to(matrix.dtype)

@@ -49,6 +49,23 @@ def test_what_is_drawn_is_read_back_exactly(batch) -> None:
     assert [set(s) for s in read(pictures)] == [set(s) for s in scenes]
 
 
+@pytest.mark.parametrize("grid", [1, 2, 4])
+def test_shapes_stand_on_the_grid_and_are_read_there(grid: int) -> None:
+    made = SceneLaw(shares=(0.2, 0.4, 0.4), grid=grid).draw(300, generator("grid"))
+    corners = torch.cat([made.top, made.left])
+    assert corners.remainder(grid).eq(0).all()
+    assert corners.remainder(2 * grid).ne(0).any(), "and on no coarser one"
+    scenes = things(made.form, made.colour, made.top, made.left)
+    assert [set(s) for s in read(made.pictures())] == [set(s) for s in scenes]
+    for scene, words in zip(scenes, made.captions, strict=True):
+        assert fits(meaning(words.split()), scene)
+
+
+def test_a_grid_that_does_not_divide_the_shapes_is_refused() -> None:
+    with pytest.raises(ValueError, match="data.grid=3: allowed are 1, 2, 4"):
+        shapes(grid=3)
+
+
 def test_every_shape_is_read_in_every_colour_and_place() -> None:
     scenes = [
         (Thing(shape, colour, size, x, y),)

@@ -29,6 +29,7 @@ HELD_PAIRS = {("red", "cross"), ("green", "triangle"), ("blue", "square"), ("yel
 GAP = 2  # pixels at least between the squares around two shapes
 STEP = 6  # pixels by which a relation is clearer than the one across
 TRIES = 48  # places tried at once
+GRIDS = (1, 2, 4)  # pixels: what divides the sides of all shapes, so that they can stand anywhere
 OMIT = 0.1  # how often a training caption leaves out a part's colour, and its shape
 
 _known = torch.tensor([p not in HELD_PAIRS for p in PAIRS])
@@ -91,13 +92,16 @@ def weights(case: str, kept: str) -> Tensor:
 class SceneLaw:
     """Scenes of one, two or three shapes in the shares asked for."""
 
-    def __init__(self, *, shares: Sequence[float]) -> None:
-        """`shares` of scenes with one, two and three shapes."""
+    def __init__(self, *, shares: Sequence[float], grid: int = 1) -> None:
+        """`shares` of scenes with one, two and three shapes; corners are multiples of `grid`."""
         if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0:
             raise ValueError(
                 f"data.shares={list(shares)}: write three numbers from 0 on, "
                 "of scenes with one, two and three shapes"
             )
+        if grid not in GRIDS:
+            raise ValueError(f"data.grid={grid}: allowed are {', '.join(map(str, GRIDS))} pixels")
+        self.grid = grid
         self.shares = torch.tensor(list(shares), dtype=torch.float64)
         self.laws = {
             (case, kept): weights(case, kept).double().flatten().cumsum(0)
@@ -127,7 +131,7 @@ class SceneLaw:
         pair = torch.stack([a, torch.where(case == 1, b, a), b], 1)  # [num, 3]
         exists = torch.arange(3) <= case[:, None]
         form = torch.where(exists, pair % 4 * 2 + large, -1)
-        top, left = places(form, case, axis, generator)
+        top, left = places(form, case, axis, generator, grid=self.grid)
         said = u[:, 6:].tolist()
         rows = zip(
             case.tolist(), a.tolist(), b.tolist(), axis.tolist(), large.tolist(), said, strict=True
@@ -175,25 +179,35 @@ def caption(
 
 
 def places(
-    form: Tensor, case: Tensor, axis: Tensor, generator: torch.Generator
+    form: Tensor, case: Tensor, axis: Tensor, generator: torch.Generator, *, grid: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Corners in pixels, (top, left) [B, 3] each, at which nothing touches and relations hold."""
     side = SIDES[form.clamp(min=0)]
     found = torch.zeros(len(form), 2, 3, dtype=torch.long)
     todo = torch.arange(len(form))
     while len(todo):
-        corner, ok = _tried(side[todo], form[todo] >= 0, case[todo], axis[todo], generator)
+        corner, ok = _tried(
+            side[todo], form[todo] >= 0, case[todo], axis[todo], generator, grid=grid
+        )
         first = ok.int().argmax(1)  # of the good ones; where there is none, it is tried again
         found[todo] = corner[torch.arange(len(todo)), first]
         todo = todo[~ok.any(1)]
     return found[:, 0], found[:, 1]
 
 
-def _tried(side: Tensor, exists: Tensor, case: Tensor, axis: Tensor, generator: torch.Generator):
+def _tried(
+    side: Tensor,
+    exists: Tensor,
+    case: Tensor,
+    axis: Tensor,
+    generator: torch.Generator,
+    *,
+    grid: int,
+) -> tuple[Tensor, Tensor]:
     """Corners [B, TRIES, 2, 3], and which tries are good [B, TRIES]."""
     u = torch.rand(len(side), TRIES, 2, 3, generator=generator)
     sides = side[:, None, None]  # [B, 1, 1, 3]
-    corner = (u * (SIDE - sides + 1)).long()
+    corner = (u * ((SIDE - sides) // grid + 1)).long() * grid
     ok = torch.ones(corner.shape[:2], dtype=torch.bool)
     for k, m in ((0, 1), (0, 2), (1, 2)):
         before = corner[..., k] + sides[..., k] + GAP <= corner[..., m]

@@ -60,6 +60,7 @@ class CaptionedShapes(DataModule):
         self,
         *,
         shares: Sequence[float] = (0.25, 0.5, 0.25),
+        grid: int = 1,
         shape: Sequence[int] = (3, SIDE, SIDE),
         caption_vocab: int = len(WORDS) + 1,
         caption_length: int = LENGTH,
@@ -73,6 +74,7 @@ class CaptionedShapes(DataModule):
     ) -> None:
         """`shares` of training pictures with one, two and three shapes.
 
+        `grid`: pixels of which the corners of the squares around shapes are multiples.
         `caption_vocab` counts the words and 0, the padding; `caption_length` is in words.
         """
         check("shape", tuple(shape), (3, SIDE, SIDE), "captioned_shapes")
@@ -90,7 +92,7 @@ class CaptionedShapes(DataModule):
             val_examples=val_examples,
         )
         self.caption_vocab, self.caption_length = caption_vocab, caption_length
-        self.law = SceneLaw(shares=shares)
+        self.law = SceneLaw(shares=shares, grid=grid)
 
     # --- examples -------------------------------------------------------------------------------
 
@@ -129,7 +131,9 @@ class CaptionedShapes(DataModule):
         return "; ".join([f"{parts}, half of them of combinations never trained on", *self.notes()])
 
     def digest(self) -> str:
-        return sha256(str(self.law.shares.tolist()), self.val.pictures, self.val.captions)
+        return sha256(
+            str([self.law.grid, *self.law.shares.tolist()]), self.val.pictures, self.val.captions
+        )
 
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """Pictures uint8 [32, 32, 3]."""

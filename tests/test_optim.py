@@ -1,0 +1,107 @@
+"""Muon against what it promises: orthogonal steps of AdamW's size, AdamW itself elsewhere."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from genlab.optim import Hidden, Muon, Optim, orthogonal
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(32, 64, 3)
+        self.table = nn.Embedding(50, 64)
+        self.body = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Linear(64, 128), nn.Linear(128, 8))
+        self.head = nn.Linear(64, 50, bias=False)
+        self.tied = nn.Linear(64, 50, bias=False)
+        self.tied.weight = self.table.weight
+
+
+def build(net: nn.Module, **kwargs) -> torch.optim.Optimizer:
+    return Optim(partial(Muon, lr=0.1), hidden=Hidden(), **kwargs).build(net)
+
+
+@pytest.mark.parametrize("shape", [(64, 128), (32, 300), (300, 32)])
+def test_singular_values_become_about_one(shape) -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(shape) * torch.logspace(-1, 0, shape[1])
+    found = torch.linalg.svdvals(orthogonal(matrix))
+    assert found.min() > 0.5 and found.max() < 1.3
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    cosine = (orthogonal(matrix) * (u @ v)).sum() / (u @ v).norm() / orthogonal(matrix).norm()
+    assert cosine > 0.97, "its directions are the matrix's own"
+
+
+def test_what_is_inside_the_net() -> None:
+    net = Net()
+    hidden = Hidden()([net])
+    assert hidden == {net.body[0].weight, net.body[1].weight}  # body[2] has 8 rows
+
+
+def test_a_step_has_the_size_of_adamw_and_orthogonal_directions() -> None:
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = build(net)
+    before = net.body[0].weight.detach().clone()
+    for p in net.parameters():
+        p.grad = torch.randn_like(p) * 1e-3
+    optimizer.step()
+    step = (net.body[0].weight - before).detach()
+    size = step.square().mean().sqrt() / (0.1 * 0.2)
+    assert 0.7 < size < 1.1, "as singular values between 0.7 and 1.2 have it"
+    values = torch.linalg.svdvals(step.flatten(1))
+    assert values.max() / values.min() < 2.5, "the gradient's own spread is 2 to 3 times that"
+
+
+def test_the_rest_is_adamw_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    mine, theirs = Net(), None
+    theirs = copy.deepcopy(mine)
+    optimizer = build(mine, weight_decay=0.1)
+    plain = Optim(partial(torch.optim.AdamW, lr=0.1, betas=(0.9, 0.99)), weight_decay=0.1)
+    reference = plain.build(theirs)
+    inside = Hidden()([mine])
+    for i in range(3):
+        torch.manual_seed(i)
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        optimizer.step()
+        reference.step()
+    for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(p, q) != (p in inside)
+        assert p.grad is not None, "the gradient stays for who looks at it"
+
+
+def test_its_state_is_all_that_a_resume_needs() -> None:
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = build(net)
+    grads = [[torch.randn_like(p) for p in net.parameters()] for _ in range(4)]
+
+    def steps(net, optimizer, some) -> None:
+        for row in some:
+            for p, g in zip(net.parameters(), row, strict=True):
+                p.grad = g.clone()
+            optimizer.step()
+
+    steps(net, optimizer, grads[:2])
+    other = copy.deepcopy(net)
+    again = build(other)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    steps(net, optimizer, grads[2:])
+    steps(other, again, grads[2:])
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), other.parameters(), strict=True))
+
+
+def test_a_setting_without_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match="write optim=muon"):
+        Optim(partial(torch.optim.AdamW, lr=0.1), hidden=Hidden())
+    with pytest.raises(ValueError, match="write optim=muon"):
+        Optim(partial(Muon, lr=0.1))
