@@ -19,7 +19,7 @@ from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.conf import conf_dir, options
-from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
 from genlab.shown import described
 
 
@@ -98,13 +98,14 @@ def evaluate_run(
     say("genlab: measuring ...")
     with Meter("measuring") as meter:
         found = measure(metrics, model, data, seed=seed, progress=meter)
+    sampler = described(drawer(settings["model"]).get("sampler"))
     result = {
         "metrics": found.metrics,
         "floor": found.floor,
         "interval": {k: list(v) for k, v in found.interval.items()},
         "floor_interval": {k: list(v) for k, v in found.floor_interval.items()},
         "remarks": found.remarks,
-        "notes": {**found.notes, "sampler": described(settings["model"].get("sampler")), **asked},
+        "notes": {**found.notes, "sampler": sampler, **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
