@@ -101,7 +101,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         run = Path(hydra.runtime.output_dir)
     if {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
         processes_here(settings["trainer"])  # a missing device is reported first
-    compose.check(settings)
+    # a run that goes on has its weights from a checkpoint: what it began from may be gone
+    compose.check({**settings, "init_from": None} if resume else settings)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
         launch(settings, run, resume=ranks.follow(run))

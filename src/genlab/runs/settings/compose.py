@@ -43,6 +43,9 @@ NETS = {
     "diffusion": "unet, dit, mlp",
     "flow_matching": "unet, dit, mlp",
     "autoregressive": "gpt, gru, lstm",
+    "vqvae": "conv_vq",
+    "latent_diffusion": "unet, dit, mlp",
+    "vq_transformer": "gpt, gru, lstm",
 }
 
 # numbers of the run itself: the least that each may be, and whether it may be null
@@ -248,10 +251,11 @@ def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
         }
         what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
         raise UserError(f"model {model.__name__} needs {what}: data={kinds[takes]}")
+    _check_codec(settings, trusted)
     if settings.get("trainer", {}).get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
-            f"trainer.strategy=fsdp: the step of a {model.__name__} (two networks, second"
-            " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
+            f"trainer.strategy=fsdp: the step of a {model.__name__} does not run under FSDP;"
+            " write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
     classes.check_arguments(settings, trusted)
     for place, metric in metric_nodes(settings.get("metric")).items():
@@ -261,6 +265,26 @@ def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
             raise UserError(
                 f"{where} measures {kinds[1]} data, data is {kinds[0]}: leave {where} out"
             )
+
+
+def _check_codec(settings: dict[str, Any], trusted: Sequence[str]) -> None:
+    """Refuse a codec of other data, and one whose latents the prior does not take."""
+    codec, prior = (settings["model"].get(k) for k in ("codec", "prior"))
+    if not isinstance(codec, dict) or not isinstance(prior, dict):
+        return
+    there, here = (list(node.get("shape") or ()) for node in (codec, settings["data"]))
+    if there != here:
+        raise UserError(f"codec: it was trained on examples of shape {there}, data has {here}")
+    cls = classes.find(prior["_target_"], trusted, "model.prior")
+    takes, codes = getattr(cls, "takes", "either"), settings["space"]["vocab"] is not None
+    if takes not in ("either", "tokens" if codes else "values"):
+        wants, remedy = (
+            ("codes", "vqvae") if takes == "tokens" else ("values", "vae net=conv_codec")
+        )
+        raise UserError(
+            f"codec: a prior of {cls.__name__} takes {wants}, which this codec does not give;"
+            f" name a run of model={remedy}"
+        )
 
 
 def check_memory(settings: dict[str, Any]) -> None:
