@@ -252,11 +252,13 @@ def assemble(
     from genlab.callbacks.budget import Budget
     from genlab.callbacks.run import Run
     from genlab.metrics.base import FEW
+    from genlab.runs.devices.memory import check_batch
     from genlab.runs.devices.precision import settled
     from genlab.runs.folder.background import AtomicCheckpointIO
     from genlab.runs.say.dashboard import loggers
 
     trusted = settings["trust"]
+    check_batch(settings)
     data = compose.build(settings["data"], trusted=trusted, where="data")
     data.prepare()
     data.load()

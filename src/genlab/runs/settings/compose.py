@@ -22,6 +22,7 @@ from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import check_plain, folder_name, walk
 from genlab.runs.say.errors import UserError, is_users, root_cause
+from genlab.runs.settings.bounds import check_bounds
 from genlab.runs.settings.build import inline_parts, named
 from genlab.runs.settings.conf import conf_dir
 from genlab.runs.settings.mistakes import check_values
@@ -36,6 +37,10 @@ OmegaConf.register_new_resolver(
 # Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
 # together
 OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
+# in a model's defaults: the option that goes with the kind of data that the data's file states
+OmegaConf.register_new_resolver(
+    "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
+)
 # which nets fit which model: for the message when they do not
 NETS = {
     "gan": "dcgan, mlp_gan",
@@ -100,10 +105,10 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
     """The composed config as plain, resolved data; a missing piece is named with its remedy."""
     try:
         inline_parts(cfg)
+        settle_data(cfg)
         missing = OmegaConf.missing_keys(cfg)
         if missing:
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
-        settle_data(cfg)
         settled = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
         raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
@@ -121,7 +126,7 @@ def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dic
 def settle_data(cfg: DictConfig) -> None:
     """Find the vocabulary, or a table's widths, where they are null."""
     data = cfg.get("data")
-    if not isinstance(data, DictConfig):
+    if not isinstance(data, DictConfig) or OmegaConf.missing_keys(data):
         return
     if "source" in data and "tokenizer" in data and data.get("vocab") is None:
         with open_dict(cfg):
@@ -187,6 +192,7 @@ def check(settings: dict[str, Any]) -> None:
         raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
     classes.check_names(settings, trusted)
     _check_numbers(settings)
+    check_bounds(settings)
     _check_run(settings)
     check_memory(settings)
     _check_classes(settings, trusted)
@@ -250,7 +256,11 @@ def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
             "values": "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
         }
         what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
-        raise UserError(f"model {model.__name__} needs {what}: data={kinds[takes]}")
+        others = {"tokens": "autoregressive", "values": "diffusion, flow_matching, vae or gan"}
+        raise UserError(
+            f"model {model.__name__} needs {what}: data={kinds[takes]}; for this data"
+            f" model={others[there]}"
+        )
     _check_codec(settings, trusted)
     if settings.get("trainer", {}).get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
