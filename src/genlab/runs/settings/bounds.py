@@ -39,10 +39,10 @@ def check_bounds(settings: dict[str, Any]) -> None:
 
 
 def nodes(settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every (place, node) of the groups that a network, a formula or a sampler is made from."""
+    """Every (place, node) of genlab's own networks, formulas and samplers."""
     for group in GROUPS:
         for place, value in walk(settings.get(group), group):
-            if isinstance(value, dict):
+            if isinstance(value, dict) and str(value.get("_target_")).startswith("genlab."):
                 yield place, value
 
 
