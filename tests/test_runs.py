@@ -15,6 +15,7 @@ from genlab.rows import read_rows
 from genlab.runs import train
 from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.load import load_model
+from genlab.runs.settings.plan import Plan
 
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
@@ -121,7 +122,7 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
     train.assemble = with_break
     try:
         with pytest.raises(Stop):
-            train.fit(settings, run, resume=resume)
+            train.fit(Plan(settings), run, resume=resume)
     finally:
         train.assemble = original
 

@@ -14,6 +14,7 @@ from genlab.callbacks.look import Look
 from genlab.runs import train
 from genlab.runs.folder.checkpoint import newest, read, save
 from genlab.runs.folder.load import load_model
+from genlab.runs.settings.plan import Plan
 
 SIZE, BATCHES = 128, 14  # an epoch of digits is 11.2 batches
 # after which batches the run is broken: 7 is where a look comes, 11 the last whole batch of an
@@ -56,10 +57,10 @@ def watched(family: str, ema: str, run: Path, seen: dict, stop: int | None = Non
     train.assemble = with_watch
     try:
         if stop is None:
-            train.fit(settings, run, resume=resume)
+            train.fit(Plan(settings), run, resume=resume)
         else:
             with pytest.raises(Stop):
-                train.fit(settings, run, resume=resume)
+                train.fit(Plan(settings), run, resume=resume)
     finally:
         train.assemble = original
 

@@ -11,41 +11,37 @@ from typing import Any
 
 from genlab.clock import steps
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings import compose
-from genlab.runs.settings.build import build_model
+from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
+from genlab.runs.settings.plan import Plan
 
 
 def check_command(words: list[str]) -> None:
     _, asked = read_words(words, ("--config-dir", "-cd", "--multirun", "-m"))
     if asked.multirun:
         raise UserError("genlab check composes one run: leave out -m, and give one value")
-    settings, choices = compose.settings_of(asked.overrides, *own_folder(asked))
-    print_check(settings, choices)
+    print_check(*plan_of(asked.overrides, *own_folder(asked)))
 
 
-def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
+def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     import torch
     from rich.console import Console
     from rich.table import Table
 
-    trusted = settings["trust"]
-    compose.build_metrics(settings.get("metric"), trusted=trusted)
-    for name, node in settings["callbacks"].items():
-        if node:
-            compose.build(node, trusted=trusted, where=f"callbacks.{name}")
+    plan.metrics()
+    plan.all("callbacks")
     try:
         with torch.device("meta"):
-            model = build_model(settings, trusted=trusted)
+            model = plan.model()
     except Exception as error:
         if "meta" not in str(error):
             raise
         # a network that reads a number while it is made: with memory, then
-        model = build_model(settings, trusted=trusted).to("meta")
-    data, batch = settings["data"], settings["data"]["batch_size"]
-    flows, activations = flow(model, settings)
+        model = plan.model().to("meta")
+    data, batch = plan["data"], plan["data"]["batch_size"]
+    flows, activations = flow(model, data)
     parameters = sum(p.numel() for p in model.parameters())
-    total = steps(settings["budget"]["examples"], batch)
+    total = steps(plan["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
     groups = ("data", "conditions", "net", "model", "objective", "sampler", "optim", "trainer")
     console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
@@ -57,15 +53,15 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     console.print(table)
     # weights, gradients, two Adam moments and the average, in fp32; activations as fp32
     memory = parameters * 4 * 5 + activations * 4
-    precision = settings["trainer"]["precision"]
+    precision = plan["trainer"]["precision"]
     if precision == "auto":
         precision = "auto (the quicker of bf16-mixed and 32-true, tried at the start)"
-    looks = settings["look_every"]
+    looks = plan["look_every"]
     looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(
         f"  {parameters:,} parameters; about {memory / 2**20:,.0f} MiB to train at batch {batch}"
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
-        f"  {total:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
+        f"  {total:,} steps of {batch} examples = {plan['budget']['examples']:,} examples;"
         f" {looks}; precision {precision}\n"
         f"  shape {tuple(data['shape'])}, classes {data['num_classes']},"
         f" vocabulary {data['vocab']}",
@@ -76,7 +72,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     )
 
 
-def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
+def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
     """Push one batch of shapes through the loss; what enters and leaves each network."""
     import torch
 
@@ -104,7 +100,6 @@ def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str
     handles = [c.register_forward_hook(note(n)) for n, c in nets]
     leaves = [m for m in model.modules() if not list(m.children())]
     handles += [m.register_forward_hook(count) for m in leaves]
-    data = settings["data"]
     size = (data["batch_size"], *data["shape"])
     batch: dict[str, Any] = {}
     if data["vocab"] is not None:

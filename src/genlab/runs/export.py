@@ -61,10 +61,10 @@ def merged(loaded: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str,
     if not settings.get("adapt"):
         return loaded["state_dict"], settings
     from genlab.runs.folder.load import load_model
-    from genlab.runs.settings.compose import build
+    from genlab.runs.settings.plan import Plan
 
     model = load_model(path)
-    build(settings["adapt"], where="adapt").merge(model)
+    Plan({"adapt": settings["adapt"]}).build("adapt").merge(model)
     return model.state_dict(), {**settings, "adapt": None}
 
 

@@ -19,9 +19,9 @@ from importlib.machinery import PathFinder
 from typing import Any
 
 from genlab.runs.gate.files import walk
-from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
+from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.conf import options_that
 
 OWN = re.compile(
     r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.devices\.trainer)"
@@ -185,6 +185,10 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
             _check_types(cls, found, place)
 
 
+def _names_one_of(hint: Any, look: Any, node: dict[str, Any]) -> bool:
+    return "_target_" in node and fits(node, hint, look)
+
+
 def _check_types(cls: type, node: dict, place: str) -> None:
     """Refuse a value that its argument cannot take (genlab's own classes say what they take)."""
 
@@ -193,13 +197,13 @@ def _check_types(cls: type, node: dict, place: str) -> None:
 
     hints = hints_of(cls)
     for key, value in node.items():
-        look = partial(own, key=key)
-        if key in OWN_KEYS or key not in hints or fits(value, hints[key], look):
+        look, hint = partial(own, key=key), hints.get(key, Any)
+        if key in OWN_KEYS or fits(value, hint, look):
             continue
         if isinstance(value, dict) and "_target_" in value:
             named = value["_target_"].rpartition(".")[2]
-            options = options_that_fit(conf_dir(), key, hints[key], look)
+            options = options_that(key, partial(_names_one_of, hint, look))
             remedy = f"; {key}={', '.join(options)}" if options else ""
             raise UserError(f"{place}.{key}: {cls.__name__} cannot take {named} there{remedy}")
         shown = "a group without a class" if isinstance(value, dict) else value
-        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hints[key])}")
+        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hint)}")
