@@ -30,7 +30,7 @@ def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any
     settings = {**settled([*TINY, *overrides]), **changes}
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
-    train.fit(Plan(settings, settings["trust"]), run, resume=resume)
+    train.Training(Plan(settings, settings["trust"]), run).fit(resume=resume)
     return run
 
 

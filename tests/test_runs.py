@@ -112,19 +112,19 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
     settings = settled([*TINY, *overrides, f"save_every={16 * batches}"])
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
-    original = train.assemble
+    original = train.Training.assemble
 
     def with_break(*arguments, **options):
         data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Break())
         return data, model, trainer
 
-    train.assemble = with_break
+    train.Training.assemble = with_break
     try:
         with pytest.raises(Stop):
-            train.fit(Plan(settings), run, resume=resume)
+            train.Training(Plan(settings), run).fit(resume=resume)
     finally:
-        train.assemble = original
+        train.Training.assemble = original
 
 
 @pytest.mark.parametrize("ema", ["default", "no_ema"])

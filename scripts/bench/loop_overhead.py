@@ -90,7 +90,7 @@ def ours(plan: Plan, steps: int) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         terminal.quiet()
-        data, model, trainer = train.assemble(plan, Path(folder))
+        data, model, trainer = train.Training(plan, Path(folder)).assemble()
         watch = Watch()
         trainer.callbacks.append(watch)
         trainer.fit(model, datamodule=data)

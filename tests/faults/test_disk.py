@@ -38,10 +38,10 @@ def test_the_estimate_is_that_of_the_file(tmp_path: Path) -> None:
     from running import settled
 
     from genlab.runs.settings.plan import Plan
-    from genlab.runs.train import assemble, checkpoint_size
+    from genlab.runs.train import Training, checkpoint_size
 
     run = fit(WIDE, tmp_path / "run")
-    _, model, trainer = assemble(Plan(settled([*TINY, *WIDE])), run)
+    _, model, trainer = Training(Plan(settled([*TINY, *WIDE])), run).assemble()
     reckoned = checkpoint_size(trainer, model)
     assert 0.8 < newest(run).stat().st_size / reckoned < 1.1
 

@@ -47,22 +47,22 @@ def watched(family: str, ema: str, run: Path, seen: dict, stop: int | None = Non
     ])  # fmt: skip
     resume = run.exists()
     run.mkdir(parents=True, exist_ok=True)
-    original = train.assemble
+    original = train.Training.assemble
 
     def with_watch(*arguments, **options):
         data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Watch(seen, stop))
         return data, model, trainer
 
-    train.assemble = with_watch
+    train.Training.assemble = with_watch
     try:
         if stop is None:
-            train.fit(Plan(settings), run, resume=resume)
+            train.Training(Plan(settings), run).fit(resume=resume)
         else:
             with pytest.raises(Stop):
-                train.fit(Plan(settings), run, resume=resume)
+                train.Training(Plan(settings), run).fit(resume=resume)
     finally:
-        train.assemble = original
+        train.Training.assemble = original
 
 
 def outcome(run: Path, seen: dict[int, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import itertools
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.plan import Plan, metric_places
 
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in torch's words, on any device
 codes: list[int] = []  # exit codes of the jobs that ran in this process
 
 
@@ -93,9 +95,10 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
     else:
         plan = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True)
         run = Path(hydra.runtime.output_dir)
+    training = Training(plan, run)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
-        launch(plan, run, resume=ranks.follow(run))
+        training.launch(resume=ranks.follow(run))
         return
     with claim(run):
         tidy(run)
@@ -107,7 +110,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
         ranks.announce(run, resume=bool(resume))
         try:
-            launch(plan, run, resume=bool(resume))
+            training.launch(resume=bool(resume))
         except (Exception, SystemExit) as error:
             refused = (
                 error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
@@ -126,67 +129,149 @@ def _remove_empty(run: Path) -> None:
             folder.rmdir()
 
 
-def launch(plan: Plan, run: Path, *, resume: bool) -> None:
-    """Fit in this process, or in one process per device where several are asked for."""
-    from genlab.runs.devices.processes import supervise
+@dataclass
+class Training:
+    """A run in its folder: what it is to be, and the way from there to its report."""
 
-    num, logs = processes_here(plan["trainer"]), None
-    if num > 1:
-        supervise(run, num, resume=resume, trust=plan.trust)
-    else:
-        logs = fit(plan, run, resume=resume)
-    if ranks.rank_here() == 0:
-        finish(plan, run, logs)
+    plan: Plan
+    run: Path
 
+    def launch(self, *, resume: bool) -> None:
+        """Fit in this process, or in one process per device where several are asked for."""
+        from genlab.runs.devices.processes import supervise
 
-def fit(plan: Plan, run: Path, *, resume: bool) -> list:
-    """Build everything and train to the end of the budget; gives the loggers, to be closed."""
-    started, began = time.perf_counter(), time.monotonic()
-    say(f"genlab: {plan['name']} in {run}")
-    import pytorch_lightning as pl
+        num, logs = processes_here(self.plan["trainer"]), None
+        if num > 1:
+            supervise(self.run, num, resume=resume, trust=self.plan.trust)
+        else:
+            logs = self.fit(resume=resume)
+        if ranks.rank_here() == 0:
+            self.finish(logs)
 
-    from genlab.metrics.several import rehearse
+    def fit(self, *, resume: bool) -> list:
+        """Build everything and train to the end of the budget; gives the loggers, to be closed."""
+        began = time.monotonic()
+        say(f"genlab: {self.plan['name']} in {self.run}")
+        import pytorch_lightning as pl
 
-    quiet()
-    pl.seed_everything(plan["seed"], verbose=False)
-    checkpoint, held, notices = newest_saved(run) if resume else (None, {}, [])
-    data, model, trainer = assemble(plan, run, began=began, initialise=checkpoint is None)
-    # two are kept while a third is written; those there make room
-    there = len(list((run / "checkpoints").glob("*.ckpt")))
-    check_room(run, max(1, 3 - there) * checkpoint_size(trainer, model))
-    if checkpoint is not None:
-        check_data(run, data)
-        done = held["clock"]
-        if done["examples"] >= plan["budget"]["examples"]:
-            say(
-                f"genlab: {run} is finished ({done['examples']:,} examples seen);"
-                " raise budget.examples to train on"
+        from genlab.metrics.several import rehearse
+
+        quiet()
+        pl.seed_everything(self.plan["seed"], verbose=False)
+        checkpoint, held, notices = newest_saved(self.run) if resume else (None, {}, [])
+        data, model, trainer = self.assemble(began=began, initialise=checkpoint is None)
+        # two are kept while a third is written; those there make room
+        there = len(list((self.run / "checkpoints").glob("*.ckpt")))
+        check_room(self.run, max(1, 3 - there) * checkpoint_size(trainer, model))
+        if checkpoint is not None:
+            check_data(self.run, data)
+            done = held["clock"]
+            if done["examples"] >= self.plan["budget"]["examples"]:
+                say(
+                    f"genlab: {self.run} is finished ({done['examples']:,} examples seen);"
+                    " raise budget.examples to train on"
+                )
+                return trainer.loggers
+        if resume and trainer.is_global_zero:
+            continue_ledger(self.run, held, notices)
+        if trainer.is_global_zero:
+            if self.plan["evaluate"] and checkpoint is None:
+                rehearse(self.plan.metrics(), model, data)  # a faulty metric is refused now
+            say(f"genlab: {data.describe()}")
+            record_provenance(self.run, data, model, held.get("clock"))
+        trained_all = False
+        try:
+            if checkpoint is None and trainer.val_check_interval:
+                trainer.validate(model, datamodule=data, verbose=False)  # the baseline
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            trained_all = not trainer.interrupted
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(w in str(error) for w in NO_MEMORY):
+                raise
+            raise OutOfMemory(_what_fits(trainer, str(error))) from error
+        finally:
+            if not trained_all:
+                close(trainer.loggers)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        seconds = time.monotonic() - began
+        print(f"genlab: trained in {seconds:.0f} s", file=sys.stderr, flush=True)
+        return trainer.loggers
+
+    def assemble(
+        self, *, began: float | None = None, initialise: bool = True
+    ) -> tuple[Any, Any, Any]:
+        """Data, model and trainer, ready to fit; `began`: when the command did, time.monotonic()."""
+        import torch
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+        from genlab.callbacks.budget import Budget
+        from genlab.callbacks.run import Run
+        from genlab.metrics.base import FEW
+        from genlab.runs.devices.precision import settled
+        from genlab.runs.folder.background import AtomicCheckpointIO
+        from genlab.runs.say.dashboard import loggers
+
+        data = self.plan.build("data")
+        data.prepare()
+        data.load()
+        torch.manual_seed(self.plan["seed"])
+        model = self.plan.model(initialise=initialise)
+        if initialise:
+            model.calibrate(data.train_batch(k) for k in itertools.count())
+        budget, looks, options = self.plan["budget"], self.plan["look_every"], self.plan["trainer"]
+        looks = min(looks, budget["examples"]) if looks else None  # at least one
+        callbacks = list(self.plan.all("callbacks").values())
+        if minutes := budget.get("minutes"):
+            places = metric_places(self.plan["evaluate"] and self.plan.get("metric")).values()
+            num = sum(self.plan.at(place).get("num_samples") or FEW for place in places)
+            callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
+        settings, own = redact(self.plan.settings), {}
+        if model.steps_itself:
+            if options["accumulate"] > 1:
+                family = type(model).__name__
+                raise UserError(
+                    f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
+                    " whole batch; set it to 1"
+                )
+            own["clip"] = None  # it clips for itself
+        if options["precision"] == "auto":
+            own["precision"] = settled(self.run, options, model, data, trained=not initialise)
+        try:
+            trainer = self.plan.build(
+                "trainer",
+                **own,
+                max_steps=steps(budget["examples"], data.batch_size),
+                look_every_steps=steps(looks, data.batch_size) if looks else None,
+                callbacks=callbacks,
+                loggers=loggers(self.plan, self.run, settings),
+                plugins=[AtomicCheckpointIO()],
             )
-            return trainer.loggers
-    if resume and trainer.is_global_zero:
-        continue_ledger(run, held, notices)
-    if trainer.is_global_zero:
-        if plan["evaluate"] and checkpoint is None:
-            rehearse(plan.metrics(), model, data)  # a faulty metric is refused now
-        say(f"genlab: {data.describe()}")
-        record_provenance(run, data, model, held.get("clock"))
-    trained_all = False
-    try:
-        if checkpoint is None and trainer.val_check_interval:
-            trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        trained_all = not trainer.interrupted
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemory(_what_fits(trainer, str(error))) from error
-    finally:
-        if not trained_all:
-            close(trainer.loggers)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    return trainer.loggers
+        except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
+        trainer.run = Run(self.run, settings, watched=signals.WATCHED, others=signals.others)
+        if trainer.compiles:
+            model.compiled = True
+            for child in model.children():
+                if any(True for _ in child.parameters()):
+                    child.compile()
+        return data, model, trainer
+
+    def finish(self, logs: list | None = None) -> None:
+        """Measure, report, and tell where everything is; the loggers are closed."""
+        try:
+            if self.plan["evaluate"] and self.plan.get("metric") and not measured(self.run):
+                from genlab.runs.evaluate import evaluate_at_end
+
+                evaluate_at_end(self.run, trusted=self.plan.trust, logs=logs)
+        finally:
+            close(logs or [])
+        from genlab.runs.page.write import write_report
+        from genlab.runs.say.summary import print_summary
+
+        report = write_report(self.run)
+        print_summary(self.run, report, self.plan.trust)
 
 
 def close(loggers: list) -> None:
@@ -208,13 +293,6 @@ class OutOfMemory(RuntimeError):
     exit_code = 1
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on any device (on the CPU torch says so in words only)."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error)
-
-
 def _what_fits(trainer: Any, reason: str) -> str:
     batch, parts = trainer.datamodule.batch_size, 2 * trainer.accumulate_grad_batches
     first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
@@ -223,67 +301,6 @@ def _what_fits(trainer: Any, reason: str) -> str:
     if trainer.lightning_module.steps_itself:  # and its step takes the whole batch
         return line
     return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
-
-
-def assemble(
-    plan: Plan, run: Path, *, began: float | None = None, initialise: bool = True
-) -> tuple[Any, Any, Any]:
-    """Data, model and trainer, ready to fit; `began`: time.monotonic() of the command, or now."""
-    import torch
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-
-    from genlab.callbacks.budget import Budget
-    from genlab.callbacks.run import Run
-    from genlab.metrics.base import FEW
-    from genlab.runs.devices.precision import settled
-    from genlab.runs.folder.background import AtomicCheckpointIO
-    from genlab.runs.say.dashboard import loggers
-
-    data = plan.build("data")
-    data.prepare()
-    data.load()
-    torch.manual_seed(plan["seed"])
-    model = plan.model(initialise=initialise)
-    if initialise:
-        model.calibrate(data.train_batch(k) for k in itertools.count())
-    budget, looks, options = plan["budget"], plan["look_every"], plan["trainer"]
-    looks = min(looks, budget["examples"]) if looks else None  # at least one
-    callbacks = list(plan.all("callbacks").values())
-    if minutes := budget.get("minutes"):
-        metrics = metric_places(plan.get("metric")).values() if plan["evaluate"] else ()
-        num = sum(plan.at(place).get("num_samples") or FEW for place in metrics)
-        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
-    settings, own = redact(plan.settings), {}
-    if model.steps_itself:
-        if options["accumulate"] > 1:
-            family = type(model).__name__
-            raise UserError(
-                f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
-                " whole batch; set it to 1"
-            )
-        own["clip"] = None  # it clips for itself
-    if options["precision"] == "auto":
-        own["precision"] = settled(run, options, model, data, trained=not initialise)
-    try:
-        trainer = plan.build(
-            "trainer",
-            **own,
-            max_steps=steps(budget["examples"], data.batch_size),
-            look_every_steps=steps(looks, data.batch_size) if looks else None,
-            callbacks=callbacks,
-            loggers=loggers(plan, run, settings),
-            plugins=[AtomicCheckpointIO()],
-        )
-    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
-    trainer.run = Run(run, settings, watched=signals.WATCHED, others=signals.others)
-    if trainer.compiles:
-        model.compiled = True
-        for child in model.children():
-            if any(True for _ in child.parameters()):
-                child.compile()
-    return data, model, trainer
 
 
 def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | None) -> None:
@@ -304,19 +321,3 @@ def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | 
             seed=model.seed,
         ),
     )
-
-
-def finish(plan: Plan, run: Path, logs: list | None = None) -> None:
-    """Measure, report, and tell where everything is; the loggers are closed."""
-    try:
-        if plan["evaluate"] and plan.get("metric") and not measured(run):
-            from genlab.runs.evaluate import evaluate_at_end
-
-            evaluate_at_end(run, trusted=plan.trust, logs=logs)
-    finally:
-        close(logs or [])
-    from genlab.runs.page.write import write_report
-    from genlab.runs.say.summary import print_summary
-
-    report = write_report(run)
-    print_summary(run, report, plan.trust)
