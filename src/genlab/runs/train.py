@@ -201,7 +201,7 @@ class Training:
     def assemble(
         self, *, began: float | None = None, initialise: bool = True
     ) -> tuple[Any, Any, Any]:
-        """Data, model and trainer, ready to fit; `began`: when the command did, time.monotonic()."""
+        """Data, model and trainer, ready to fit; `began`: the start by time.monotonic(), or now."""
         import torch
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
