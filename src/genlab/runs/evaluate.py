@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from genlab.metrics.figures import plain
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact
@@ -34,7 +35,7 @@ def evaluate_command(overrides: list[str]) -> None:
         seed=asked["seed"],
         device=asked["device"],
         to=writable(Path(asked["to"])) if asked["to"] else None,
-        split=_split(asked["split"]),
+        split=asked["split"],
         trusted=asked["trust"],
     )
     for name, value in found["metrics"].items():
@@ -61,6 +62,8 @@ def evaluate_run(
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
     """
+    if split not in ("val", "test"):
+        raise UserError(f"split={split}: allowed are val (held out of train) and test (official)")
     folder = find_run(run)  # a wrong name is refused before torch is imported
     from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
@@ -97,11 +100,7 @@ def evaluate_run(
     with Meter("measuring") as meter:
         found = measure(metrics, model, data, seed=seed, progress=meter)
     result = {
-        "metrics": found.metrics,
-        "floor": found.floor,
-        "interval": {k: list(v) for k, v in found.interval.items()},
-        "floor_interval": {k: list(v) for k, v in found.floor_interval.items()},
-        "remarks": found.remarks,
+        **plain(found),
         "notes": {**found.notes, "sampler": described(plan["model"].get("sampler")), **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
@@ -128,12 +127,6 @@ def evaluate_at_end(run: Path, *, trusted: list[str], logs: list | None = None) 
             f" {write_report(run)}\n  measure later: genlab evaluate run={run}"
         )
         raise
-
-
-def _split(name: str) -> str:
-    if name not in ("val", "test"):
-        raise UserError(f"split={name}: allowed are val (held out of train) and test (official)")
-    return name
 
 
 def _check_fit(before: dict[str, Any], plan: Plan, changes: list[Change]) -> None:

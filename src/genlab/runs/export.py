@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from genlab.metrics.figures import measured
 from genlab.runs.folder.exported import FILES
 from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
-from genlab.runs.page.metrics import measured
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.shown import described, figure, visible

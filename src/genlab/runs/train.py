@@ -7,7 +7,6 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shutil
 import sys
@@ -26,6 +25,7 @@ from genlab.runs.folder.layout import (
     claim,
     find_run,
     read_json,
+    remove_empty,
     tidy,
     write_json,
     write_settings,
@@ -46,7 +46,7 @@ from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
-from genlab.runs.settings.plan import Plan, metric_places
+from genlab.runs.settings.plan import Plan, at, metric_places
 
 NO_MEMORY = ("can't allocate memory", "out of memory")  # in torch's words, on any device
 codes: list[int] = []  # exit codes of the jobs that ran in this process
@@ -75,7 +75,7 @@ def main(cfg: DictConfig) -> None:
         _run(cfg, hydra)
     finally:
         if hydra.mode.name == "RUN":
-            _remove_empty(Path(hydra.runtime.output_dir))  # Hydra has made it beforehand
+            remove_empty(Path(hydra.runtime.output_dir))  # Hydra has made it beforehand
 
 
 def _run(cfg: DictConfig, hydra: Any) -> None:
@@ -120,13 +120,6 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             if refused and not resume and hydra.mode.name == "RUN" and not trained(run):
                 shutil.rmtree(run, ignore_errors=True)
             raise
-
-
-def _remove_empty(run: Path) -> None:
-    """Nothing half-written: a run that was refused leaves no folder."""
-    for folder in (run, run.parent, run.parent.parent):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 @dataclass
@@ -224,7 +217,7 @@ class Training:
         callbacks = list(self.plan.all("callbacks").values())
         if minutes := budget.get("minutes"):
             places = metric_places(self.plan["evaluate"] and self.plan.get("metric")).values()
-            num = sum(self.plan.at(place).get("num_samples") or FEW for place in places)
+            num = sum(at(self.plan.settings, p).get("num_samples") or FEW for p in places)
             callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
         settings, own = redact(self.plan.settings), {}
         if model.steps_itself:

@@ -36,14 +36,8 @@ from genlab.runs.settings.plan import Plan
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
-KEPT_BY_WANDB = (
-    "name",
-    "project",
-    "group",
-    "notes",
-    "tags",
-    "job_type",
-)  # what wandb keeps of its node
+# what wandb keeps of its node
+KEPT_BY_WANDB = ("name", "project", "group", "notes", "tags", "job_type")
 WANDB = "pytorch_lightning.loggers.WandbLogger"
 # where a run is measured later, of the loggers that write into its folder
 KEPT = {

@@ -45,15 +45,11 @@ class Plan:
     def get(self, key: str) -> Any:
         return self.settings.get(key)
 
-    def at(self, place: str) -> Any:
-        """What stands at a place (budget.examples); None where there is nothing."""
-        return at(self.settings, place)
-
     def restored(self, place: str) -> Any:
         """What stands at a place, as it is built: a secret may hold what a resolver acts on."""
         if not self.secrets:
-            return self.at(place)
-        node = restore(self.at(place), place)
+            return at(self.settings, place)
+        node = restore(at(self.settings, place), place)
         check_plain(node, place)
         return node
 
@@ -89,7 +85,7 @@ class Plan:
 
         built = {}
         for name, place in metric_places(self.get("metric")).items():
-            cls = classes.find(self.at(place)["_target_"], self.trust, place)
+            cls = classes.find(at(self.settings, place)["_target_"], self.trust, place)
             if missing := sorted(getattr(cls, "__abstractmethods__", ())):
                 raise UserError(f"{place}: {cls.__name__} has no {', '.join(missing)}: write it")
             built[name] = self.build(place)
