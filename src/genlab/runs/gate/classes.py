@@ -27,28 +27,6 @@ OWN = re.compile(
     r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.devices\.trainer)"
     r"(\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9_]*"
 )
-LISTED = frozenset(
-    [
-        "torch.optim.Adam",
-        "torch.optim.AdamW",
-        "torch.optim.SGD",
-        "torch.optim.RMSprop",
-        "torch.optim.NAdam",
-        "torch.optim.RAdam",
-        "torch.optim.Adagrad",
-        "torch.optim.Adamax",
-        "torch.optim.Adafactor",
-        "torch.optim.Muon",
-        "pytorch_lightning.callbacks.EarlyStopping",
-        "pytorch_lightning.callbacks.LearningRateMonitor",
-        "pytorch_lightning.callbacks.DeviceStatsMonitor",
-        "pytorch_lightning.loggers.WandbLogger",
-        "pytorch_lightning.loggers.TensorBoardLogger",
-        "pytorch_lightning.loggers.CSVLogger",
-        "pytorch_lightning.loggers.MLFlowLogger",
-        "pytorch_lightning.strategies.DDPStrategy",
-    ]
-)
 FOLDERS = "GENLAB_PACKAGES"  # in the environment: where --config-dir was, for workers too
 OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
 # the loggers take anything and pass it on: to wandb.init, or as places to write and to send to
@@ -66,6 +44,13 @@ ARGUMENTS = {
          "gradient_as_bucket_view", "static_graph", "start_method"),
     )
 }  # fmt: skip
+OPTIMIZERS = "Adam AdamW SGD RMSprop NAdam RAdam Adagrad Adamax Adafactor Muon"
+CALLBACKS = "EarlyStopping LearningRateMonitor DeviceStatsMonitor"
+LISTED = frozenset(
+    [f"torch.optim.{name}" for name in OPTIMIZERS.split()]
+    + [f"pytorch_lightning.callbacks.{name}" for name in CALLBACKS.split()]
+    + [*ARGUMENTS]
+)
 
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
