@@ -55,7 +55,8 @@ class Plan:
 
     def build(self, place: str, **more: Any) -> Any:
         """The object at a place (callbacks.look); `more`: arguments that the run itself gives."""
-        node = self.restored(place)
+        if not isinstance(node := self.restored(place), dict):
+            raise UserError(f"{place}={node}: it must be settings of a class, with a _target_")
         if more:
             return self._made({**node, "_partial_": True}, place)(**more)
         return self._made(node, place)
