@@ -43,18 +43,15 @@ def load_model(
     settings = loaded["genlab"]["settings"]
     parts = {"model": {**(model or settings["model"]), "optim": None}}
     parts |= {k: settings[k] for k in ("seed", "adapt") if k in settings}
-    plan = Plan(parts, trust)
     weights = (loaded.get("current_model_state") if raw else None) or loaded["state_dict"]
-    if not trust:
-        _fit(plan, weights, path)
-    built = plan.model()
+    built = (Plan(parts, trust) if trust else _fitting(parts, weights, path)).model()
     load_weights(built, weights, path)
     built.clock.load_state_dict(loaded["clock"])
     return built.eval()
 
 
-def _fit(plan: Plan, weights: dict[str, torch.Tensor], path: Any) -> None:
-    """Refuse settings that describe another or a larger model than the file has weights for.
+def _fitting(parts: dict[str, Any], weights: dict[str, torch.Tensor], path: Any) -> Plan:
+    """The plan of a model that the file has weights for; another or a larger one is refused.
 
     The model is built without memory, and no further than the file's number of weights allows.
     """
@@ -76,7 +73,7 @@ def _fit(plan: Plan, weights: dict[str, torch.Tensor], path: Any) -> None:
     ]
     try:
         with torch.device("meta"):
-            built = plan.model()
+            built = (plan := Plan(parts)).model()
     except Exception as error:
         cause = root_cause(error)
         said = (
@@ -91,6 +88,7 @@ def _fit(plan: Plan, weights: dict[str, torch.Tensor], path: Any) -> None:
     buffers = sum(t.numel() * t.element_size() for t in built.buffers())
     if buffers > 4 * held + SLACK:
         raise UserError(f"{path}: its settings ask for {buffers / 1e9:.1f} GB beside the weights")
+    return plan
 
 
 def read_run(path: str | Path) -> dict:
