@@ -14,11 +14,15 @@ from genlab.runs.folder.checkpoint import newest
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
 # experiments on latents, and the experiment that trains their codec
-CODECS = {"fashion_latent_diffusion": "fashion_kl_vae", "fashion_vq_transformer": "fashion_vqvae"}
+CODECS = {
+    "captioned_codes": "captioned_vq",
+    "fashion_latent_diffusion": "fashion_kl_vae",
+    "fashion_vq_transformer": "fashion_vqvae",
+}
 SMALL_NETS = {
     "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
-    "lstm": ["net.width=16"],
+    "lstm": ["net.width=16"], "conv_vq": ["net.encoder.width=8", "net.decoder.width=8"],
 }  # fmt: skip
 
 
@@ -38,7 +42,7 @@ def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> Non
         request.getfixturevalue("data_root")
     first = []
     if codec := CODECS.get(name):
-        first = [f"init_from={{codec: {fit(shrunk(codec), tmp_path / 'codec')}}}"]
+        first = [f"codec={fit(shrunk(codec), tmp_path / 'codec')}"]
     run = fit([*shrunk(name), *first], tmp_path / "run")
     rows = read_rows(run / "metrics.jsonl")
     looks = [r for r in rows if r["kind"] == "look"]

@@ -24,6 +24,8 @@ FAMILIES = {
     "flow_matching": ["model=flow_matching", "net.width=8"],
     "gpt": ["data=digits_pixels", "model=autoregressive", "net.width=16", "net.depth=1",
             "net.heads=2", "net.dropout=0.1"],
+    "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",
+              "objective.quantiser.vocab=9", "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
 }  # fmt: skip
 
@@ -139,6 +141,12 @@ def test_resume_is_bitwise(family: str, ema: str, tmp_path: Path) -> None:
     assert parts(broken) == parts(whole)
 
 
+def test_the_last_save_holds_the_last_weights_wherever_it_falls(tmp_path: Path) -> None:
+    """At a save's distance, or past the last one: as where a budget of minutes ends."""
+    at, past = (fit([*FAMILIES["vae"], f"save_every={n}"], tmp_path / str(n)) for n in (128, 96))
+    assert parts(past) == parts(at)
+
+
 def test_the_check_of_resume_sees_a_difference(tmp_path: Path) -> None:
     """A negative control: one state left out is caught."""
     overrides = FAMILIES["diffusion"]
@@ -184,7 +192,10 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
 
 @pytest.mark.parametrize(
     "family",
-    ["diffusion", *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt"))],
+    [
+        "diffusion",
+        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt", "vqvae")),
+    ],
 )
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
     overrides = [o for o in FAMILIES[family] if "dropout" not in o]

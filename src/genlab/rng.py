@@ -82,6 +82,11 @@ def rand(shape: int | Sequence[int], device: torch.device | str = "cpu") -> Tens
     return _draw(torch.rand, (shape,) if isinstance(shape, int) else shape, device)
 
 
+def rand_alike(num: int, device: torch.device | str = "cpu") -> Tensor:
+    """Uniform draws in [0, 1) [num] for a step as a whole: all shares of its batch have them."""
+    return torch.rand(num, device=device, generator=_share[2])
+
+
 class Mark(NamedTuple):
     """A place in a stream of random numbers: `again` draws from there."""
 

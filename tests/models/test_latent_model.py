@@ -189,6 +189,15 @@ def test_the_weights_are_the_whole_model(name):
     assert torch.equal(a.sample(3), b.sample(3))
 
 
+@BOTH
+def test_compiling_reaches_what_learns(name):
+    model = build(name)
+    model.compile_networks()
+    assert model.prior.net._compiled_call_impl is not None
+    assert all(m._compiled_call_impl is None for m in model.codec.modules())
+    assert model.compiled and model.prior.compiled and not model.codec.compiled
+
+
 def test_the_sampler_is_the_priors():
     model = build("diffusion")
     assert model.sampler is model.prior.sampler

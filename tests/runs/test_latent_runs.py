@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from running import fit, genlab_here, settled
+from running import TINY, fit, genlab_here, settled
+from test_runs import losses, parts, stopped_at
 
 import genlab
+from genlab.metrics.likelihood import held_out
 from genlab.rows import read_rows
-from genlab.runs.folder.load import read_run
+from genlab.runs.export import export
+from genlab.runs.folder.load import load_data, read_run
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.overrides import changed
 
@@ -35,8 +40,11 @@ def codecs(tmp_path_factory) -> dict[str, Path]:
 
 
 def train(name: str, codecs: dict[str, Path], run: Path, *words: str, **changes) -> Path:
-    first = f"init_from={{codec: {codecs[name]}}}"
-    return fit([*PRIORS[name], first, *words], run, **changes)
+    return fit([*words_of(name, codecs), *words], run, **changes)
+
+
+def words_of(name: str, codecs: dict[str, Path]) -> list[str]:
+    return [*PRIORS[name], f"codec={codecs[name]}"]
 
 
 @NAMES
@@ -57,15 +65,128 @@ def test_the_checkpoint_holds_the_codec_as_it_was(name, codecs, tmp_path):
 
 
 @NAMES
-def test_a_run_that_is_cut_goes_on_bit_for_bit(name, codecs, tmp_path):
-    whole = read_run(train(name, codecs, tmp_path / "whole", "optim.decay=constant"))
-    cut = train(name, codecs, tmp_path / "cut", "optim.decay=constant", "budget.examples=128")
-    codec = {k: v.clone() for k, v in read_run(cut)["state_dict"].items() if "codec." in k}
-    train(name, codecs, cut, "optim.decay=constant", resume=True)
-    again = read_run(cut)
-    for kind in ("state_dict", "current_model_state"):
-        assert all(torch.equal(again[kind][k], v) for k, v in whole[kind].items())
-    assert all(torch.equal(again["state_dict"][k], v) for k, v in codec.items())
+def test_resume_is_bitwise_without_the_codecs_run(name, codecs, tmp_path):
+    """A checkpoint is enough by itself: the run that trained the codec may be gone."""
+    first = shutil.copytree(codecs[name], tmp_path / "codec")
+    words = [*PRIORS[name], f"codec={first}", "optim.warmup=64"]
+    whole, broken = fit(words, tmp_path / "whole"), tmp_path / "broken"
+    stopped_at(5, words, broken)
+    held = read_run(broken)["state_dict"]
+    shutil.rmtree(first)
+    done = genlab_here("train", f"resume={broken}")
+    assert done.returncode == 0, done.stderr
+    assert parts(broken) == parts(whole)
+    after = read_run(broken)["state_dict"]
+    assert all(torch.equal(after[k], v) for k, v in held.items() if k.startswith("codec."))
+
+
+@NAMES
+def test_halves_of_a_batch_lose_what_the_whole_does(name, codecs, tmp_path):
+    """In two accumulated parts, and on two processes: held-out losses and samples too."""
+    words = words_of(name, codecs)
+    one = fit(words, tmp_path / "one")
+    halves = fit([*words, "trainer.accumulate=2"], tmp_path / "halves")
+    assert losses(halves) == pytest.approx(losses(one), rel=1e-3)
+    two = tmp_path / "two"
+    done = genlab_here(
+        "train", *[o for o in TINY if o != "trainer=cpu"], *words, "trainer=ddp_cpu",
+        "trainer.devices=2", f"hydra.run.dir={two}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert losses(two) == pytest.approx(losses(one), rel=1e-3)
+    looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
+             for x in (one, two)]  # fmt: skip
+    assert looks[0] == pytest.approx(looks[1], rel=2e-2)
+    codec = read_run(codecs[name])["state_dict"]
+    held = read_run(two)["state_dict"]
+    assert all(torch.equal(held[f"codec.{k}"], v) for k, v in codec.items())
+
+
+@NAMES
+def test_an_export_is_enough_by_itself(name, codecs, tmp_path):
+    run = train(name, codecs, tmp_path / "run")
+    done = genlab_here("export", f"run={run}", f"to={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    cond = torch.tensor([0, 1, 2])
+    here, there = genlab.load(tmp_path / "out"), genlab.load(run)
+    assert torch.equal(here.sample(3, cond, seed=4), there.sample(3, cond, seed=4))
+    card = (tmp_path / "out" / "card.md").read_text()
+    family, sampler = {"kl": ("Diffusion", "Heun("), "vq": ("Autoregressive", "Sample(")}[name]
+    assert f"Latent (codec {'VAE' if name == 'kl' else 'VQVAE'}, prior {family})" in card
+    assert f"sampler: {sampler}" in card
+
+
+@NAMES
+def test_check_shows_the_priors_networks_and_what_is_fixed(name, codecs):
+    done = genlab_here("check", *words_of(name, codecs))
+    assert done.returncode == 0, done.stderr
+    codec = read_run(codecs[name])["state_dict"]
+    for row in ("codec.encoder", "prior.net"):
+        assert row in done.stdout, done.stdout
+    learnt = {k for k in codec if "codebook" not in k and "usage" not in k and "begun" not in k}
+    assert f"({sum(codec[k].numel() for k in learnt):,} of them fixed)" in done.stdout
+
+
+def test_check_shows_all_of_a_codec():
+    done = genlab_here("check", *VQ)
+    assert done.returncode == 0, done.stderr
+    assert "encoder" in done.stdout and "decoder" in done.stdout and "[128, 4, 2, 2]" in done.stdout
+
+
+@NAMES
+def test_a_likelihood_is_measured_where_there_is_one(name, codecs, tmp_path):
+    run = train(name, codecs, tmp_path / "run")
+    model, data = genlab.load(run), load_data(run)
+    data.load()
+    batches = [data.val.batch(torch.arange(20))]
+    found, _ = held_out(model, data, batches)
+    if name == "kl":
+        assert model.likelihood == "none" and set(found) == {"loss"}
+        return
+    assert model.likelihood == "bound" and found["bits_per_dim_bound"] > 0
+    bound = model.log_prob(batches[0])
+    z = model.encode(batches[0]["x"])
+    codes = model.prior.log_prob({"x": z, "cond": batches[0]["cond"]})
+    uniform = -4 * torch.tensor(9.0).log()
+    torch.testing.assert_close(bound - codes, model.codec.log_prob(batches[0]) - uniform)
+
+
+@pytest.mark.slow
+@NAMES
+def test_compile_reaches_the_prior(name, codecs, tmp_path):
+    from torch._dynamo.utils import counters
+
+    more = ["budget.examples=128", "callbacks.ledger.log_every=4"]
+    plain = train(name, codecs, tmp_path / "plain", *more)
+    counters.clear()
+    run = train(name, codecs, tmp_path / "run", *more, "trainer.compile=true")
+    assert counters["stats"]["unique_graphs"] > 0
+    assert losses(run) == pytest.approx(losses(plain), rel=1e-3)
+
+
+def test_codec_is_a_part_of_init_from(codecs, tmp_path):
+    settings = settled(words_of("kl", codecs))
+    assert settings == settled([*PRIORS["kl"], f"init_from={{codec: {codecs['kl']}}}"])
+    assert "codec" not in settings and "codec" not in settled([])
+    run = train("kl", codecs, tmp_path / "run")
+    again = [
+        *words_of("kl", codecs),
+        f"init_from={run}",
+        "optim.optimizer.lr=0",
+        "callbacks=no_ema",
+    ]
+    mine, theirs = (
+        read_run(fit(again, tmp_path / "again"))["state_dict"],
+        read_run(run)["state_dict"],
+    )
+    assert all(torch.equal(mine[k], v) for k, v in theirs.items() if k.startswith("prior."))
+
+
+def test_an_exported_codec_is_a_codec(codecs, tmp_path):
+    out = export(str(codecs["vq"]), tmp_path / "out")
+    held = read_run(fit([*PRIORS["vq"], f"codec={out}"], tmp_path / "run"))["state_dict"]
+    codec = read_run(codecs["vq"])["state_dict"]
+    assert all(torch.equal(held[f"codec.{k}"], v) for k, v in codec.items())
 
 
 def test_space_is_the_codecs(codecs):
@@ -100,17 +221,37 @@ def test_another_sampler_reaches_the_prior(codecs, tmp_path):
 
 
 def test_a_codec_without_a_sampler_is_sampled(codecs, tmp_path):
-    done = genlab_here("sample", f"run={codecs['vq']}", "num=2", f"to={tmp_path}/o")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # it was asked for nothing
+        done = genlab_here("sample", f"run={codecs['vq']}", "num=2", f"to={tmp_path}/o")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["model=latent_diffusion"], r"model.codec comes from a run .*init_from=\{codec: RUN\}"),
+        (["model=latent_diffusion"], r"model.codec comes from a run .* write codec=RUN$"),
+        (["model=latent_diffusion", "codec=nowhere"], "^codec=nowhere: nowhere is no run folder"),
         (["model=latent_diffusion", "init_from={codec: nowhere}"], "nowhere is no run folder"),
+        (["codec={kl}"], "this model has none; write model=latent_diffusion"),
+        (["model=latent_diffusion", "codec={vq}"], "takes values, .*model=vae net=conv_codec"),
+        (["model=vq_transformer", "codec={kl}"], "takes codes, .* name a run of model=vqvae"),
+        (["model=latent_diffusion", "codec={kl}", "init_from={{codec: {kl}}}"], "another codec"),
+        (["model=latent_diffusion", "codec={kl}/config.yaml"], "name the run's folder"),
+        (["model=latent_diffusion", "codec={run}"], "a Diffusion is no codec; name a run of"),
+        (
+            ["model=latent_diffusion", "codec={kl}", "data.shape=[1,16,16]"],
+            r"examples of shape \[1, 8, 8\], data has \[1, 16, 16\]",
+        ),
     ],
 )
-def test_a_codec_that_is_not_there_is_named(words, message):
-    with pytest.raises(UserError, match=message):
+def test_a_codec_that_does_not_do_is_one_line(words, message, codecs, tmp_path):
+    run = tmp_path / "run"
+    if "codec={run}" in words:
+        run = fit(["net.width=8", "budget.examples=32"], run)
+    words = [
+        w.format(**codecs, run=run) if "{kl" in w or "{vq" in w or "{run" in w else w for w in words
+    ]
+    with pytest.raises(UserError, match=message) as error:
         settled(words)
+    assert "\n" not in str(error.value)

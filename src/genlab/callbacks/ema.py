@@ -68,6 +68,10 @@ class EMA(WeightAveraging):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         """Nothing: the average follows examples, not epochs."""
 
+    def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        """Nothing: Lightning's would put the average into the model before the last save, which
+        holds both; a run that trained on from there would begin from other weights."""
+
 
 def _here(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor's values in this process: with FSDP a share of them."""

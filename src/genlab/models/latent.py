@@ -62,7 +62,8 @@ class Latent(GenerativeModel):
                 f" {list(codec.latent_shape)}"
             )
         self.codec, self.prior = codec.requires_grad_(False).eval(), prior
-        self.shards = prior.shards
+        if codec.latent_vocab is not None and prior.likelihood != "none":
+            self.likelihood = "bound"  # by one z among all
         self.register_buffer("latent_std", torch.ones(()))
 
     @property
@@ -76,6 +77,11 @@ class Latent(GenerativeModel):
     @property
     def sampler(self) -> Any:
         return self.prior.sampler
+
+    @property
+    def discrete(self) -> bool | None:
+        """Whether log_prob is a probability or a density: bits per dimension depend on it."""
+        return self.codec.discrete
 
     def train(self, mode: bool = True) -> Latent:
         """The prior's mode; the codec never leaves evaluation, so that its buffers stay."""
@@ -101,10 +107,24 @@ class Latent(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The prior's terms, on the latents of x; a mask or a start of x's has no place there."""
+        return self.prior.loss(self._latents(batch))
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Of codes: log p(x | z) + log p(z) for the z that encodes x, in nats [B].
+
+        A lower bound, for log p(x) sums over all z. Of values there is none.
+        """
+        if self.likelihood == "none":
+            return super().log_prob(batch)
+        latents = self._latents(batch)
+        given_z = self.codec.log_prob_given(batch["x"], latents["x"])
+        return given_z + self.prior.log_prob(latents)
+
+    def _latents(self, batch: Batch) -> Batch:
         latents: Batch = {"x": self.encode(batch["x"])}
         if "cond" in batch:
             latents["cond"] = batch["cond"]
-        return self.prior.loss(latents)
+        return latents
 
     def sample(
         self,

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from genlab.batch import Batch
@@ -155,6 +155,15 @@ class Loop(LightningModule):
         world = trainer.world_size if trainer is not None else 1
         return share_of(trainer.global_rank if world > 1 else 0, world)
 
+    def compile_networks(self) -> None:
+        """Compile what learns (trainer.compile); a fixed part is called outside of it."""
+        for part in self.modules():
+            if isinstance(part, Loop) and learns(part):
+                part.compiled = True
+        for _, net in networks(self):
+            if learns(net):
+                net.compile()
+
     def eagerly(self) -> AbstractContextManager:
         """Within: nothing is compiled. trainer.compile is for the training step, whose shapes stay;
         each other size, and each step without gradients, would be compiled anew."""
@@ -166,8 +175,23 @@ class Loop(LightningModule):
         was_training = self.training
         self.eval()
         try:
-            full = torch.autocast(self.device.type, enabled=False)
+            kind = self.device.type  # shapes alone ("meta") have no precision
+            narrows = torch.amp.is_autocast_available(kind)
+            full = torch.autocast(kind, enabled=False) if narrows else nullcontext()
             with self.eagerly(), torch.no_grad(), full:
                 yield
         finally:
             self.train(was_training)
+
+
+def networks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """What a model calls and that has parameters, by name; of a part that is a model, its own."""
+    for name, child in model.named_children():
+        if isinstance(child, Loop):
+            yield from ((f"{name}.{inner}", net) for inner, net in networks(child))
+        elif any(True for _ in child.parameters()):
+            yield name, child
+
+
+def learns(module: nn.Module) -> bool:
+    return any(p.requires_grad for p in module.parameters())

@@ -85,9 +85,13 @@ class VQVAE(GenerativeModel):
 
         p(codes) is uniform, as van den Oord et al. train (section 3.2): T ln(vocab) nats.
         """
-        z = self.objective.quantiser.vectors(self._codes(batch["x"]))
         log_prior = -math.prod(self.latent_shape) * math.log(self.latent_vocab)
-        return self.objective.likelihood.log_prob(batch["x"], self.decoder(z)) + log_prior
+        return self.log_prob_given(batch["x"], self._codes(batch["x"]).flatten(1)) + log_prior
+
+    def log_prob_given(self, x: Tensor, codes: Tensor) -> Tensor:
+        """log p(x | codes [B, T]) in nats [B]."""
+        z = self.objective.quantiser.vectors(codes.unflatten(1, self.latent_map))
+        return self.objective.likelihood.log_prob(x, self.decoder(z))
 
     def sample(
         self,
@@ -101,7 +105,9 @@ class VQVAE(GenerativeModel):
         """Draw num examples from uniform codes: what the codec is without a prior."""
         if given is not None:
             raise ValueError("given: a VQ-VAE cannot fill in a part of x; a diffusion model can")
-        u = Draws(seed, first, num, self.device).rand(self.latent_shape)
+        draws = Draws(seed, first, num, self.device)
+        self.conditions.asked_or_drawn(cond, draws)  # there are none, which it says
+        u = draws.rand(self.latent_shape)
         return self.decode((u * self.latent_vocab).long().clamp(max=self.latent_vocab - 1))
 
     def encode(self, x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.objectives.variational import Likelihood
+from genlab.rng import rand_alike
 from genlab.shapes import sum_example
 
 
@@ -45,7 +46,9 @@ def straight_through(z: Tensor, quantised: Tensor) -> Tensor:
 
 def perplexity(codes: Tensor, vocab: int) -> Tensor:
     """exp(entropy) of how often each code stands in `codes`: how many are in use, as one number."""
-    p = torch.bincount(codes.flatten(), minlength=vocab).float() / codes.numel()
+    # counted so, for bincount asks how large the codes are, which shapes alone do not tell
+    flat = codes.flatten()
+    p = flat.new_zeros(vocab).index_add_(0, flat, torch.ones_like(flat)).float() / codes.numel()
     return torch.special.entr(p).sum().exp()
 
 
@@ -113,12 +116,16 @@ class VectorQuantiser(Quantiser):
     def _place(self, which: Tensor, z: Tensor) -> None:
         """Move codes onto vectors of this step, which get the average code's share of them."""
         flat = z.movedim(1, -1).flatten(0, -2)
-        drawn = flat[torch.randint(len(flat), (self.vocab,), device=z.device)]
-        if _distributed():
-            torch.distributed.broadcast(drawn, src=0)
         average = _of_all(z.new_tensor(float(len(flat)))) / self.vocab
-        self.codebook[which] = drawn[which]
+        self.codebook[which] = self._drawn(flat)[which]
         self.usage.masked_fill_(which, average)
+
+    def _drawn(self, flat: Tensor) -> Tensor:
+        """As many vectors [vocab, dim] as there are codes, drawn from those of all processes."""
+        rank, world = _process()
+        at = (rand_alike(self.vocab, flat.device) * (world * len(flat))).long() - rank * len(flat)
+        here = (at >= 0) & (at < len(flat))  # each is held by one process; the others add 0
+        return _of_all(flat[at.clamp(0, len(flat) - 1)] * here[:, None])
 
 
 class FSQ(Quantiser):
@@ -196,6 +203,13 @@ class VQ(nn.Module):
 
 def _distributed() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _process() -> tuple[int, int]:
+    """Which process of a step this is, and how many there are."""
+    if not _distributed():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 def _of_all(t: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     data, batch = plan["data"], plan["data"]["batch_size"]
     flows, activations = flow(model, data)
     parameters = sum(p.numel() for p in model.parameters())
+    learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = steps(plan["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
     groups = ("data", "conditions", "net", "model", "objective", "sampler", "optim", "trainer")
@@ -51,15 +52,17 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     for name, num, shapes, out in flows:
         table.add_row(name, f"{num:,}", shapes, out)
     console.print(table)
-    # weights, gradients, two Adam moments and the average, in fp32; activations as fp32
-    memory = parameters * 4 * 5 + activations * 4
+    # weights and their average, gradients and two Adam moments, in fp32; activations as fp32
+    memory = parameters * 4 * 2 + learnt * 4 * 3 + activations * 4
+    fixed = f" ({parameters - learnt:,} of them fixed)" if learnt < parameters else ""
     precision = plan["trainer"]["precision"]
     if precision == "auto":
         precision = "auto (the quicker of bf16-mixed and 32-true, tried at the start)"
     looks = plan["look_every"]
     looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(
-        f"  {parameters:,} parameters; about {memory / 2**20:,.0f} MiB to train at batch {batch}"
+        f"  {parameters:,} parameters{fixed};"
+        f" about {memory / 2**20:,.0f} MiB to train at batch {batch}"
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
         f"  {total:,} steps of {batch} examples = {plan['budget']['examples']:,} examples;"
         f" {looks}; precision {precision}\n"
@@ -75,6 +78,9 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
 def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
     """Push one batch of shapes through the loss; what enters and leaves each network."""
     import torch
+
+    from genlab.models.loop import networks
+    from genlab.rng import Draws
 
     rows: list[tuple[str, int, str, str]] = []
     total = 0
@@ -96,8 +102,7 @@ def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, st
 
         return hook
 
-    nets = [(n, c) for n, c in model.named_children() if any(True for _ in c.parameters())]
-    handles = [c.register_forward_hook(note(n)) for n, c in nets]
+    handles = [net.register_forward_hook(note(name)) for name, net in networks(model)]
     leaves = [m for m in model.modules() if not list(m.children())]
     handles += [m.register_forward_hook(count) for m in leaves]
     size = (data["batch_size"], *data["shape"])
@@ -106,8 +111,9 @@ def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, st
         batch["x"] = torch.zeros(size, dtype=torch.long, device="meta")
     else:
         batch["x"] = torch.zeros(size, device="meta")
-    if data["num_classes"]:
-        batch["cond"] = torch.zeros(size[0], dtype=torch.long, device="meta")
+    if (cond := model.conditions.drawn(Draws(0, 0, size[0], "meta"))) is not None:
+        batch["cond"] = cond
+    model.eval()  # a codebook that is not placed yet asks for numbers, where there are shapes alone
     try:
         with torch.device("meta"):
             model.loss(batch)

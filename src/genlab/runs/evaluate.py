@@ -17,7 +17,7 @@ from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings.checks import other_kinds
 from genlab.runs.settings.conf import options_that
-from genlab.runs.settings.overrides import Change, changed, device_of, parse, writable
+from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
 from genlab.runs.settings.plan import Plan
 from genlab.shown import described
 
@@ -99,9 +99,10 @@ def evaluate_run(
     say("genlab: measuring ...")
     with Meter("measuring") as meter:
         found = measure(metrics, model, data, seed=seed, progress=meter)
+    sampler = described(drawer(plan["model"]).get("sampler"))
     result = {
         **plain(found),
-        "notes": {**found.notes, "sampler": described(plan["model"].get("sampler")), **asked},
+        "notes": {**found.notes, "sampler": sampler, **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),

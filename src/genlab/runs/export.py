@@ -17,6 +17,7 @@ from genlab.runs.folder.exported import FILES
 from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
+from genlab.runs.settings.overrides import drawer
 from genlab.shown import described, figure, visible
 
 MOST = 100  # classes that a card names
@@ -85,14 +86,14 @@ def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size
     parameters = provenance.get("parameters") or sum(t.numel() for t in state.values())
     source = settings["data"].get("source") or settings["data"]
     facts = {
-        "model": _class(settings["model"]),
+        "model": _family(settings["model"]),
         "parameters": f"{parameters:,} ({size:,} bytes)",
         "trained on": f"{clock['examples']:,} examples seen, seed {settings['seed']}",
         "data set": f"{_class(source)}: {provenance.get('data', 'size unknown')}",
         "data fingerprint": provenance.get("data_fingerprint", "unknown"),
         "classes": classes(data),
         "licence of the data": getattr(data, "licence", None) or "unknown",
-        "sampler": described(settings["model"].get("sampler")),
+        "sampler": described(drawer(settings["model"]).get("sampler")),
         "made with": f"genlab {(provenance.get('versions') or {}).get('genlab', 'unknown')}"
         f", {provenance.get('time', 'at an unknown time')}",
     }
@@ -136,6 +137,12 @@ def _use(data: Any) -> list[str]:
         "",
         "`genlab sample run=THIS_FOLDER` draws from it without a line of Python.",
     ]
+
+
+def _family(model: dict[str, Any]) -> str:
+    """The model's class, and those of its parts that are models: Latent (codec VAE, ...)."""
+    parts = [f"{k} {_class(model[k])}" for k in ("codec", "prior") if k in model]
+    return _class(model) + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _class(node: dict[str, Any]) -> str:

@@ -37,6 +37,8 @@ def sample_command(overrides: list[str]) -> None:
         )
     folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
+    if asked["cond"] is None and not model.conditions.some:
+        cond = None  # the data's classes in turn: this model cannot be asked for them
     stem = folder / name(asked, changes, model, drawer(settings["model"]).get("sampler"))
     model = model.to(device)
     began = time.perf_counter()

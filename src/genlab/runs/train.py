@@ -245,10 +245,7 @@ class Training:
             raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
         trainer.run = Run(self.run, settings, watched=signals.WATCHED, others=signals.others)
         if trainer.compiles:
-            model.compiled = True
-            for child in model.children():
-                if any(True for _ in child.parameters()):
-                    child.compile()
+            model.compile_networks()
         return data, model, trainer
 
     def finish(self, logs: list | None = None) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 from genlab.views.grid import Grid, grid
 
@@ -38,7 +41,7 @@ def save_sheet(images: Sequence[np.ndarray], captions: Sequence[str], path: Path
     font = ImageFont.load_default(size=10)
     tiles = [tile(image) for image in images]
     height, width = tiles[0].shape[:2]
-    texts = [textwrap.wrap(caption, max(8, width * 2 // 11)) for caption in captions]
+    texts = [wrapped(caption, width, font) for caption in captions]
     room = LINE * max(map(len, texts), default=0) + 4
     columns = min(len(tiles), max(6, math.isqrt(2 * len(tiles))))
     rows = math.ceil(len(tiles) / columns)
@@ -52,6 +55,19 @@ def save_sheet(images: Sequence[np.ndarray], captions: Sequence[str], path: Path
         for k, line in enumerate(lines):
             pen.text((left, top + height + 2 + k * LINE), line, fill=(INK,) * 3, font=font)
     sheet.save(path, optimize=True)
+
+
+def wrapped(caption: str, width: int, font: ImageFont.ImageFont) -> list[str]:
+    """The caption in lines of at most `width` pixels; a word that is longer is cut."""
+    lines: list[str] = []
+    for word in caption.split():
+        while len(word) > 2 and font.getlength(word) > width:
+            word = word.removesuffix("…")[:-1] + "…"
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def tile(image: np.ndarray) -> np.ndarray:

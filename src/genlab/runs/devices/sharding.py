@@ -1,9 +1,9 @@
 """trainer=fsdp: each process keeps its share of weights, averages and optimiser, by FSDP2.
 
-Read: `shard` says what is cut up: every network that is a child of the model and, within it, every
-block of a list of blocks, whose weights are gathered only while it runs. Parameters keep their
-names and shapes, and a checkpoint is gathered into the file that any other trainer writes. What
-FSDP2 cannot cut (numbers without a dimension, what belongs to no forward pass) is whole everywhere.
+Read: `shard` says what is cut up: every network of the model and, within it, every block of a list
+of blocks, whose weights are gathered only while it runs. Parameters keep their names and shapes,
+and a checkpoint is gathered into the file that any other trainer writes. What FSDP2 cannot cut
+(numbers without a dimension, what belongs to no forward pass) is whole everywhere.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_map_only
+
+from genlab.models.loop import networks
 
 
 class Sharded(DDPStrategy):
@@ -84,7 +86,7 @@ class Sharded(DDPStrategy):
 
 def shard(model: nn.Module, mesh: DeviceMesh) -> None:
     """Cut up the model's networks, once; block by block, so that no device holds them whole."""
-    for net in model.children():
+    for _, net in networks(model):
         if not has_forward(net) or isinstance(net, FSDPModule):
             continue
         scalars = {p for p in net.parameters() if p.ndim == 0}

@@ -100,10 +100,11 @@ def check_fit(settings: dict[str, Any]) -> None:
         what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
         right = options_that("data", lambda node: made_of(node, trust) == takes)
         raise UserError(f"model {model.__name__} needs {what}: data={', '.join(right)}")
+    _check_codec(settings, trust)
     if settings["trainer"].get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
-            f"trainer.strategy=fsdp: the step of a {model.__name__} (two networks, second"
-            " derivatives) does not run under FSDP; write trainer=ddp (on CPUs trainer=ddp_cpu)"
+            f"trainer.strategy=fsdp: the step of a {model.__name__} does not run under FSDP;"
+            " write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
     check_memory(settings, trust)
     for place, (theirs, mine) in other_kinds(settings, trust).items():
@@ -125,6 +126,26 @@ def other_kinds(settings: dict[str, Any], trust: Sequence[str]) -> dict[str, tup
     kinds = {place: getattr(cls, "kind", None) for place, cls in found.items()}
     mine = kinds.pop("data")
     return {p: (kind, mine) for p, kind in kinds.items() if mine and kind and kind != mine}
+
+
+def _check_codec(settings: dict[str, Any], trust: Sequence[str]) -> None:
+    """Refuse a codec of other data, and one whose latents the prior does not take."""
+    codec, prior = (settings["model"].get(k) for k in ("codec", "prior"))
+    if not isinstance(codec, dict) or not isinstance(prior, dict):
+        return
+    there, here = (list(node.get("shape") or ()) for node in (codec, settings["data"]))
+    if there != here:
+        raise UserError(f"codec: it was trained on examples of shape {there}, data has {here}")
+    cls = classes.find(prior["_target_"], trust, "model.prior")
+    takes, codes = getattr(cls, "takes", "either"), settings["space"]["vocab"] is not None
+    if takes not in ("either", "tokens" if codes else "values"):
+        wants, remedy = (
+            ("codes", "vqvae") if takes == "tokens" else ("values", "vae net=conv_codec")
+        )
+        raise UserError(
+            f"codec: a prior of {cls.__name__} takes {wants}, which this codec does not give;"
+            f" name a run of model={remedy}"
+        )
 
 
 def check_memory(settings: dict[str, Any], trust: Sequence[str]) -> None:

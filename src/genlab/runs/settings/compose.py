@@ -76,7 +76,8 @@ def settle(
 
 def checked(settings: dict[str, Any], *, here: bool = False) -> Plan:
     """The plan of settings that were settled before: of a run that goes on."""
-    check_run(settings, here=here)
+    # its weights are a checkpoint's: what it began from may be gone
+    check_run({**settings, "init_from": None}, here=here)
     return _fitting(settings)
 
 
@@ -129,27 +130,66 @@ def inline_parts(cfg: DictConfig) -> None:
 
     Such a part stands in the config, or in its model, with no value (`codec: ???`).
     """
+    take_codec(cfg)
     init_from = cfg.get("init_from")
     parts = named(OmegaConf.to_container(init_from)) if isinstance(init_from, DictConfig) else {}
     model = cfg.get("model")
     own = model if isinstance(model, DictConfig) else OmegaConf.create()
     for part in own:
         if OmegaConf.is_missing(own, part) and part not in parts:
-            raise UserError(
-                f"model.{part} comes from a run that trained it: write 'init_from={{{part}: RUN}}'"
-            )
+            remedy = f"{part}=RUN" if part == "codec" else f"'init_from={{{part}: RUN}}'"
+            raise UserError(f"model.{part} comes from a run that trained it: write {remedy}")
     for part, run in parts.items():
         # a key without a value is not "in" a config
         place = next((c for c in (cfg, own) if OmegaConf.is_missing(c, part)), None)
         if place is None:
             continue  # a network of this model: only its weights are taken
-        from genlab.runs.folder.layout import find_run, read_settings
-
+        key = f"codec={run}" if part == "codec" else f"init_from.{part}={run}"
         if Path(run).is_file():
-            raise UserError(f"init_from.{part}={run}: name the run's folder, not a file in it")
-        settings = read_settings(find_run(run))["model"]
+            raise UserError(f"{key}: name the run's folder, not a file in it")
+        settings = _model_of(run, key)
+        if part == "codec" and not {"latent_shape", "encoder", "decoder"} <= settings.keys():
+            family = str(settings.get("_target_")).rpartition(".")[2]
+            raise UserError(
+                f"{key}: a {family} is no codec; name a run of model=vqvae, or of model=vae"
+                " net=conv_codec conditions=none"
+            )
         with open_dict(cfg):
             place[part] = {**settings, "optim": None}
+
+
+def take_codec(cfg: DictConfig) -> None:
+    """codec=RUN is init_from={codec: RUN}, where the model has a codec."""
+    codec = cfg.get("codec")
+    with open_dict(cfg):
+        cfg.pop("codec", None)
+    if codec is None:
+        return
+    if "codec" not in list(cfg.get("model") or ()):  # without a value it is not "in" it
+        raise UserError(
+            f"codec={codec}: this model has none; write model=latent_diffusion or"
+            " model=vq_transformer, or leave it out"
+        )
+    before = cfg.get("init_from") or {}
+    before = named(OmegaConf.to_container(before) if isinstance(before, DictConfig) else before)
+    if "codec" in before:
+        raise UserError(f"codec={codec}: init_from names another codec; leave one of them out")
+    with open_dict(cfg):
+        cfg.init_from = {**before, "codec": str(codec)}
+
+
+def _model_of(run: str, key: str) -> dict[str, Any]:
+    """The settings of a run's model, or of an exported one's."""
+    from genlab.runs.folder.layout import find_run, read_settings
+
+    try:
+        if (Path(run) / "model.safetensors").is_file():
+            from genlab.runs.folder.load import read_run
+
+            return read_run(run)["genlab"]["settings"]["model"]
+        return read_settings(find_run(run))["model"]
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
@@ -157,10 +197,9 @@ def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
     node: Any = OmegaConf.to_container(cfg, resolve=False)
     for part in place.replace("[", ".").replace("]", "").split("."):
         node = node[int(part)] if isinstance(node, list) else node[part]
-    needs, (owner, _, _) = str(node).strip("${}"), place.rpartition(".")
-    group = needs.partition(".")[0]
-    model: Any = OmegaConf.to_container(cfg.model) if owner == "model" else {}
-    asked = [str(v) for v in model.values()]
+    needs = str(node).strip("${}")
+    group, model = needs.partition(".")[0], OmegaConf.to_container(cfg.model)
+    asked = map(str, model.values() if isinstance(model, dict) else ())
     keys = {v[3 + len(group) : -1] for v in asked if v.startswith(f"${{{group}.")}
     if keys and (fitting := options_with(group, keys)):
         return (

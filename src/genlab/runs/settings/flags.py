@@ -79,7 +79,7 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
     return [*flags, *overrides]
 
 
-PATH = re.compile(r"\+*(data\.(\w+\.)*(root|path)|resume|init_from)")  # keys of paths
+PATH = re.compile(r"\+*(data\.(\w+\.)*(root|path)|resume|init_from|codec)")  # keys of paths
 PLAIN = re.compile(r"[\w./+-]+")  # what Hydra's grammar reads as it stands
 SYNTAX = re.compile(r"['\"\[{]|\$\{")  # a quoted text, a list, a mapping, an interpolation
 

@@ -1,0 +1,221 @@
+"""Every family, tiny, on every kind of data that it fits: the cases of test_contract.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from genlab.batch import Batch
+from genlab.models.autoregressive import Autoregressive
+from genlab.models.base import GenerativeModel
+from genlab.models.conditions import Classes
+from genlab.models.diffusion import Diffusion
+from genlab.models.gan import GAN
+from genlab.models.latent import Latent
+from genlab.models.vae import VAE
+from genlab.models.vqvae import VQVAE
+from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
+from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from genlab.nn.dit import DiT
+from genlab.nn.mlp import (
+    MLP,
+    MLPDecoder,
+    MLPDiscriminator,
+    MLPEncoder,
+    MLPGenerator,
+)
+from genlab.nn.rnn import GRU, LSTM
+from genlab.nn.transformer import GPT
+from genlab.nn.unet import UNet
+from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
+from genlab.objectives.tabular import Mixed
+from genlab.objectives.tokens import CrossEntropy
+from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
+from genlab.optim import Optim
+from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from genlab.samplers.latent import Prior
+from genlab.samplers.tokens import Sample
+
+IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
+TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
+MAP = (3, 2, 2)  # latents of an image
+
+
+def batch_of(shape: tuple[int, ...]) -> Batch:
+    """Eight examples that a tiny model can learn by heart; images within [-1, 1]."""
+    g = torch.Generator().manual_seed(0)
+    cond = torch.arange(8) % CLASSES
+    if shape == TOKENS:
+        return {"x": torch.randint(VOCAB, (8, *shape), generator=g), "cond": cond}
+    if shape == POINTS:
+        return {"x": torch.randn(8, *shape, generator=g), "cond": cond}
+    if shape == TABLE:
+        chosen = torch.randint(6, (8,), generator=g)
+        a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
+        z = torch.randn(8, 2, generator=g)
+        return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
+    coarse = 1.5 * torch.randint(2, (8, 1, 2, 2), generator=g) - 0.75  # two of 17 grey levels
+    return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
+
+
+def diffusion(net: Callable, shape, objective, sampler) -> Diffusion:
+    return Diffusion(
+        net(shape, num_classes=CLASSES),
+        objective=objective,
+        sampler=sampler,
+        shape=shape,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def gan(generator: Callable, discriminator: Callable, shape, objective, rates) -> GAN:
+    return GAN(
+        generator(shape, latent_dim=4, num_classes=CLASSES),
+        discriminator(shape, num_classes=CLASSES),
+        objective=objective,
+        sampler=Prior(),
+        shape=shape,
+        latent_dim=4,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=rates[0], betas=(0.0, 0.9))),
+        optim_discriminator=Optim(partial(torch.optim.Adam, lr=rates[1], betas=(0.0, 0.9))),
+    )
+
+
+def vae(encoder: Callable, decoder: Callable, shape, likelihood, **sampler) -> VAE:
+    return VAE(
+        encoder(shape, latent_dim=4, num_classes=CLASSES),
+        decoder(shape, latent_dim=4, num_classes=CLASSES),
+        objective=ELBO(likelihood),
+        sampler=Prior(**sampler),
+        shape=shape,
+        latent_shape=[4],
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def tokens(net: Callable) -> Autoregressive:
+    return Autoregressive(
+        net(VOCAB, num_classes=CLASSES),
+        objective=CrossEntropy(),
+        sampler=Sample(top_p=0.95),
+        shape=TOKENS,
+        vocab=VOCAB,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.AdamW, lr=1e-2)),
+    )
+
+
+def vqvae(quantiser: Quantiser) -> VQVAE:
+    latent = (quantiser.dim, 2, 2)
+    return VQVAE(
+        ConvCodecEncoder(IMAGE, latent=latent, width=8),
+        ConvCodecDecoder(IMAGE, latent=latent, width=8),
+        objective=VQ(DiscretisedLogistic(levels=17), quantiser),
+        shape=IMAGE,
+        latent_map=latent,
+        latent_shape=[4],
+        latent_vocab=quantiser.vocab,
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def latent_diffusion() -> Latent:
+    """EDM over a map of values, of a codec that was not trained: what it encodes is still x's."""
+    codec = VAE(
+        ConvGaussianEncoder(IMAGE, latent=MAP, width=8),
+        ConvCodecDecoder(IMAGE, latent=MAP, width=8),
+        objective=ELBO(DiscretisedLogistic(levels=17)),
+        sampler=Prior(),
+        shape=IMAGE,
+        latent_shape=MAP,
+    )
+    prior = diffusion(mlp, MAP, EDM(sigma_data=1.0), Heun(num_steps=6))
+    model = Latent(codec, prior, optim=Optim(partial(torch.optim.Adam, lr=5e-3)))
+    model.calibrate([batch_of(IMAGE)])
+    return model
+
+
+def vq_transformer(quantiser: Quantiser) -> Latent:
+    codec = vqvae(quantiser)
+    codec.train()
+    codec.loss(batch_of(IMAGE))  # places a codebook on what it is to encode
+    prior = Autoregressive(
+        GPT(quantiser.vocab, max_length=4, num_classes=CLASSES, width=16, depth=1, heads=2),
+        objective=CrossEntropy(),
+        sampler=Sample(),
+        shape=[4],
+        vocab=quantiser.vocab,
+        conditions=Classes(num_classes=CLASSES),
+    )
+    return Latent(codec, prior, optim=Optim(partial(torch.optim.AdamW, lr=1e-2)))
+
+
+unet = partial(UNet, width=8, multipliers=(1, 2), attention=(2,), head_dim=8)
+dit = partial(DiT, patch=4, width=16, depth=1, heads=2)
+mlp = partial(MLP, width=64, depth=2)
+dcgan = partial(DCGANGenerator, width=16), partial(DCGANDiscriminator, width=16)
+mlp_gan = partial(MLPGenerator, width=64, bounded=False), partial(MLPDiscriminator, width=64)
+conv_vae = partial(ConvEncoder, width=16), partial(ConvDecoder, width=16)
+mlp_vae = partial(MLPEncoder, width=64), partial(MLPDecoder, width=64)
+gpt = partial(GPT, max_length=TOKENS[0], width=16, depth=1, heads=2)
+r1 = NonSaturating(r1_gamma=1.0, penalty_every=4)
+
+# name: how to build the model, the shape of an example, the steps it takes to learn eight by heart
+CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
+    "edm-image": (lambda: diffusion(unet, IMAGE, EDM(), Heun(num_steps=6)), IMAGE, 100),
+    "edm-dit-image": (
+        lambda: diffusion(dit, IMAGE, EDM(), Heun(num_steps=6, guidance=1.5, S_churn=2)),
+        IMAGE,
+        200,
+    ),
+    "ddpm-image": (
+        lambda: diffusion(mlp, IMAGE, DDPM(clip=1.0), Ancestral(num_steps=20)),
+        IMAGE,
+        200,
+    ),
+    "cosine-v-image": (
+        lambda: diffusion(
+            mlp, IMAGE, DDPM(schedule="cosine", prediction="v"), DDIM(num_steps=10, eta=0.5)
+        ),
+        IMAGE,
+        200,
+    ),
+    "flow-image": (lambda: diffusion(unet, IMAGE, Flow(), DPMpp2M(num_steps=10)), IMAGE, 100),
+    "edm-points": (lambda: diffusion(mlp, POINTS, EDM(), Heun(num_steps=8)), POINTS, 200),
+    "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
+    "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
+    "hinge-points": (lambda: gan(*mlp_gan, POINTS, Hinge(), (5e-4, 2e-3)), POINTS, 200),
+    "gan-points": (lambda: gan(*mlp_gan, POINTS, r1, (5e-4, 2e-3)), POINTS, 200),
+    "wgan-points": (
+        lambda: gan(*mlp_gan, POINTS, WGANGP(gp_weight=1, critic_steps=2), (5e-4, 2e-3)),
+        POINTS,
+        200,
+    ),
+    "vae-image": (lambda: vae(*conv_vae, IMAGE, DiscretisedLogistic(levels=17)), IMAGE, 150),
+    "vae-points": (
+        lambda: vae(*mlp_vae, POINTS, Gaussian(sigma=0.1, learn=True), noise=True),
+        POINTS,
+        150,
+    ),
+    "edm-table": (
+        lambda: diffusion(mlp, TABLE, EDM(sigma_data=1.0), Heun(num_steps=8)),
+        TABLE,
+        200,
+    ),
+    "vae-table": (lambda: vae(*mlp_vae, TABLE, Mixed(widths=WIDTHS), noise=True), TABLE, 150),
+    "gpt-tokens": (lambda: tokens(gpt), TOKENS, 150),
+    "gru-tokens": (lambda: tokens(partial(GRU, width=32, depth=1)), TOKENS, 150),
+    "lstm-tokens": (lambda: tokens(partial(LSTM, width=32, depth=1)), TOKENS, 150),
+    "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
+    "latent-edm-image": (latent_diffusion, IMAGE, 200),
+    "latent-gpt-image": (lambda: vq_transformer(VectorQuantiser(vocab=11, dim=3)), IMAGE, 100),
+    "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),
+}
