@@ -17,6 +17,7 @@ TINY = [
     "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true", "logger=none",
     "evaluate=false", "budget.examples=256", "data.batch_size=16", "look_every=128",
     "save_every=128", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
+    "data.val_examples=64",
 ]  # fmt: skip
 
 

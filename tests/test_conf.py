@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from conftest import CONF
-from running import children_seconds, fit, genlab, genlab_here, settled, valid_checkpoints
+from running import TINY, children_seconds, fit, genlab, genlab_here, settled, valid_checkpoints
 
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest
+from genlab.runs.settings.compose import settings_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
@@ -22,7 +23,11 @@ CODECS = {
 SMALL_NETS = {
     "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
-    "lstm": ["net.width=16"], "conv_vq": ["net.encoder.width=8", "net.decoder.width=8"],
+    "lstm": ["net.width=16"], "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
+    "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
+    "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
+    **{n: ["net.encoder.width=8", "net.decoder.width=8"]
+       for n in ("conv_vae", "conv_codec", "conv_vq")},
 }  # fmt: skip
 
 
@@ -33,7 +38,8 @@ def shrunk(name: str) -> list[str]:
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.net
     more = ["data.limit=200"] if name.startswith(("fashion", "adult")) else []
-    return [f"experiment={name}", *SMALL_NETS.get(net, []), *more]
+    few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
+    return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -64,10 +70,51 @@ def test_every_toy_composes_with_every_family(data: str) -> None:
         settled([f"data={data}", f"model={model}", f"net={net}"])
 
 
-def test_tables_compose_with_every_family_of_values() -> None:
-    more = ["objective=elbo_table", "sampler.noise=true"]
-    for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
-        settled(["data=adult", f"model={model}", f"net={net}", *(more if model == "vae" else [])])
+# what a model's parts are where only the data is named, by the kind that the data's file states
+OWN_PARTS = {
+    ("digits", "vae"): ("conv_vae", "elbo", "prior"),
+    ("ring", "vae"): ("mlp_vae", "elbo_gaussian", "prior_noise"),
+    ("adult", "vae"): ("mlp_vae", "elbo_table", "prior_noise"),
+    ("digits", "gan"): ("dcgan", "nonsaturating", "prior"),
+    ("ring", "gan"): ("mlp_gan", "nonsaturating", "prior"),
+    ("adult", "gan"): ("mlp_gan", "nonsaturating", "prior"),
+    ("digits", "diffusion"): ("unet", "edm", "heun"),
+    ("ring", "diffusion"): ("mlp", "edm", "heun"),
+    ("adult", "diffusion"): ("mlp_table", "edm", "heun"),
+    ("adult", "flow_matching"): ("mlp_table", "flow", "heun"),
+}
+
+
+@pytest.mark.parametrize(("data", "model"), OWN_PARTS)
+def test_a_models_parts_follow_the_kind_of_data(data: str, model: str) -> None:
+    choices = settings_of([f"data={data}", f"model={model}"])[1]
+    assert tuple(choices[g] for g in ("net", "objective", "sampler")) == OWN_PARTS[data, model]
+
+
+def test_a_part_that_is_named_stands_whatever_the_data(tmp_path: Path) -> None:
+    choices = settings_of(["data=adult", "model=vae", "objective=elbo_gaussian"])[1]
+    assert (choices["net"], choices["objective"]) == ("mlp_vae", "elbo_gaussian")
+
+
+def test_each_data_file_states_its_metrics_kind() -> None:
+    """`kind` says which parts fit, `metric` what measures: both, of points and rows."""
+    for file in sorted((CONF / "data").glob("*.yaml")):
+        text = file.read_text()
+        for kind in ("points", "table"):
+            measured = f"override /metric@_global_.metric: {kind}" in text
+            assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
+
+
+@pytest.mark.parametrize("model", ["vae", "diffusion"])
+def test_a_table_of_ones_own_runs_with_nothing_else(model: str, tmp_path: Path) -> None:
+    file, run = tmp_path / "people.csv", tmp_path / "run"
+    rows = [f"{20 + i % 50},{'abc'[i % 3]},{i * 0.5}" for i in range(200)]
+    file.write_text("\n".join(["age,job,pay", *rows]))
+    words = ["data=table", f"data.path={file}", f"model={model}"]
+    done = genlab_here("train", *words, *TINY, f"hydra.run.dir={run}")
+    assert done.returncode == 0, done.stderr
+    drawn = (run / "samples" / "000000000256.csv").read_text().splitlines()
+    assert drawn[0] == "age,job,pay" and len(drawn) == 5
 
 
 @pytest.mark.parametrize("trainer", sorted(p.stem for p in (CONF / "trainer").glob("*.yaml")))
@@ -90,7 +137,12 @@ MISTAKES = {
     "group": (["modle=gan"], "modle", "model"),
     "net": (["model=gan", "net=unet"], "net.generator", "dcgan"),
     "tokens": (["model=autoregressive"], "needs tokens", "digits_pixels"),
-    "no tokens": (["model=diffusion", "data=stdlib_code"], "images or points", "digits"),
+    "no tokens": (["model=diffusion", "data=stdlib_code"], "images or points", "=autoregressive"),
+    "a batch": (
+        ["data=ring", "data.batch_size=10_000_000", "budget.examples=20_000_000"],
+        "data.batch_size=10000000",
+        "write data.batch_size=",
+    ),
     "shape": (["data.shape=[1,9,9]"], "data.shape=[1,9,9]", "data.shape=[1,8,8]"),
     "classes": (["data.num_classes=12"], "data.num_classes=12", "10"),
     "batch": (["data.batch_size=0"], "data.batch_size", "1"),
@@ -110,7 +162,7 @@ def test_mistakes_are_one_line_with_the_remedy(name: str, tmp_path: Path, monkey
     outputs = tmp_path / "o"
     monkeypatch.setenv("GENLAB_OUTPUTS", str(outputs))
     done = genlab_here("train", *arguments)
-    lines = [x for x in done.stderr.splitlines() if not x.startswith("genlab: digits_diffusion in")]
+    lines = [x for x in done.stderr.splitlines() if f" in {outputs}" not in x]
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1 and lines[0].startswith("genlab: "), done.stderr
     assert what in lines[0] and remedy in lines[0], lines[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 LEAN = """
 import sys
 import genlab, pytorch_lightning
@@ -26,7 +28,7 @@ assert torchmetrics.MeanMetric is before
 """
 
 
-def test_lightning_is_imported_lean_and_torchmetrics_is_whole_when_asked_for() -> None:
-    for code in (LEAN, AFTERWARDS):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+@pytest.mark.parametrize("code", [LEAN, pytest.param(AFTERWARDS, marks=pytest.mark.slow)])
+def test_lightning_is_imported_lean_and_torchmetrics_is_whole_when_asked_for(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

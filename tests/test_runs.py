@@ -20,8 +20,8 @@ from genlab.runs.settings.plan import Plan
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
     "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],
-    "diffusion": ["model=diffusion", "net.width=8"],
-    "flow_matching": ["model=flow_matching", "net.width=8"],
+    "diffusion": ["model=diffusion", "net.width=8", "sampler.num_steps=4"],
+    "flow_matching": ["model=flow_matching", "net.width=8", "sampler.num_steps=4"],
     "gpt": ["data=digits_pixels", "model=autoregressive", "net.width=16", "net.depth=1",
             "net.heads=2", "net.dropout=0.1"],
     "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",

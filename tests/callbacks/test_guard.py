@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import fit, genlab_here, valid_checkpoints
+from genlab.runs.settings.build import build_model
+from running import fit, genlab_here, settled, valid_checkpoints
 from test_runs import FAMILIES
 
 from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, params_of
@@ -45,13 +46,9 @@ def poisoned(monkeypatch: pytest.MonkeyPatch):
     return poison
 
 
-def first_parameter(family: str, prefix: str, tmp_path: Path) -> str:
-    model = read(newest(fit([*FAMILIES[family], "budget.examples=16"], tmp_path / "probe")))
-    return next(
-        k
-        for k in model["state_dict"]
-        if k.startswith(prefix) and k.endswith(("weight", "original"))
-    )
+def first_parameter(family: str, prefix: str) -> str:
+    names = dict(build_model(settled(FAMILIES[family])).named_parameters())
+    return next(k for k in names if k.startswith(prefix) and k.endswith(("weight", "original")))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +61,7 @@ def first_parameter(family: str, prefix: str, tmp_path: Path) -> str:
     ],
 )
 def test_it_stops_before_the_update(family, prefix, tmp_path, poisoned) -> None:
-    where = prefix if prefix == "loss" else first_parameter(family, prefix, tmp_path)
+    where = prefix if prefix == "loss" else first_parameter(family, prefix)
     poisoned(where)
     run = tmp_path / "run"
     with pytest.raises(NotFinite, match=f"not finite in batch {AT} .*not_finite=skip"):
@@ -80,7 +77,7 @@ def test_it_stops_before_the_update(family, prefix, tmp_path, poisoned) -> None:
 
 @pytest.mark.parametrize(("family", "prefix"), [("diffusion", "net."), ("gan", "discriminator.")])
 def test_a_skipped_batch_leaves_the_weights_finite(family, prefix, tmp_path, poisoned) -> None:
-    where = first_parameter(family, prefix, tmp_path)
+    where = first_parameter(family, prefix)
     poisoned(where, once=True)
     run = fit([*FAMILIES[family], "callbacks.guard.not_finite=skip"], tmp_path / "run")
     rows = read_rows(run / "metrics.jsonl")
@@ -91,7 +88,7 @@ def test_a_skipped_batch_leaves_the_weights_finite(family, prefix, tmp_path, poi
 
 
 def test_skipping_ends_somewhere(tmp_path, poisoned) -> None:
-    poisoned(first_parameter("diffusion", "net.", tmp_path))
+    poisoned(first_parameter("diffusion", "net."))
     with pytest.raises(NotFinite, match="of 4 batches"):
         fit(
             [*FAMILIES["diffusion"], "callbacks.guard.not_finite=skip", "callbacks.guard.most=3"],

@@ -62,7 +62,7 @@ def test_shapes_stand_on_the_grid_and_are_read_there(grid: int) -> None:
 
 
 def test_a_grid_that_does_not_divide_the_shapes_is_refused() -> None:
-    with pytest.raises(ValueError, match="data.grid=3: allowed are 1, 2, 4"):
+    with pytest.raises(ValueError, match=r"data\.grid=3: allowed are 1, 2, 4"):
         shapes(grid=3)
 
 

@@ -42,8 +42,8 @@ def test_samples_are_asked_by_index_so_chunks_do_not_matter():
     x = torch.arange(10.0)[:, None]
     for chunk in (1, 3, 10, 99):
         metric = Mean(num_samples=10, chunk=chunk)
-        metric(Handout(x), Data())
-        assert torch.equal(metric.samples.x, x)
+        report = metric(Handout(x), Data())
+        assert torch.equal(metric.samples.x, x) and "samples_cond" not in report.pictures
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_samples_are_asked_by_index_so_chunks_do_not_matter():
 def test_samples_are_asked_for_under_the_conditions_of_held_out_examples(cond):
     metric = Mean(num_samples=25, chunk=4)
     report = metric(Asked(), Data(cond))
+    assert torch.equal(report.pictures["samples_cond"], metric.samples.cond)  # and shown with it
     rows = {tuple(row) for row in cond.float().view(10, -1).tolist()}
     assert {tuple(row) for row in metric.samples.x.tolist()} == rows
     assert torch.equal(metric.samples.cond.float().view(25, -1), metric.samples.x)

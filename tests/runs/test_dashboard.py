@@ -48,49 +48,50 @@ def test_an_unknown_mode_is_named(tmp_path) -> None:
         prepare_wandb({**NODE, "mode": "of"}, tmp_path)
 
 
-def test_an_offline_run_holds_metrics_and_config_and_samples(tmp_path: Path) -> None:
-    done = genlab(
-        "train", "evaluate=false", "data.batch_size=16", "save_every=64", "callbacks.look.num=4",
-        "net.width=8", "budget.examples=64", "look_every=32", "callbacks.ledger.log_every=1",
-        GENLAB_OUTPUTS=str(tmp_path), WANDB_MODE="offline", WANDB_API_KEY="canary" * 7,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    run = next(tmp_path.rglob("config.yaml")).parent
-    written = [p for p in (run / "wandb").rglob("*") if p.is_file()]
-    log = next(p for p in written if p.suffix == ".wandb").read_bytes()
-    # a metric, a setting of the resolved config, the pictures' key
-    for word in (b"train/loss", b"_target_", b"genlab.nn.unet.UNet", b"samples", b"examples"):
-        assert word in log, word
-    pictures = [p for p in written if p.suffix == ".png" and "media" in p.parts]
-    assert len(pictures) == 4, "real data, the baseline and two looks"
-    for path in (p for p in run.rglob("*") if p.is_file()):
-        assert b"canarycanary" not in path.read_bytes(), path
-
-
 MEASURED = [
     "train", "data.batch_size=16", "save_every=64", "callbacks.look.num=4", "net.width=8",
     "budget.examples=64", "look_every=32", "callbacks.ledger.log_every=1", "sampler.num_steps=2",
-    "metric.num_samples=20", "trainer=cpu",
+    "metric.num_samples=20", "trainer=cpu", "data.val_examples=64",
 ]  # fmt: skip
+OFFLINE = {"WANDB_MODE": "offline", "WANDB_API_KEY": "canary" * 7}
 
 
 def wandb_logs(run: Path) -> list[Path]:
     return sorted((run / "wandb").glob("offline-run-*/*.wandb"))
 
 
-def test_the_evaluation_goes_to_the_same_run_of_wandb(tmp_path: Path) -> None:
-    done = genlab(*MEASURED, GENLAB_OUTPUTS=str(tmp_path), WANDB_MODE="offline")
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory) -> Path:
+    """A run that was trained and measured with wandb offline, as a user does."""
+    outputs = tmp_path_factory.mktemp("offline")
+    done = genlab(*MEASURED, GENLAB_OUTPUTS=str(outputs), **OFFLINE)
     assert done.returncode == 0, done.stderr
-    run = next(tmp_path.rglob("config.yaml")).parent
-    (log,) = wandb_logs(run)
+    return next(outputs.rglob("config.yaml")).parent
+
+
+def test_an_offline_run_holds_metrics_and_config_and_samples(offline: Path) -> None:
+    written = [p for p in (offline / "wandb").rglob("*") if p.is_file()]
+    log = wandb_logs(offline)[0].read_bytes()
+    # a metric, a setting of the resolved config, the pictures' key
+    for word in (b"train/loss", b"_target_", b"genlab.nn.unet.UNet", b"samples", b"examples"):
+        assert word in log, word
+    pictures = [p for p in written if p.suffix == ".png" and "media" in p.parts]
+    looked = [p for p in pictures if p.parent.name != "evaluate"]
+    assert len(looked) == 4, "real data, the baseline and two looks"
+    for path in (p for p in offline.rglob("*") if p.is_file()):
+        assert b"canarycanary" not in path.read_bytes(), path
+
+
+def test_the_evaluation_goes_to_the_same_run_of_wandb(offline: Path) -> None:
+    (log,) = wandb_logs(offline)
     for word in (b"evaluate/frechet_distance", b"evaluate/samples", b"evaluate/real"):
         assert word in log.read_bytes(), word
     names = {p.name.split("_")[0] for p in log.parent.rglob("*.png") if p.parent.name == "evaluate"}
     assert names == {"samples", "real"}
 
-    done = genlab("evaluate", f"run={run}", "seed=1", WANDB_MODE="offline")  # later, by itself
+    done = genlab("evaluate", f"run={offline}", "seed=1", WANDB_MODE="offline")  # later, by itself
     assert done.returncode == 0, done.stderr
-    later = [p for p in wandb_logs(run) if p != log]
+    later = [p for p in wandb_logs(offline) if p != log]
     assert [p.name for p in later] == [log.name], "another folder of the same run"
     assert b"evaluate/frechet_distance" in later[0].read_bytes()
     assert b"train/loss" not in later[0].read_bytes()

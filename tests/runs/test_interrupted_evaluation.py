@@ -12,8 +12,8 @@ from pathlib import Path
 def test_ctrl_c_while_measuring_keeps_the_report(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "genlab.cli", "train", "data.batch_size=16", "callbacks.look.num=0",
-        "net.width=8", "budget.examples=32", "look_every=32", "trainer=cpu", "logger=none",
-        "metric.num_samples=100000",
+        "net=mlp", "net.width=16", "budget.examples=32", "look_every=32", "trainer=cpu",
+        "logger=none", "metric.num_samples=100000",
     ]  # fmt: skip
     env = {**os.environ, "GENLAB_OUTPUTS": str(tmp_path)}
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)

@@ -19,15 +19,23 @@ from genlab.runs.folder.load import load_data, read_run
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.overrides import changed
 
-KL = ["model=vae", "net=conv_codec", "net.latent_shape=[2,2,2]", "conditions=none"]
+SMALL = ["net.encoder.width=8", "net.decoder.width=8"]
+KL = ["model=vae", "net=conv_codec", "net.latent_shape=[2,2,2]", "conditions=none", *SMALL]
 VQ = [
     "model=vqvae",
     "net.latent_map=[4,2,2]",
     "net.codes=[4]",
     "objective.quantiser.vocab=9",
+    *SMALL,
 ]
 PRIORS = {
-    "kl": ["model=latent_diffusion", "net.width=8", "net.multipliers=[1]", "net.attention=[]"],
+    "kl": [
+        "model=latent_diffusion",
+        "net.width=8",
+        "net.multipliers=[1]",
+        "net.attention=[]",
+        "sampler.num_steps=4",
+    ],
     "vq": ["model=vq_transformer", "net.width=16", "net.depth=1", "net.heads=2"],
 }
 NAMES = pytest.mark.parametrize("name", PRIORS)

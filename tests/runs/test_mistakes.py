@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from running import fit, genlab, genlab_here
 
+from genlab.runs.devices.processes import may_have_gpu
 from genlab.runs.settings.flags import readable
 
 # told from the words and the files of conf/ alone: words, what the one line holds
@@ -21,6 +22,12 @@ QUICK = {
     "net.depth=-1 net=mlp": ("net.depth=-1", "at least 1"),
     "net.encoder.width=0 model=vae": ("net.encoder.width=0", "at least 1"),
     "net.width=wide": ("net.width=wide", "a whole number"),
+    "net.patch=3": ("net.patch=3", "[8, 8]"),
+    "net.multipliers=[1] net.attention=[] net.patch=0": ("net.patch=0", "at least 1"),
+    "model=autoregressive data=digits_pixels net.heads=3": ("net.heads=3", "net.width=128"),
+    "sampler.num_steps=0": ("sampler.num_steps=0", "at least 1"),
+    "objective.sigma_data=-1": ("objective.sigma_data=-1", "above 0"),
+    "data=table data.root=x.csv": ("data.root", "nearest: data.path"),
     "net.width=[1,2]": ("net.width=[1, 2]", "a whole number"),
     "net.width={a:1}": ("net.width=", "a whole number"),
     "net.width=(3": ("net.width=(3", "a whole number"),
@@ -65,6 +72,11 @@ QUICK = {
     "hydra.run.dirr=3": ("hydra.run.dirr", "RunDir"),
     "trust=mine": ("trust=mine", "'trust=[mine]'"),
 }
+if not may_have_gpu():
+    QUICK |= {
+        "trainer=gpu": ("trainer.accelerator=gpu", "trainer=cpu"),
+        "trainer.devices=999": ("trainer.devices=999", "cores"),
+    }
 LOOP = """
 import json, shlex, sys, time
 sys.path.insert(0, {tests!r})
@@ -100,7 +112,6 @@ def test_a_mistake_is_one_line_before_torch_is_imported(words: str, told) -> Non
 
 
 SLOWER = {
-    "trainer=gpu": ("trainer.accelerator=gpu", "trainer=cpu"),
     "net.width=100000": ("parameters take", "GiB"),
     "+net.colour=3": ("net.colour", "UNet takes no"),
     "-m net=mlp net.colour=3 seed=1": ("net.colour", "no key"),
@@ -109,10 +120,6 @@ SLOWER = {
 
 @pytest.mark.parametrize("words", SLOWER)
 def test_a_mistake_is_one_line_before_anything_is_built(words: str, tmp_path, monkeypatch) -> None:
-    import torch
-
-    if words == "trainer=gpu" and torch.cuda.is_available():
-        pytest.skip("there is a GPU")
     monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path / "o"))
     done = genlab_here("train", *words.split())
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
@@ -187,40 +194,59 @@ def own_net(folder: Path, *, package: Path) -> None:
     (package / "yaml.py").write_text("open('shadowed', 'w').close()\n")
 
 
-def console(*words: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """As the command `genlab` is: the working folder is not on Python's path."""
+SAY = """
+import contextlib, io, json, signal, sys
+sys.argv[0] = "genlab"
+from genlab import cli
+from genlab.runs import train
+from hydra.core.global_hydra import GlobalHydra
+for words in json.loads(sys.argv.pop()):
+    out = io.StringIO()
+    GlobalHydra.instance().clear()
+    train.codes.clear()
+    with contextlib.redirect_stderr(out):
+        try:
+            code = cli.main(words) or 0
+        except SystemExit as error:
+            code = error.code or 0
+    print(json.dumps([code, out.getvalue()]))
+"""
+
+
+def console(*lines: list[str], folder: Path, **env: str) -> list[tuple[int, str]]:
+    """Exit code and stderr of each command line, as the command `genlab` is: the working folder is
+    not on Python's path. One process says them all, so that torch is imported once."""
     import os
 
-    code = f"import sys; sys.argv[0] = 'genlab'; from genlab.cli import main; main({[*words]!r})"
-    return subprocess.run(
-        [sys.executable, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", SAY, json.dumps(lines)], cwd=folder, capture_output=True,
+        text=True, check=False,
         env={**os.environ, "GENLAB_OUTPUTS": str(folder / "my outputs"), **env},
     )  # fmt: skip
+    said = [x for x in done.stdout.splitlines() if x.startswith("[")]
+    assert len(said) == len(lines), done.stderr
+    return [tuple(json.loads(x)) for x in said]
 
 
-@pytest.mark.parametrize("place", [".", "my_conf"])
+@pytest.mark.parametrize("place", [".", pytest.param("my_conf", marks=pytest.mark.slow)])
 def test_an_own_net_is_found_beside_its_config_when_trusted(place: str, tmp_path: Path) -> None:
     own_net(tmp_path, package=tmp_path / place)
     words = ["train", "--config-dir", "my_conf", *OWN]
-    done = console(*words, folder=tmp_path)
-    assert done.returncode == 2 and "my_package.nets.Mine" in done.stderr, done.stderr
+    sampled = ["sample", "run=last", "num=2"]
+    refused, trained, drawn, untrusted = console(
+        words, [*words, "trust=[my_package]"], [*sampled, "trust=[my_package]"], sampled,
+        folder=tmp_path,
+    )  # fmt: skip
+    assert refused[0] == 2 and "my_package.nets.Mine" in refused[1], refused
+    assert trained[0] == 0, trained
     assert not (tmp_path / "shadowed").exists()
-    done = console(*words, "trust=[my_package]", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "shadowed").exists()
-    said = dict(x.split(maxsplit=1) for x in done.stderr.splitlines() if x.startswith("  "))
+    said = dict(x.split(maxsplit=1) for x in trained[1].splitlines() if x.startswith("  "))
     assert "--config-dir my_conf" in said["again"] and "'trust=[my_package]'" in said["again"], said
     line = said["draw"]
     assert "'trust=[my_package]'" in line and f"'run={tmp_path}/my outputs" in line, line
     assert ("PYTHONPATH=" in line) == (place != ".")
-    if place == ".":
-        import shlex
-
-        words = [*shlex.split(line)[1:], "num=2"]
-        done = console(*words, folder=tmp_path)
-        assert done.returncode == 0, done.stderr
-        done = console(*[w for w in words if "trust" not in w], folder=tmp_path)
-        assert done.returncode == 2 and "trust" in done.stderr, done.stderr
+    assert drawn[0] == 0, drawn
+    assert untrusted[0] == 2 and "trust" in untrusted[1], untrusted
 
 
 def test_trust_finds_nothing_but_what_it_names(tmp_path: Path) -> None:
@@ -228,18 +254,19 @@ def test_trust_finds_nothing_but_what_it_names(tmp_path: Path) -> None:
     (tmp_path / "my_package" / "nets.py").write_text("import helper\n" + NET)
     (tmp_path / "helper.py").write_text("")
     words = ["check", "--config-dir", "my_conf", "data=ring", "net=mine"]
-    done = console(*words, "trust=[my_package]", folder=tmp_path)
-    assert done.returncode == 2 and "'trust=[my_package,helper]'" in done.stderr, done.stderr
-    done = console(*words, "trust=[my_package,helper]", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    alone, both = console(
+        [*words, "trust=[my_package]"], [*words, "trust=[my_package,helper]"], folder=tmp_path
+    )
+    assert alone[0] == 2 and "'trust=[my_package,helper]'" in alone[1], alone
+    assert both[0] == 0, both
 
 
 @pytest.mark.slow
 def test_worker_processes_find_a_trusted_package(tmp_path: Path) -> None:
     own_net(tmp_path, package=tmp_path / "my_conf")
     words = ["train", "--config-dir", "my_conf", *OWN[:2], *OWN[3:], "trainer=ddp_cpu"]
-    done = console(*words, "trust=[my_package]", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ((code, said),) = console([*words, "trust=[my_package]"], folder=tmp_path)
+    assert code == 0, said
 
 
 def test_a_failing_cell_is_named(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ def test_a_new_kind_of_data_says_itself_what_it_finds(tmp_path: Path, monkeypatc
     sys.modules.pop("own_data", None)
 
 
+def test_what_the_data_finds_is_asked_for_before_what_needs_it() -> None:
+    with pytest.raises(Exception, match=r"data\.path=null: which file"):
+        settled(["data=table", "model=autoregressive"])  # its net asks for ${space.shape[0]}
+
+
 @pytest.mark.parametrize(
     ("words", "fit"),
     [
@@ -50,9 +55,13 @@ def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> 
 
 
 def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
-    with pytest.raises(UserError, match=r"data=digits_pixels, shakespeare, stdlib_code, text_file"):
+    with pytest.raises(
+        UserError, match=r"data=digits_pixels, shakespeare, stdlib_code, text_file; "
+    ):
         settled(["model=autoregressive"])
-    with pytest.raises(UserError, match=r"data=adult, .* table$"):
+    with pytest.raises(
+        UserError, match=r"data=adult, .* table; for this data model=autoregressive$"
+    ):
         settled(["data=stdlib_code", "model=diffusion"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,18 @@ from genlab.runs.folder.provenance import with_resume
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    done = genlab_here("train", *VAE, f"hydra.run.dir={tmp_path / 'run'}")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    done = genlab_here("train", *VAE, f"hydra.run.dir={run}")
     assert done.returncode == 0, done.stderr
-    return tmp_path / "run"
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of one run: each test goes on with its own."""
+    return shutil.copytree(trained, tmp_path / "run")
 
 
 def rates(run: Path) -> dict[int, float]:

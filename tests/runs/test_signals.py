@@ -15,8 +15,8 @@ from test_runs import parts
 
 COMMAND = [
     "train", "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true",
-    "logger=none", "evaluate=false", "net.width=8",
-    "data.batch_size=16", "budget.examples=2_400", "look_every=1_200", "save_every=320",
+    "logger=none", "evaluate=false", "net=mlp", "net.width=32", "data.val_examples=64",
+    "data.batch_size=16", "budget.examples=9_600", "look_every=4_800", "save_every=640",
     "callbacks.look.num=4", "callbacks.ledger.log_every=1",
 ]  # fmt: skip
 

@@ -86,6 +86,8 @@ class Evaluation(ABC):
         report.notes |= {"num_samples": num, "num_held_out": len(data.val)}
         self.tell("comparing", 0)
         self.compare(report, model, data, samples)
+        if report.pictures.get("samples") is samples.x and samples.cond is not None:
+            report.pictures["samples_cond"] = samples.cond  # what each was asked for, beside it
         self.tell("comparing", 1)
         return report
 

@@ -88,6 +88,8 @@ class EDM:
             raise ValueError(
                 f"objective.sigma_min={sigma_min}: must lie between 0 and sigma_max={sigma_max}"
             )
+        if sigma_data <= 0 or rho <= 0:
+            raise ValueError(f"objective.sigma_data={sigma_data} rho={rho}: both must be above 0")
         self.sigma_data, self.P_mean, self.P_std = sigma_data, P_mean, P_std
         self.sigma_min, self.sigma_max, self.rho = sigma_min, sigma_max, rho
 

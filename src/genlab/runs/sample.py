@@ -21,6 +21,7 @@ ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes condition
 
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
+    folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     device = device_of(asked["device"])
     from genlab.runs.folder.load import load_data, load_model, read_run
 
@@ -35,7 +36,6 @@ def sample_command(overrides: list[str]) -> None:
         raise UserError(
             f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
-    folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
     if asked["cond"] is None and not model.conditions.some:
         cond = None  # the data's classes in turn: this model cannot be asked for them

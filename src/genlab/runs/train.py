@@ -201,10 +201,12 @@ class Training:
         from genlab.callbacks.budget import Budget
         from genlab.callbacks.run import Run
         from genlab.metrics.base import FEW
+        from genlab.runs.devices.memory import check_batch
         from genlab.runs.devices.precision import settled
         from genlab.runs.folder.background import AtomicCheckpointIO
         from genlab.runs.say.dashboard import loggers
 
+        check_batch(self.plan)
         data = self.plan.build("data")
         data.prepare()
         data.load()

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,28 @@ def _gpus(accelerator: str) -> int:
     """How many GPUs a run would use here; refused where it asks for one and there is none."""
     if accelerator == "cpu":
         return 0
-    import torch
+    num = mps = 0
+    if may_have_gpu():
+        import torch
 
-    num = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if accelerator in ("gpu", "cuda") and not num and not torch.backends.mps.is_available():
+        num = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        mps = torch.backends.mps.is_available()
+    if accelerator in ("gpu", "cuda") and not num and not mps:
         raise UserError(
-            f"trainer.accelerator={accelerator}: torch {torch.__version__} sees no GPU here; write"
+            f"trainer.accelerator={accelerator}: torch {version('torch')} sees no GPU here; write"
             " trainer=cpu, or trainer=auto for what is there"
         )
     return num
+
+
+def may_have_gpu() -> bool:
+    """Whether torch, which takes seconds to import, is worth asking.
+
+    Linux shows a GPU that it can use as a device: NVIDIA's (in WSL dxg), AMD's kfd.
+    """
+    if sys.platform != "linux":
+        return True
+    return any(Path("/dev", name).exists() for name in ("nvidia0", "nvidiactl", "dxg", "kfd"))
 
 
 def _free_port() -> int:

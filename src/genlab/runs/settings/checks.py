@@ -15,6 +15,7 @@ from genlab.runs.devices.processes import memory_here, processes_here
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import check_plain, folder_name, walk
 from genlab.runs.say.errors import UserError
+from genlab.runs.settings.bounds import check_bounds
 from genlab.runs.settings.conf import options_that
 from genlab.runs.settings.plan import Plan, at, metric_places, named
 
@@ -50,6 +51,7 @@ def check_run(settings: dict[str, Any], *, here: bool = False) -> None:
     for place, value in walk(settings.get("net"), "net"):
         if place.rpartition(".")[2] in SIZES and type(value) in (int, float) and value < 1:
             raise UserError(f"{place}={value}: it must be a whole number, at least 1")
+    check_bounds(settings)
     batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
     if batch > budget:
         raise UserError(
@@ -95,11 +97,16 @@ def check_fit(settings: dict[str, Any]) -> None:
     """Refuse parts that do not fit one another, as the traits of their classes say."""
     trust = settings.get("trust") or ()
     model = classes.find(settings["model"]["_target_"], trust, "model")
-    takes = getattr(model, "takes", "either")
-    if takes not in ("either", made_of(settings["data"], trust)):
+    takes = takes_of(settings["model"], trust)
+    there = made_of(settings["data"], trust)
+    if takes not in ("either", there):
         what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
         right = options_that("data", lambda node: made_of(node, trust) == takes)
-        raise UserError(f"model {model.__name__} needs {what}: data={', '.join(right)}")
+        others = options_that("model", lambda node: takes_of(node, trust) == there)
+        raise UserError(
+            f"model {model.__name__} needs {what}: data={', '.join(right)}; for this data"
+            f" model={', '.join(others)}"
+        )
     _check_codec(settings, trust)
     if settings["trainer"].get("strategy") == "fsdp" and not getattr(model, "shards", True):
         raise UserError(
@@ -109,6 +116,10 @@ def check_fit(settings: dict[str, Any]) -> None:
     check_memory(settings, trust)
     for place, (theirs, mine) in other_kinds(settings, trust).items():
         raise UserError(f"{place} measures {theirs} data, data is {mine}: leave {place} out")
+
+
+def takes_of(model: dict[str, Any], trust: Sequence[str]) -> str:
+    return getattr(classes.find(model["_target_"], trust, "model"), "takes", "either")
 
 
 def made_of(data: dict[str, Any], trust: Sequence[str]) -> str:

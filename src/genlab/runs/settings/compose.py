@@ -34,6 +34,10 @@ OmegaConf.register_new_resolver(
 # Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
 # together
 OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
+# in a model's defaults: the option that goes with the kind of data that the data's file states
+OmegaConf.register_new_resolver(
+    "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
+)
 
 
 def composed(words: Sequence[str], *own: Path) -> DictConfig:
@@ -67,7 +71,15 @@ def settle(
 ) -> Plan:
     """The plan of what these words composed; `here`: it is to run on this machine."""
     inline_parts(cfg)
-    settings = resolved(cfg, choices)
+    try:
+        settings = resolved(cfg, choices)
+    except UserError:  # what the data finds may be what another part asks for
+        if OmegaConf.missing_keys(cfg.data):
+            raise
+        settings = None
+    if settings is None:
+        settled_data(cfg, list(cfg.get("trust") or ()))
+        settings = resolved(cfg, choices)
     check_values(words, choices, settings)
     check_run(settings, here=here)
     data = settled_data(cfg, settings.get("trust") or ())

@@ -18,7 +18,8 @@ from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import conf_dir, groups, options, options_with
 
 # of these a run has one
-ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment"}
+ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment",
+       "kind"}  # fmt: skip
 NONE = {"logger": "logger=none", "metric": "evaluate=false", "callbacks": "callbacks.NAME=null"}
 # what others call a setting
 SYNONYMS = {
@@ -26,6 +27,8 @@ SYNONYMS = {
     "max_steps": "budget.examples", "learning_rate": "optim.optimizer.lr",
     "gpus": "trainer.devices", "dataset": "data", "checkpoint": "init_from", "optimizer": "optim",
 }  # fmt: skip
+# of a folder of files, and of one file
+ELSEWHERE = {"root": "path", "path": "root"}
 # what may be a number or a word, whatever its file has
 EITHER = ("trainer.devices", "trainer.precision")
 CELLS = 100  # of a sweep that are looked at for the one that cannot be composed
@@ -178,6 +181,8 @@ def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) 
     """Keys beside the wrong one, then keys anywhere that end as it does, then nearest of all."""
     line = f"there is no key {word!r} in {place or 'train.yaml'}"
     own = [k for k in node if k != "hydra"]
+    if (other := ELSEWHERE.get(word)) in own:
+        return f"{line}; nearest: {place}.{other}"
     if synonym := SYNONYMS.get(word):
         return f"{line}; nearest: {synonym}"
     alike = [k for k in every if k.split(".")[-1] == word]
