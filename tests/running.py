@@ -10,6 +10,7 @@ from typing import Any
 from genlab.runs import train
 from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
+from genlab.runs.settings.plan import Plan
 
 # float32 by name: what precision=auto takes depends on the processor
 TINY = [
@@ -22,7 +23,7 @@ TINY = [
 
 def settled(overrides: list[str]) -> dict[str, Any]:
     """The settings that the command line composes."""
-    return compose.settings_of(overrides)[0]
+    return compose.plan_of(overrides)[0].settings
 
 
 def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any) -> Path:
@@ -30,7 +31,7 @@ def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any
     settings = {**settled([*TINY, *overrides]), **changes}
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
-    train.fit(settings, run, resume=resume)
+    train.Training(Plan(settings, settings["trust"]), run).fit(resume=resume)
     return run
 
 

@@ -10,7 +10,7 @@ from running import TINY, children_seconds, fit, genlab, genlab_here, settled, v
 
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest
-from genlab.runs.settings.compose import settings_of
+from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
@@ -87,12 +87,12 @@ OWN_PARTS = {
 
 @pytest.mark.parametrize(("data", "model"), OWN_PARTS)
 def test_a_models_parts_follow_the_kind_of_data(data: str, model: str) -> None:
-    choices = settings_of([f"data={data}", f"model={model}"])[1]
+    choices = plan_of([f"data={data}", f"model={model}"])[1]
     assert tuple(choices[g] for g in ("net", "objective", "sampler")) == OWN_PARTS[data, model]
 
 
 def test_a_part_that_is_named_stands_whatever_the_data(tmp_path: Path) -> None:
-    choices = settings_of(["data=adult", "model=vae", "objective=elbo_gaussian"])[1]
+    choices = plan_of(["data=adult", "model=vae", "objective=elbo_gaussian"])[1]
     assert (choices["net"], choices["objective"]) == ("mlp_vae", "elbo_gaussian")
 
 

@@ -63,7 +63,7 @@ def test_hydra_only_in_runs_and_wandb_nowhere(file: Path) -> None:
 
 # what runs code, reads pickles or unpacks blindly: (name of the call, where it may stand)
 CHOKE = {
-    "instantiate": ["runs/settings/compose.py"],
+    "instantiate": ["runs/settings/plan.py"],
     "torch.load": ["runs/folder/checkpoint.py"],
     "extractfile": ["data/archives.py", "data/sources/images.py"],  # the contents of one member
 }

@@ -15,6 +15,7 @@ from genlab.rows import read_rows
 from genlab.runs import train
 from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.load import load_model
+from genlab.runs.settings.plan import Plan
 
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
@@ -23,7 +24,7 @@ FAMILIES = {
     "flow_matching": ["model=flow_matching", "net.width=8", "sampler.num_steps=4"],
     "gpt": ["data=digits_pixels", "model=autoregressive", "net.width=16", "net.depth=1",
             "net.heads=2", "net.dropout=0.1"],
-    "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.latent_shape=[4]",
+    "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",
               "objective.quantiser.vocab=9", "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
 }  # fmt: skip
@@ -113,19 +114,19 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
     settings = settled([*TINY, *overrides, f"save_every={16 * batches}"])
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
-    original = train.assemble
+    original = train.Training.assemble
 
     def with_break(*arguments, **options):
         data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Break())
         return data, model, trainer
 
-    train.assemble = with_break
+    train.Training.assemble = with_break
     try:
         with pytest.raises(Stop):
-            train.fit(settings, run, resume=resume)
+            train.Training(Plan(settings), run).fit(resume=resume)
     finally:
-        train.assemble = original
+        train.Training.assemble = original
 
 
 @pytest.mark.parametrize("ema", ["default", "no_ema"])

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import torch
 
+from genlab.runs.settings.compose import plan_of
+from genlab.runs.settings.plan import Plan
+
 CASES = {
     "mlp of 77 k": [
         "data=ring",
@@ -32,36 +35,27 @@ CASES = {
 }
 
 
-def settings_for(overrides: list[str], steps: int) -> dict:
-    from hydra import compose, initialize_config_dir
-
+def plan_for(overrides: list[str], steps: int) -> Plan:
     from genlab.runs.devices.trainer import fast_bf16
-    from genlab.runs.settings.compose import settle
-    from genlab.runs.settings.conf import conf_dir
 
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
-        more.append(f"trainer.precision={'bf16-mixed' if fast_bf16('cpu') else '32-true'}")
-        cfg = compose("train", [*overrides, *more], return_hydra_config=False)
-        settings = settle(cfg, {})
-    batch = settings["data"]["batch_size"]
-    settings["budget"]["examples"] = steps * batch
-    settings["look_every"] = settings["save_every"] = 10**9
-    return settings
+    more = ["name=bench", "evaluate=false", "trainer=cpu", "trainer.threads=1"]
+    more.append(f"trainer.precision={'bf16-mixed' if fast_bf16('cpu') else '32-true'}")
+    settings = plan_of([*overrides, *more])[0].settings
+    budget = {**settings["budget"], "examples": steps * settings["data"]["batch_size"]}
+    return Plan({**settings, "budget": budget, "look_every": 10**9, "save_every": 10**9})
 
 
-def bare(settings: dict, steps: int, *, ema: bool) -> list[float]:
+def bare(plan: Plan, steps: int, *, ema: bool) -> list[float]:
     """Seconds of each step of a loop with nothing but the step."""
     from genlab.runs.devices.trainer import fast_bf16
-    from genlab.runs.settings import compose
 
     # Lightning's import sets it, and each optimiser's step pays for it; a bare loop has none
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-    data = compose.build(settings["data"], where="data")
+    data = plan.build("data")
     data.prepare()
     data.load()
     torch.manual_seed(0)
-    model = compose.build(settings["model"], where="model")
+    model = plan.build("model")
     optimizer = model.optim.build(model)
     average = [p.detach().clone() for p in model.parameters()]
     current = [p.data for p in model.parameters()]
@@ -80,7 +74,7 @@ def bare(settings: dict, steps: int, *, ema: bool) -> list[float]:
     return seconds
 
 
-def ours(settings: dict, steps: int) -> list[float]:
+def ours(plan: Plan, steps: int) -> list[float]:
     """Seconds between the ends of genlab's steps."""
     from pytorch_lightning import Callback
 
@@ -96,7 +90,7 @@ def ours(settings: dict, steps: int) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         terminal.quiet()
-        data, model, trainer = train.assemble(settings, Path(folder))
+        data, model, trainer = train.Training(plan, Path(folder)).assemble()
         watch = Watch()
         trainer.callbacks.append(watch)
         trainer.fit(model, datamodule=data)
@@ -109,15 +103,13 @@ def main(steps: int = 200, rounds: int = 9) -> None:
     torch.set_num_threads(1)
     for name, overrides in CASES.items():
         steps_here = steps if "mlp" in name else max(30, steps // 6)
-        settings = settings_for(overrides, steps_here)
+        plan = plan_for(overrides, steps_here)
         found: dict[str, list[float]] = {"bare": [], "bare + EMA": [], "genlab": []}
         for _ in range(rounds):
             skip = steps_here // 5
-            found["bare"].append(statistics.median(bare(settings, steps_here, ema=False)[skip:]))
-            found["bare + EMA"].append(
-                statistics.median(bare(settings, steps_here, ema=True)[skip:])
-            )
-            found["genlab"].append(statistics.median(ours(settings, steps_here)[skip:]))
+            found["bare"].append(statistics.median(bare(plan, steps_here, ema=False)[skip:]))
+            found["bare + EMA"].append(statistics.median(bare(plan, steps_here, ema=True)[skip:]))
+            found["genlab"].append(statistics.median(ours(plan, steps_here)[skip:]))
         medians = {k: statistics.median(v) * 1e3 for k, v in found.items()}
         print(f"{name:15} " + "  ".join(f"{k} {v:.3f} ms" for k, v in medians.items()))
         for other in ("bare", "bare + EMA"):

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python scripts/bench/save_cost.py [ROUNDS]
 
-Training waits for a copy of the tensors only. A thread writes and syncs file and folder, hashes
-(sha256, in another thread that goes on during the fsync) and renames; the archive's CRC32 is left
+Training waits for a copy of the tensors only. A thread writes, hashes (sha256), syncs file and
+folder, and renames; the archive's CRC32 is left
 out. Reading the file back is what `resume` does before it uses a file; straight after a save it
 would see the page cache, not the disk, so it is not part of the save. The bar: training waits for
 at most 1.10 x torch.save.

@@ -59,12 +59,11 @@ def peak(device: str, precision: str) -> float | None:
 
 def built(words: list[str], device: str) -> tuple[Any, dict[str, torch.Tensor]]:
     """The model that the words compose, and a batch of noise of its shape."""
-    from genlab.runs.settings.build import build_model
-    from genlab.runs.settings.compose import settings_of
+    from genlab.runs.settings.compose import plan_of
 
-    settings = settings_of([*words, "logger=none"])[0]
+    plan = plan_of([*words, "logger=none"])[0]
     torch.manual_seed(0)
-    model, data = build_model(settings).to(device).train(), settings["data"]
+    model, data = plan.model().to(device).train(), plan["data"]
     size = [data["batch_size"], *data["shape"]]
     if model.takes == "tokens":
         return model, {"x": torch.randint(data["vocab"], size, device=device)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from genlab.runs.settings.build import build_model
 from running import fit, genlab_here, settled, valid_checkpoints
 from test_runs import FAMILIES
 
@@ -14,7 +15,6 @@ from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, par
 from genlab.models.base import GenerativeModel
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, read
-from genlab.runs.settings.build import build_model
 
 AT = 9  # the batch that goes wrong
 

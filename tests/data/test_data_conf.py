@@ -14,7 +14,7 @@ from running import settled
 
 from genlab.data.base import DataModule
 from genlab.runs.gate import classes
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.plan import Plan
 
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
@@ -39,7 +39,7 @@ def made(file: Path, *words: str) -> DataModule:
     if file.stem == "table":
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
-    return build(settled([f"data={file.stem}", *more, *words])["data"], where="data")
+    return Plan(settled([f"data={file.stem}", *more, *words])).build("data")
 
 
 def test_the_sets_are_there() -> None:

@@ -12,7 +12,7 @@ import torch
 from running import settled
 
 from genlab.data.sources.text import Shakespeare, StdlibCode, TextSource, clusters
-from genlab.data.text import Text, Windows, vocabulary
+from genlab.data.text import Text, Windows
 from genlab.data.tokenizers import BPE, Bytes, Characters
 from genlab.metrics.language import Corpus
 from genlab.runs.say.errors import UserError
@@ -240,7 +240,7 @@ def test_generated_tables_are_left_out() -> None:
 
 def test_the_vocabulary_is_found_where_it_is_not_given(path) -> None:
     data = of_file(path, tokenizer=Characters())
-    assert data.vocab == 1 + len(set(TEXT)) == vocabulary(data.source, Characters())
+    assert {"vocab": data.vocab} == data.found() == {"vocab": 1 + len(set(TEXT))}
     for tokenizer, vocab in (("bytes", 257), ("characters", 1 + len(set(TEXT)))):
         words = ["data=text_file", f"data.path={path}", "model=autoregressive"]
         settings = settled([*words, f"tokenizer={tokenizer}"])
@@ -255,8 +255,9 @@ def test_the_vocabulary_is_found_where_it_is_not_given(path) -> None:
 
 def test_shakespeares_vocabulary_is_known_unread(monkeypatch) -> None:
     monkeypatch.setattr(Shakespeare, "documents", None)
-    assert vocabulary(Shakespeare(), Characters()) == 66
-    assert vocabulary(Shakespeare(), Bytes()) == 257
+    for tokenizer, vocab in ((Characters(), 66), (Bytes(), 257)):
+        text = Text(source=Shakespeare(), tokenizer=tokenizer, block=8, batch_size=1, seed=0)
+        assert text.found() == {"vocab": vocab}
 
 
 def test_real_shakespeare(data_root) -> None:

@@ -37,11 +37,12 @@ def test_the_estimate_is_that_of_the_file(tmp_path: Path) -> None:
     """The checkpoint that is written is at most what was reckoned with, and not far below."""
     from running import settled
 
-    from genlab.runs.train import assemble, checkpoint_size
+    from genlab.runs.settings.plan import Plan
+    from genlab.runs.train import Training, checkpoint_size
 
     run = fit(WIDE, tmp_path / "run")
-    settings = settled([*TINY, *WIDE])
-    reckoned = checkpoint_size(settings, assemble(settings, run)[1])
+    _, model, trainer = Training(Plan(settled([*TINY, *WIDE])), run).assemble()
+    reckoned = checkpoint_size(trainer, model)
     assert 0.8 < newest(run).stat().st_size / reckoned < 1.1
 
 

@@ -14,6 +14,7 @@ from genlab.callbacks.look import Look
 from genlab.runs import train
 from genlab.runs.folder.checkpoint import newest, read, save
 from genlab.runs.folder.load import load_model
+from genlab.runs.settings.plan import Plan
 
 SIZE, BATCHES = 128, 14  # an epoch of digits is 11.2 batches
 # after which batches the run is broken: 7 is where a look comes, 11 the last whole batch of an
@@ -46,22 +47,22 @@ def watched(family: str, ema: str, run: Path, seen: dict, stop: int | None = Non
     ])  # fmt: skip
     resume = run.exists()
     run.mkdir(parents=True, exist_ok=True)
-    original = train.assemble
+    original = train.Training.assemble
 
     def with_watch(*arguments, **options):
         data, model, trainer = original(*arguments, **options)
         trainer.callbacks.insert(0, Watch(seen, stop))
         return data, model, trainer
 
-    train.assemble = with_watch
+    train.Training.assemble = with_watch
     try:
         if stop is None:
-            train.fit(settings, run, resume=resume)
+            train.Training(Plan(settings), run).fit(resume=resume)
         else:
             with pytest.raises(Stop):
-                train.fit(settings, run, resume=resume)
+                train.Training(Plan(settings), run).fit(resume=resume)
     finally:
-        train.assemble = original
+        train.Training.assemble = original
 
 
 def outcome(run: Path, seen: dict[int, str]) -> dict[str, str]:

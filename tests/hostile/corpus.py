@@ -174,7 +174,7 @@ TARGETS: dict[str, Maker] = {
     ),
     "genlab.save": lambda f, m: t("genlab.runs.folder.checkpoint.save", {}, t("pathlib.Path", m)),
     "genlab.load": lambda f, m: t("genlab.load", _pickled(f, m)),
-    "genlab.build": lambda f, m: t("genlab.runs.settings.compose.build", t("os.mkdir", m)),
+    "genlab.build": lambda f, m: t("genlab.runs.settings.plan.Plan", t("os.mkdir", m)),
     "genlab.cli.main": lambda f, m: t("genlab.cli.main", ["export", f"to={m}"]),
     "genlab.unpack": lambda f, m: t("genlab.data.archives.unpack", m, m),
     "through cli": lambda f, m: t("genlab.cli.os.mkdir", m),

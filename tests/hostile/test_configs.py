@@ -20,6 +20,7 @@ from genlab.runs.gate.files import check_command_line, check_folder, folder_name
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings import compose
 from genlab.runs.settings.mistakes import explain
+from genlab.runs.settings.plan import Plan
 
 
 @functools.cache
@@ -37,7 +38,7 @@ def put(settings: dict[str, Any], place: str, node: Any) -> None:
 def gate_node(payload: dict[str, Any], folder: Path) -> None:
     settings = copy.deepcopy(_base())
     put(settings, payload["place"], payload["node"])
-    compose.check(settings)
+    compose.checked(settings)
 
 
 def gate_folder(files: dict[str, str], folder: Path) -> None:
@@ -48,7 +49,7 @@ def gate_folder(files: dict[str, str], folder: Path) -> None:
         (conf / name).write_text(text, encoding="utf-8")
     check_command_line(["--config-dir", str(conf), "experiment=evil"])
     try:
-        compose.settings_of(["experiment=evil"], conf)
+        compose.plan_of(["experiment=evil"], conf)
     except UserError:
         raise
     except Exception as error:
@@ -67,7 +68,7 @@ def gate_yaml(text: str, folder: Path) -> None:
 def gate_name(name: str, folder: Path) -> None:
     with pytest.raises(UserError):
         folder_name(name)
-    compose.check({**_base(), "name": name})
+    compose.checked({**_base(), "name": name})
 
 
 def gate_settled(changes: dict[str, Any], folder: Path) -> None:
@@ -79,7 +80,7 @@ def gate_settled(changes: dict[str, Any], folder: Path) -> None:
     torch.save({"genlab": own, "state_dict": {}, "clock": {}}, path)
     with pytest.raises(UserError):
         load_model(path)
-    compose.check({**read_settings(folder), "trust": []})
+    compose.checked({**read_settings(folder), "trust": []})
 
 
 GATES = {
@@ -123,7 +124,7 @@ def test_a_double_resolution_cannot_name_a_class(tmp_path: Path) -> None:
         f' [{{_target_: pathlib.Path, _args_: [{marker}]}}]}}"}}'
     )
     with pytest.raises(UserError, match="log_every"):
-        compose.build({"_target_": "genlab.callbacks.ledger.Ledger", "log_every": text})
+        Plan({"x": {"_target_": "genlab.callbacks.ledger.Ledger", "log_every": text}})
     assert not marker.exists()
 
 

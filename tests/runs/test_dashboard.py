@@ -10,6 +10,7 @@ from running import genlab
 
 from genlab.runs.say.dashboard import prepare_wandb, reopened
 from genlab.runs.say.secrets import redact
+from genlab.runs.settings.plan import Plan
 
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 
@@ -121,13 +122,13 @@ def test_a_strangers_loggers_are_not_opened(tmp_path: Path) -> None:
             "tracking_uri": "http://x",
         },
     }
-    asked: list[dict] = []
+    asked: list[Plan] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genlab.runs.say.dashboard.loggers", lambda s, run: asked.append(s) or [])
+        patch.setattr("genlab.runs.say.dashboard.loggers", lambda p, *_: asked.append(p) or [])
         reopened({"logger": nodes, "trust": ["evil"]}, tmp_path)
-    (settings,) = asked
-    assert settings["trust"] == [] and list(settings["logger"]) == ["wandb"]
-    assert settings["logger"]["wandb"] == {
+    (plan,) = asked
+    assert plan.trust == [] and list(plan["logger"]) == ["wandb"]
+    assert plan["logger"]["wandb"] == {
         "_target_": NODE["_target_"], "project": "x", "mode": "offline", "id": "abc123",
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ KL = ["model=vae", "net=conv_codec", "net.latent_shape=[2,2,2]", "conditions=non
 VQ = [
     "model=vqvae",
     "net.latent_map=[4,2,2]",
-    "net.latent_shape=[4]",
+    "net.codes=[4]",
     "objective.quantiser.vocab=9",
     *SMALL,
 ]

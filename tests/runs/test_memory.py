@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from genlab.runs.settings.build import build_model
 from running import settled
 
 from genlab.runs.devices import memory
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.build import build_model
 from genlab.runs.settings.compose import build
 
 

@@ -13,16 +13,16 @@ from test_runs import FAMILIES, digest, losses, parts
 
 from genlab.runs.devices import precision
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings import compose
+from genlab.runs.settings.plan import Plan
 
 
 def built(family: str):
-    settings = settled([*TINY, *FAMILIES[family]])
-    data = compose.build(settings["data"], where="data")
+    plan = Plan(settled([*TINY, *FAMILIES[family]]))
+    data = plan.build("data")
     data.prepare()
     data.load()
     torch.manual_seed(0)
-    return compose.build(settings["model"], where="model"), data.train_batch(0)
+    return plan.build("model"), data.train_batch(0)
 
 
 def held(model) -> str:

@@ -17,14 +17,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from genlab.runs.page.drawn import SHOWN
-from genlab.runs.page.metrics import measured
+from genlab.metrics.figures import measured
 from genlab.runs.page.record import find_cells, read_record
 from genlab.runs.page.write import differences, write_comparison, write_report
 from genlab.runs.report import report
 from genlab.runs.say.errors import UserError
 from genlab.shown import duration, figure, visible
 from genlab.views.curves import Line, chart
+from genlab.views.page import SHOWN
 
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -265,7 +265,7 @@ def write_wav(path: Path) -> None:
 
 
 def test_a_page_shows_whatever_a_view_writes(tmp_path: Path) -> None:
-    """One row of drawn.SHOWN each: the reader's macro is there, and its tag is in the page."""
+    """One row of SHOWN each: the reader's macro is there, and its tag is in the page."""
     run = fake_run(tmp_path / "run")
     made = {
         ".png": lambda p: digits(p, seed=0, noise=0.1),

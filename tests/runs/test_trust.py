@@ -6,7 +6,7 @@ import pytest
 
 from genlab.runs.gate.classes import check_arguments, check_names
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.plan import Plan
 
 HOSTILE = [
     "os.system",
@@ -56,7 +56,7 @@ def test_hostile_targets_are_refused(name: str, nest: str) -> None:
     with pytest.raises(UserError, match="not on genlab's list"):
         check_names(node)
     with pytest.raises(UserError):
-        build(node)
+        Plan({"x": node})
 
 
 def test_trust_is_by_package_and_not_by_prefix() -> None:

@@ -93,6 +93,7 @@ class DataModule(LightningDataModule, ABC):
     kind: str
     noun: ClassVar[str] = "examples"  # what `describe` calls them
     endless: ClassVar[bool] = False  # drawn anew for every batch (`fresh`)
+    finds: ClassVar[tuple[str, ...]] = ()  # what it finds in its files where YAML says null
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
@@ -142,6 +143,10 @@ class DataModule(LightningDataModule, ABC):
     @abstractmethod
     def digest(self) -> str:
         """The hash of the loaded data; `fingerprint` keeps it."""
+
+    def found(self) -> dict[str, Any]:
+        """The settings that `finds` names, as the files have them, and what follows from them."""
+        return {}
 
     def prepare(self) -> None:
         """Download what is missing; any number of processes may call it."""

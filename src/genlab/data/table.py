@@ -99,13 +99,14 @@ class Table(DataModule):
 
     kind = "table"
     noun = "rows"
+    finds = ("widths",)
 
     def __init__(
         self,
         *,
         source: TableSource,
-        shape: Sequence[int],
-        widths: Sequence[int],
+        shape: Sequence[int] | None,
+        widths: Sequence[int] | None,
         batch_size: int,
         seed: int,
         target: str | None = None,
@@ -120,7 +121,7 @@ class Table(DataModule):
         std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
-        """`widths` of x's blocks, in all `shape`; `columns`: kinds that are not to be inferred.
+        """`widths` of x's blocks, in all `shape` (None: as found); `columns`: kinds that are given.
 
         `target` with `num_classes` is the class; `drop` leaves columns out; `limit` keeps train's
         first N rows.
@@ -138,14 +139,15 @@ class Table(DataModule):
         if limit is not None and limit < 1:
             raise ValueError(f"data.limit={limit}: write a whole number from 1 on, or null for all")
         super().__init__(
-            shape=shape,
+            shape=shape or (),
             batch_size=batch_size,
             seed=seed,
             num_classes=num_classes,
             std=std,
             val_examples=val_examples,
         )
-        self.source, self.widths, self.target = source, list(widths), target
+        self.source, self.target = source, target
+        self.widths = None if widths is None else list(widths)
         self.kinds: dict[str, Kind] = dict(columns or {})
         self.drop, self.missing = list(drop), frozenset(missing)
         self.val_fraction, self.limit = val_fraction, limit
@@ -164,11 +166,11 @@ class Table(DataModule):
         self._check_widths()
         return {split: self._examples(cells, split) for split, cells in parts.items()}
 
-    def found_widths(self) -> list[int]:
-        """The blocks of x that the table takes, from its cells."""
+    def found(self) -> dict[str, list[int]]:
+        """The blocks of x that the table takes, from its cells, and so its shape."""
         self.prepare()
         self._fit()
-        return self.columns.widths
+        return {"widths": self.columns.widths, "shape": [self.columns.width]}
 
     def _fit(self) -> dict[str, Cut]:
         """The cells of each split; fits the columns to them."""
@@ -226,6 +228,8 @@ class Table(DataModule):
 
     def _check_widths(self) -> None:
         shape, widths = [self.columns.width], self.columns.widths
+        if self.widths is None:
+            self.shape, self.widths = tuple(shape), widths
         if list(self.shape) != shape or self.widths != widths:
             key = "shape" if list(self.shape) != shape else "widths"
             raise ValueError(

@@ -67,6 +67,7 @@ class Text(DataModule):
 
     kind = "text"
     noun = "tokens"
+    finds = ("vocab",)
     view = Texts()
 
     def __init__(
@@ -107,6 +108,15 @@ class Text(DataModule):
 
     def prepare(self) -> None:
         self.source.prepare()
+
+    def found(self) -> dict[str, int]:
+        """How many ids the tokenizer makes of the source's text, which is read if need be."""
+        known = self.tokenizer.known_vocab(self.source.characters)
+        if known is None:
+            self.prepare()
+            self.tokenizer.fit(*self.source.documents(), vocab=None)
+            known = self.tokenizer.vocab
+        return {"vocab": known}
 
     def read(self) -> dict[str, Examples]:
         train, val = self.source.documents()
@@ -238,14 +248,3 @@ def last_token(ids: np.ndarray) -> int:
     """Where the last id that is not <|end|> stands; -1 if there is none."""
     found = np.flatnonzero(ids != END)
     return int(found[-1]) if len(found) else -1
-
-
-def vocabulary(source: TextSource, tokenizer: Tokenizer) -> int:
-    """The number of ids that a tokenizer finds in a source's text, which is read if need be."""
-    known = tokenizer.known_vocab(source.characters)
-    if known is None:
-        source.prepare()
-        train, val = source.documents()
-        tokenizer.fit(train, val, vocab=None)
-        known = tokenizer.vocab
-    return known

@@ -11,42 +11,38 @@ from typing import Any
 
 from genlab.clock import steps
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings import compose
-from genlab.runs.settings.build import build_model
+from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
+from genlab.runs.settings.plan import Plan
 
 
 def check_command(words: list[str]) -> None:
     _, asked = read_words(words, ("--config-dir", "-cd", "--multirun", "-m"))
     if asked.multirun:
         raise UserError("genlab check composes one run: leave out -m, and give one value")
-    settings, choices = compose.settings_of(asked.overrides, *own_folder(asked))
-    print_check(settings, choices)
+    print_check(*plan_of(asked.overrides, *own_folder(asked)))
 
 
-def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
+def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     import torch
     from rich.console import Console
     from rich.table import Table
 
-    trusted = settings["trust"]
-    compose.build_metrics(settings.get("metric"), trusted=trusted)
-    for name, node in settings["callbacks"].items():
-        if node:
-            compose.build(node, trusted=trusted, where=f"callbacks.{name}")
+    plan.metrics()
+    plan.all("callbacks")
     try:
         with torch.device("meta"):
-            model = build_model(settings, trusted=trusted)
+            model = plan.model()
     except Exception as error:
         if "meta" not in str(error):
             raise
         # a network that reads a number while it is made: with memory, then
-        model = build_model(settings, trusted=trusted).to("meta")
-    data, batch = settings["data"], settings["data"]["batch_size"]
-    flows, activations = flow(model, settings)
+        model = plan.model().to("meta")
+    data, batch = plan["data"], plan["data"]["batch_size"]
+    flows, activations = flow(model, data)
     parameters = sum(p.numel() for p in model.parameters())
     learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    total = steps(settings["budget"]["examples"], batch)
+    total = steps(plan["budget"]["examples"], batch)
     console = Console(width=None if sys.stdout.isatty() else 120)
     groups = ("data", "conditions", "net", "model", "objective", "sampler", "optim", "trainer")
     console.print("  ".join(f"[bold]{g}[/bold]={choices.get(g)}" for g in groups), highlight=False)
@@ -59,16 +55,16 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     # weights and their average, gradients and two Adam moments, in fp32; activations as fp32
     memory = parameters * 4 * 2 + learnt * 4 * 3 + activations * 4
     fixed = f" ({parameters - learnt:,} of them fixed)" if learnt < parameters else ""
-    precision = settings["trainer"]["precision"]
+    precision = plan["trainer"]["precision"]
     if precision == "auto":
         precision = "auto (the quicker of bf16-mixed and 32-true, tried at the start)"
-    looks = settings["look_every"]
+    looks = plan["look_every"]
     looks = f"a look every {steps(looks, batch):,} steps" if looks else "no looks"
     console.print(
         f"  {parameters:,} parameters{fixed};"
         f" about {memory / 2**20:,.0f} MiB to train at batch {batch}"
         f" ({activations * 4 / 2**20:,.0f} MiB of it activations, before bf16 halves them)\n"
-        f"  {total:,} steps of {batch} examples = {settings['budget']['examples']:,} examples;"
+        f"  {total:,} steps of {batch} examples = {plan['budget']['examples']:,} examples;"
         f" {looks}; precision {precision}\n"
         f"  shape {tuple(data['shape'])}, classes {data['num_classes']},"
         f" vocabulary {data['vocab']}",
@@ -79,7 +75,7 @@ def print_check(settings: dict[str, Any], choices: dict[str, Any]) -> None:
     )
 
 
-def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
+def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
     """Push one batch of shapes through the loss; what enters and leaves each network."""
     import torch
 
@@ -109,7 +105,6 @@ def flow(model: Any, settings: dict[str, Any]) -> tuple[list[tuple[str, int, str
     handles = [net.register_forward_hook(note(name)) for name, net in networks(model)]
     leaves = [m for m in model.modules() if not list(m.children())]
     handles += [m.register_forward_hook(count) for m in leaves]
-    data = settings["data"]
     size = (data["batch_size"], *data["shape"])
     batch: dict[str, Any] = {}
     if data["vocab"] is not None:

@@ -10,16 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from genlab.metrics.figures import plain
 from genlab.runs.folder.layout import find_run, read_settings, write_json
-from genlab.runs.gate import classes
 from genlab.runs.say.errors import UserError
-from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
-from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir, options
+from genlab.runs.settings.checks import other_kinds
+from genlab.runs.settings.conf import options_that
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
+from genlab.runs.settings.plan import Plan
 from genlab.shown import described
 
 
@@ -36,7 +35,7 @@ def evaluate_command(overrides: list[str]) -> None:
         seed=asked["seed"],
         device=asked["device"],
         to=writable(Path(asked["to"])) if asked["to"] else None,
-        split=_split(asked["split"]),
+        split=asked["split"],
         trusted=asked["trust"],
     )
     for name, value in found["metrics"].items():
@@ -63,6 +62,8 @@ def evaluate_run(
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
     """
+    if split not in ("val", "test"):
+        raise UserError(f"split={split}: allowed are val (held out of train) and test (official)")
     folder = find_run(run)  # a wrong name is refused before torch is imported
     from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
@@ -78,17 +79,17 @@ def evaluate_run(
     trusted = trusted or []  # what the run's own file trusts counts for nothing
     before = read_settings(folder)
     settings = changed(before, changes or [], trusted)
+    parts = {k: settings.get(k) for k in ("data", "model", "metric")}
+    plan = Plan(parts, trusted, secrets=True)
     if changes:
-        _check_fit(before, settings, changes, trusted)
-    if not settings.get("metric"):
+        _check_fit(before, plan, changes)
+    if not plan["metric"]:
         raise UserError(
             f"run={run}: metric=none: nothing to measure with; write metric="
-            + " or ".join(_fitting(settings["data"], trusted))
+            + " or ".join(_fitting(plan))
         )
-    settings |= {k: restore(settings[k], k) for k in ("data", "model", "metric")}
-    model = load_model(checkpoint, trust=trusted, model=settings["model"]).to(device)
-    data = compose.build(settings["data"], trusted=trusted, where="data")
-    metrics = compose.build_metrics(settings["metric"], trusted=trusted)
+    model = load_model(checkpoint, trust=trusted, model=plan.restored("model")).to(device)
+    data, metrics = plan.build("data"), plan.metrics()
     data.prepare()
     data.hold_out(split)
     # a figure that was taken otherwise than the run asks for says so wherever it is shown
@@ -98,13 +99,9 @@ def evaluate_run(
     say("genlab: measuring ...")
     with Meter("measuring") as meter:
         found = measure(metrics, model, data, seed=seed, progress=meter)
-    sampler = described(drawer(settings["model"]).get("sampler"))
+    sampler = described(drawer(plan["model"]).get("sampler"))
     result = {
-        "metrics": found.metrics,
-        "floor": found.floor,
-        "interval": {k: list(v) for k, v in found.interval.items()},
-        "floor_interval": {k: list(v) for k, v in found.floor_interval.items()},
-        "remarks": found.remarks,
+        **plain(found),
         "notes": {**found.notes, "sampler": sampler, **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
@@ -133,47 +130,32 @@ def evaluate_at_end(run: Path, *, trusted: list[str], logs: list | None = None) 
         raise
 
 
-def _split(name: str) -> str:
-    if name not in ("val", "test"):
-        raise UserError(f"split={name}: allowed are val (held out of train) and test (official)")
-    return name
-
-
-def _check_fit(
-    before: dict[str, Any], now: dict[str, Any], changes: list[Change], trusted: list[str]
-) -> None:
+def _check_fit(before: dict[str, Any], plan: Plan, changes: list[Change]) -> None:
     """Refuse other data than the model was trained for, and a metric of another kind of data."""
     from genlab.data.stated import written
 
     given = {key: f"{key}={text}" for key, text in changes}
     named = next((given[k] for k in given if k.partition(".")[0] == "data"), "data")
     for key in ("shape", "num_classes", "vocab"):
-        mine, theirs = before["data"].get(key), now["data"].get(key)
+        mine, theirs = before["data"].get(key), plan["data"].get(key)
         if mine != theirs and not (key == "num_classes" and mine is None):
             raise UserError(
                 f"{named}: its {key} is {written(theirs)}, the model was trained with"
                 f" {written(mine)}; choose data that is like the run's, or leave it out"
             )
-    classes.check_names(now["data"], trusted, "data")
-    kind = compose.kind_of(now["data"], trusted)
-    for name, node in compose.metric_nodes(now["metric"]).items():
-        classes.check_names(node, trusted, "metric")
-        if compose.kind_of(node, trusted) not in (None, kind):
-            named = given.get("metric", f"{named} needs another metric{name and f' than {name}'}")
-            raise UserError(
-                f"{named}: the data is measured by metric="
-                + " or ".join(_fitting(now["data"], trusted))
-            )
+    for place in other_kinds(plan.settings, plan.trust):
+        name = place.partition(".")[2]
+        named = given.get("metric", f"{named} needs another metric{name and f' than {name}'}")
+        raise UserError(f"{named}: the data is measured by metric=" + " or ".join(_fitting(plan)))
 
 
-def _fitting(data: dict[str, Any], trusted: list[str]) -> list[str]:
+def _fitting(plan: Plan) -> list[str]:
     """The options of metric that measure this data."""
-    kind, names = compose.kind_of(data, trusted), []
-    for name in options("metric"):
-        node = OmegaConf.load(conf_dir() / "metric" / f"{name}.yaml")
-        if node and compose.kind_of(node, trusted) in (None, kind):
-            names.append(name)
-    return names
+
+    def right(node: dict[str, Any]) -> bool:
+        return not other_kinds({"data": plan["data"], "metric": node}, plan.trust)
+
+    return options_that("metric", right)
 
 
 def _note(folder: Path, model: Any, result: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from genlab.metrics.figures import measured
 from genlab.runs.folder.exported import FILES
 from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
-from genlab.runs.page.metrics import measured
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import drawer
@@ -62,10 +62,10 @@ def merged(loaded: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str,
     if not settings.get("adapt"):
         return loaded["state_dict"], settings
     from genlab.runs.folder.load import load_model
-    from genlab.runs.settings.compose import build
+    from genlab.runs.settings.plan import Plan
 
     model = load_model(path)
-    build(settings["adapt"], where="adapt").merge(model)
+    Plan({"adapt": settings["adapt"]}).build("adapt").merge(model)
     return model.state_dict(), {**settings, "adapt": None}
 
 

@@ -6,7 +6,6 @@ cell is finished where its ledger says so; every other one failed, whatever its 
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from genlab.runs.folder.layout import write_yaml
+from genlab.runs.folder.layout import remove_empty, write_yaml
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import say
 
@@ -27,9 +26,7 @@ def remove_unstarted() -> None:
     for folder in folders:
         if folder.is_dir() and {p.name for p in folder.iterdir()} <= {"multirun.yaml"}:
             (folder / "multirun.yaml").unlink(missing_ok=True)
-            for empty in (folder, folder.parent, folder.parent.parent):
-                with contextlib.suppress(OSError):
-                    empty.rmdir()
+            remove_empty(folder)
 
 
 def states(sweep: Path) -> dict[str, str]:

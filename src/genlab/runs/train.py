@@ -7,11 +7,11 @@ report. Weights come from, first that applies: 1. the newest valid checkpoint of
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from genlab.runs.folder.layout import (
     claim,
     find_run,
     read_json,
+    remove_empty,
     tidy,
     write_json,
     write_settings,
@@ -40,17 +41,14 @@ from genlab.runs.folder.resume import (
     resumed_settings,
     trained,
 )
-from genlab.runs.gate import classes
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import USER, UserError, is_users, root_cause
-from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
-from genlab.runs.settings.build import build_model
-from genlab.runs.settings.mistakes import check_values
+from genlab.runs.settings.plan import Plan, at, metric_places
 
-# what a run is built of: a secret that is lost there is asked for, elsewhere it is not missed
-BUILT = ("data", "model", "trainer", "callbacks", "init_from")
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in torch's words, on any device
 codes: list[int] = []  # exit codes of the jobs that ran in this process
 
 
@@ -77,7 +75,7 @@ def main(cfg: DictConfig) -> None:
         _run(cfg, hydra)
     finally:
         if hydra.mode.name == "RUN":
-            _remove_empty(Path(hydra.runtime.output_dir))  # Hydra has made it beforehand
+            remove_empty(Path(hydra.runtime.output_dir))  # Hydra has made it beforehand
 
 
 def _run(cfg: DictConfig, hydra: Any) -> None:
@@ -92,32 +90,27 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         raise UserError("resume: one run goes on at a time; leave out -m")
     if resume:
         run = find_run(resume)
-        logger = OmegaConf.to_container(cfg.logger)
-        settings = {**resumed_settings(run, overrides, logger), "trust": list(cfg.trust)}
+        settings = resumed_settings(run, overrides, OmegaConf.to_container(cfg.logger))
+        plan = compose.checked({**settings, "trust": list(cfg.trust)}, here=True)
     else:
-        choices = dict(hydra.runtime.choices)
-        settings = compose.settle(cfg, choices)
-        check_values(overrides, choices, settings)
+        plan = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True)
         run = Path(hydra.runtime.output_dir)
-    if {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
-        processes_here(settings["trainer"])  # a missing device is reported first
-    # a run that goes on has its weights from a checkpoint: what it began from may be gone
-    compose.check({**settings, "init_from": None} if resume else settings)
+    training = Training(plan, run)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
-        launch(settings, run, resume=ranks.follow(run))
+        training.launch(resume=ranks.follow(run))
         return
     with claim(run):
         tidy(run)
-        if not resume and holds_this_run(run, settings):
+        if not resume and holds_this_run(run, plan.settings):
             resume, changes = str(run), []
         if not resume or changes:  # a resumed run keeps what its folder says
-            write_settings(run, redact(settings))
+            write_settings(run, redact(plan.settings))
             before = read_overrides(run) if resume else []
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
         ranks.announce(run, resume=bool(resume))
         try:
-            launch(settings, run, resume=bool(resume))
+            training.launch(resume=bool(resume))
         except (Exception, SystemExit) as error:
             refused = (
                 error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
@@ -129,74 +122,148 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             raise
 
 
-def _remove_empty(run: Path) -> None:
-    """Nothing half-written: a run that was refused leaves no folder."""
-    for folder in (run, run.parent, run.parent.parent):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+@dataclass
+class Training:
+    """A run in its folder: what it is to be, and the way from there to its report."""
 
+    plan: Plan
+    run: Path
 
-def launch(settings: dict[str, Any], run: Path, *, resume: bool) -> None:
-    """Fit in this process, or in one process per device where several are asked for."""
-    from genlab.runs.devices.processes import supervise
+    def launch(self, *, resume: bool) -> None:
+        """Fit in this process, or in one process per device where several are asked for."""
+        from genlab.runs.devices.processes import supervise
 
-    num = processes_here(settings["trainer"])
-    if num > 1:
-        supervise(run, num, resume=resume, trust=settings["trust"])
-        logs = None
-    else:
-        logs = fit(settings, run, resume=resume)
-    if ranks.rank_here() == 0:
-        finish(settings, run, logs)
+        num, logs = processes_here(self.plan["trainer"]), None
+        if num > 1:
+            supervise(self.run, num, resume=resume, trust=self.plan.trust)
+        else:
+            logs = self.fit(resume=resume)
+        if ranks.rank_here() == 0:
+            self.finish(logs)
 
+    def fit(self, *, resume: bool) -> list:
+        """Build everything and train to the end of the budget; gives the loggers, to be closed."""
+        began = time.monotonic()
+        say(f"genlab: {self.plan['name']} in {self.run}")
+        import pytorch_lightning as pl
 
-def fit(settings: dict[str, Any], run: Path, *, resume: bool) -> list:
-    """Build everything and train to the end of the budget; gives the loggers, to be closed."""
-    started, began = time.perf_counter(), time.monotonic()
-    say(f"genlab: {settings['name']} in {run}")
-    import pytorch_lightning as pl
+        from genlab.metrics.several import rehearse
 
-    quiet()
-    settings = settings | {k: restore(settings[k], k) for k in BUILT}
-    pl.seed_everything(settings["seed"], verbose=False)
-    checkpoint, held, notices = newest_saved(run) if resume else (None, {}, [])
-    data, model, trainer = assemble(settings, run, began=began, initialise=checkpoint is None)
-    # two are kept while a third is written; those there make room
-    there = len(list((run / "checkpoints").glob("*.ckpt")))
-    check_room(run, max(1, 3 - there) * checkpoint_size(settings, model))
-    if checkpoint is not None:
-        check_data(run, data)
-        done = held["clock"]
-        if done["examples"] >= settings["budget"]["examples"]:
-            say(
-                f"genlab: {run} is finished ({done['examples']:,} examples seen);"
-                " raise budget.examples to train on"
+        quiet()
+        pl.seed_everything(self.plan["seed"], verbose=False)
+        checkpoint, held, notices = newest_saved(self.run) if resume else (None, {}, [])
+        data, model, trainer = self.assemble(began=began, initialise=checkpoint is None)
+        # two are kept while a third is written; those there make room
+        there = len(list((self.run / "checkpoints").glob("*.ckpt")))
+        check_room(self.run, max(1, 3 - there) * checkpoint_size(trainer, model))
+        if checkpoint is not None:
+            check_data(self.run, data)
+            done = held["clock"]
+            if done["examples"] >= self.plan["budget"]["examples"]:
+                say(
+                    f"genlab: {self.run} is finished ({done['examples']:,} examples seen);"
+                    " raise budget.examples to train on"
+                )
+                return trainer.loggers
+        if resume and trainer.is_global_zero:
+            continue_ledger(self.run, held, notices)
+        if trainer.is_global_zero:
+            if self.plan["evaluate"] and checkpoint is None:
+                rehearse(self.plan.metrics(), model, data)  # a faulty metric is refused now
+            say(f"genlab: {data.describe()}")
+            record_provenance(self.run, data, model, held.get("clock"))
+        trained_all = False
+        try:
+            if checkpoint is None and trainer.val_check_interval:
+                trainer.validate(model, datamodule=data, verbose=False)  # the baseline
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            trained_all = not trainer.interrupted
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(w in str(error) for w in NO_MEMORY):
+                raise
+            raise OutOfMemory(_what_fits(trainer, str(error))) from error
+        finally:
+            if not trained_all:
+                close(trainer.loggers)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        seconds = time.monotonic() - began
+        print(f"genlab: trained in {seconds:.0f} s", file=sys.stderr, flush=True)
+        return trainer.loggers
+
+    def assemble(
+        self, *, began: float | None = None, initialise: bool = True
+    ) -> tuple[Any, Any, Any]:
+        """Data, model and trainer, ready to fit; `began`: the start by time.monotonic(), or now."""
+        import torch
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+        from genlab.callbacks.budget import Budget
+        from genlab.callbacks.run import Run
+        from genlab.metrics.base import FEW
+        from genlab.runs.devices.memory import check_batch
+        from genlab.runs.devices.precision import settled
+        from genlab.runs.folder.background import AtomicCheckpointIO
+        from genlab.runs.say.dashboard import loggers
+
+        check_batch(self.plan)
+        data = self.plan.build("data")
+        data.prepare()
+        data.load()
+        torch.manual_seed(self.plan["seed"])
+        model = self.plan.model(initialise=initialise)
+        if initialise:
+            model.calibrate(data.train_batch(k) for k in itertools.count())
+        budget, looks, options = self.plan["budget"], self.plan["look_every"], self.plan["trainer"]
+        looks = min(looks, budget["examples"]) if looks else None  # at least one
+        callbacks = list(self.plan.all("callbacks").values())
+        if minutes := budget.get("minutes"):
+            places = metric_places(self.plan["evaluate"] and self.plan.get("metric")).values()
+            num = sum(at(self.plan.settings, p).get("num_samples") or FEW for p in places)
+            callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
+        settings, own = redact(self.plan.settings), {}
+        if model.steps_itself:
+            if options["accumulate"] > 1:
+                family = type(model).__name__
+                raise UserError(
+                    f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
+                    " whole batch; set it to 1"
+                )
+            own["clip"] = None  # it clips for itself
+        if options["precision"] == "auto":
+            own["precision"] = settled(self.run, options, model, data, trained=not initialise)
+        try:
+            trainer = self.plan.build(
+                "trainer",
+                **own,
+                max_steps=steps(budget["examples"], data.batch_size),
+                look_every_steps=steps(looks, data.batch_size) if looks else None,
+                callbacks=callbacks,
+                loggers=loggers(self.plan, self.run, settings),
+                plugins=[AtomicCheckpointIO()],
             )
-            return trainer.loggers
-    if resume and trainer.is_global_zero:
-        continue_ledger(run, held, notices)
-    if trainer.is_global_zero:
-        if settings["evaluate"] and checkpoint is None:
-            rehearse_metrics(settings, model, data)
-        say(f"genlab: {data.describe()}")
-        record_provenance(settings, run, data, model, held.get("clock"))
-    trained_all = False
-    try:
-        if checkpoint is None and trainer.val_check_interval:
-            trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        trained_all = not trainer.interrupted
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemory(_what_fits(settings, model, str(error))) from error
-    finally:
-        if not trained_all:
-            close(trainer.loggers)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    print(f"genlab: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    return trainer.loggers
+        except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
+        trainer.run = Run(self.run, settings, watched=signals.WATCHED, others=signals.others)
+        if trainer.compiles:
+            model.compile_networks()
+        return data, model, trainer
+
+    def finish(self, logs: list | None = None) -> None:
+        """Measure, report, and tell where everything is; the loggers are closed."""
+        try:
+            if self.plan["evaluate"] and self.plan.get("metric") and not measured(self.run):
+                from genlab.runs.evaluate import evaluate_at_end
+
+                evaluate_at_end(self.run, trusted=self.plan.trust, logs=logs)
+        finally:
+            close(logs or [])
+        from genlab.runs.page.write import write_report
+        from genlab.runs.say.summary import print_summary
+
+        report = write_report(self.run)
+        print_summary(self.run, report, self.plan.trust)
 
 
 def close(loggers: list) -> None:
@@ -204,18 +271,12 @@ def close(loggers: list) -> None:
         logger.close()
 
 
-def rehearse_metrics(settings: dict[str, Any], model: Any, data: Any) -> None:
-    """Refuse a faulty metric now, not after the training."""
-    from genlab.metrics.several import rehearse
-
-    metrics = compose.build_metrics(settings.get("metric"), trusted=settings["trust"])
-    rehearse(metrics, model, data)
-
-
-def checkpoint_size(settings: dict[str, Any], model: Any) -> int:
+def checkpoint_size(trainer: Any, model: Any) -> int:
     """Bytes of one checkpoint: weights, their average where there is one, two moments of Adam's."""
+    from pytorch_lightning.callbacks import WeightAveraging
+
     weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    return weights * (4 if settings["callbacks"].get("ema") else 3)
+    return weights * (3 + any(isinstance(c, WeightAveraging) for c in trainer.callbacks))
 
 
 class OutOfMemory(RuntimeError):
@@ -224,92 +285,17 @@ class OutOfMemory(RuntimeError):
     exit_code = 1
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on any device (on the CPU torch says so in words only)."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _what_fits(settings: dict[str, Any], model: Any, reason: str) -> str:
-    batch = settings["data"]["batch_size"]
-    parts = 2 * settings["trainer"]["accumulate"]
+def _what_fits(trainer: Any, reason: str) -> str:
+    batch, parts = trainer.datamodule.batch_size, 2 * trainer.accumulate_grad_batches
     first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
     line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
     line += str(max(1, batch // 2))
-    if model.steps_itself:  # and its step takes the whole batch
+    if trainer.lightning_module.steps_itself:  # and its step takes the whole batch
         return line
     return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
 
 
-def assemble(
-    settings: dict[str, Any], run: Path, *, began: float | None = None, initialise: bool = True
-) -> tuple[Any, Any, Any]:
-    """Data, model and trainer, ready to fit; `began`: time.monotonic() of the command, or now."""
-    import torch
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-
-    from genlab.callbacks.budget import Budget
-    from genlab.callbacks.run import Run
-    from genlab.metrics.base import FEW
-    from genlab.runs.devices.memory import check_batch
-    from genlab.runs.devices.precision import settled
-    from genlab.runs.folder.background import AtomicCheckpointIO
-    from genlab.runs.say.dashboard import loggers
-
-    trusted = settings["trust"]
-    check_batch(settings)
-    data = compose.build(settings["data"], trusted=trusted, where="data")
-    data.prepare()
-    data.load()
-    torch.manual_seed(settings["seed"])
-    model = build_model(settings, trusted=trusted, initialise=initialise)
-    if initialise:
-        model.calibrate(data.train_batch(k) for k in itertools.count())
-    batch, looks = settings["data"]["batch_size"], settings["look_every"]
-    looks = min(looks, settings["budget"]["examples"]) if looks else None  # at least one
-    callbacks = [
-        compose.build(c, trusted=trusted, where=f"callbacks.{k}")
-        for k, c in settings["callbacks"].items()
-        if c
-    ]
-    if minutes := settings["budget"].get("minutes"):
-        metrics = compose.metric_nodes(settings.get("metric")) if settings["evaluate"] else {}
-        num = sum(node.get("num_samples") or FEW for node in metrics.values())
-        callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
-    options = dict(settings["trainer"])
-    if model.steps_itself:
-        if options["accumulate"] > 1:
-            family = type(model).__name__
-            raise UserError(
-                f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
-                " whole batch; set it to 1"
-            )
-        options["clip"] = None  # it clips for itself
-    if options["precision"] == "auto":
-        options["precision"] = settled(run, options, model, data, trained=not initialise)
-    cls = classes.find(options.pop("_target_"), trusted, "trainer")
-    parts = dict(
-        max_steps=steps(settings["budget"]["examples"], batch),
-        look_every_steps=steps(looks, batch) if looks else None,
-        callbacks=callbacks,
-        loggers=loggers(settings, run),
-        plugins=[AtomicCheckpointIO()],
-    )
-    try:
-        trainer = cls(**options, **parts)
-    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"trainer (devices, accelerator, strategy): {said}") from error
-    trainer.run = Run(run, redact(settings), watched=signals.WATCHED, others=signals.others)
-    if trainer.compiles:
-        model.compile_networks()
-    return data, model, trainer
-
-
-def record_provenance(
-    settings: dict[str, Any], run: Path, data: Any, model: Any, clock: dict[str, int] | None
-) -> None:
+def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | None) -> None:
     """provenance.json; a run resumed from `clock` adds an entry to it."""
     from genlab.runs.folder.provenance import provenance, with_resume
 
@@ -324,22 +310,6 @@ def record_provenance(
             parameters=sum(p.numel() for p in model.parameters()),
             data=data.describe(),
             data_fingerprint=data.fingerprint(),
-            seed=settings["seed"],
+            seed=model.seed,
         ),
     )
-
-
-def finish(settings: dict[str, Any], run: Path, logs: list | None = None) -> None:
-    """Measure, report, and tell where everything is; the loggers are closed."""
-    try:
-        if settings["evaluate"] and settings.get("metric") and not measured(run):
-            from genlab.runs.evaluate import evaluate_at_end
-
-            evaluate_at_end(run, trusted=settings["trust"], logs=logs)
-    finally:
-        close(logs or [])
-    from genlab.runs.page.write import write_report
-    from genlab.runs.say.summary import print_summary
-
-    report = write_report(run)
-    print_summary(run, report, settings["trust"])

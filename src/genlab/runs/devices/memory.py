@@ -11,18 +11,19 @@ from typing import Any
 
 from genlab.runs.devices.processes import memory_here, processes_here
 from genlab.runs.say.errors import UserError
+from genlab.runs.settings.plan import Plan
 
 # not looked at: the count takes a part of a second, which an ordinary batch need not wait for
 ORDINARY_BATCH, ORDINARY_NUMBERS = 1024, 2**22
 
 
-def check_batch(settings: dict[str, Any]) -> None:
+def check_batch(plan: Plan) -> None:
     """Refuse a batch whose activations alone are more than the memory."""
-    batch, shape = settings["data"]["batch_size"], settings["data"]["shape"]
+    batch, shape = plan["data"]["batch_size"], plan["data"]["shape"]
     if batch <= ORDINARY_BATCH and batch * math.prod(shape) <= ORDINARY_NUMBERS:
         return
-    there, sharing = _memory(settings["trainer"])
-    needed = activations(settings) / settings["trainer"]["accumulate"] / sharing
+    there, sharing = _memory(plan["trainer"])
+    needed = activations(plan) / plan["trainer"]["accumulate"] / sharing
     if needed <= there:
         return
     fits = 2 ** int(math.log2(max(1, batch * there / needed / 2)))
@@ -32,20 +33,19 @@ def check_batch(settings: dict[str, Any]) -> None:
     )
 
 
-def activations(settings: dict[str, Any]) -> int:
+def activations(plan: Plan) -> int:
     """Bytes of what the networks put out for one whole batch; 0 where that cannot be counted."""
     import torch
 
     from genlab.runs.check import flow
-    from genlab.runs.settings.build import build_model
 
     try:
         with torch.device("meta"):
-            model = build_model(settings, trusted=settings["trust"])
-        num = flow(model, settings)[1]
+            model = plan.model()
+        num = flow(model, plan["data"])[1]
     except Exception:  # told where the model is built in earnest
         return 0
-    size = 2 if str(settings["trainer"]["precision"]).startswith(("bf16", "16")) else 4
+    size = 2 if str(plan["trainer"]["precision"]).startswith(("bf16", "16")) else 4
     return num * size
 
 

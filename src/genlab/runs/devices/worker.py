@@ -12,11 +12,13 @@ from genlab.runs.say.terminal import outlive
 def main(run: str, resume: str, *trust: str) -> None:
     from genlab.runs.devices.processes import watch_parent
     from genlab.runs.folder.layout import read_settings
-    from genlab.runs.train import close, fit
+    from genlab.runs.settings.plan import Plan
+    from genlab.runs.train import Training, close
 
     watch_parent()
     settings = {**read_settings(Path(run)), "trust": list(trust)}  # never from a file
-    close(fit(settings, Path(run), resume=resume == "1"))
+    plan = Plan(settings, trust, secrets=True)
+    close(Training(plan, Path(run)).fit(resume=resume == "1"))
 
 
 if __name__ == "__main__":

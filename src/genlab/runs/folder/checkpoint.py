@@ -13,10 +13,9 @@ import hashlib
 import os
 import re
 import warnings
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -38,45 +37,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Hashing:
-    """A file that hashes what passes through, in a second thread that continues during the fsync.
+    """A file that hashes and counts what passes through it."""
 
-    In large blocks, for each costs the thread a wait for Python's lock.
-    """
-
-    BLOCK, WAITING = 2**23, 8  # bytes; how many blocks may wait
-
-    def __init__(self, file, pool: Executor) -> None:
-        self.file, self.pool, self.hash = file, pool, hashlib.sha256()
-        self.size, self.error = 0, None
-        self._block, self._jobs = bytearray(), deque()
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.hash, self.size, self.error = file, hashlib.sha256(), 0, None
 
     def write(self, data) -> int:
         view = memoryview(data).cast("B")
         self.size += len(view)
-        for first in range(0, len(view), self.BLOCK):
-            self._block += view[first : first + self.BLOCK]  # a copy: torch reuses its memory
-            if len(self._block) >= self.BLOCK:
-                self._hand_over()
+        self.hash.update(view)
         try:
             return self.file.write(view)
         except OSError as error:  # torch would hide it behind its own
             self.error = error
             raise
-
-    def _hand_over(self) -> None:
-        self._jobs.append(self.pool.submit(self.hash.update, self._block))
-        self._block = bytearray()
-        if len(self._jobs) > self.WAITING:
-            self._jobs.popleft().result()
-
-    def end(self) -> None:
-        """All has been written: the rest goes to the thread."""
-        self._hand_over()
-
-    def digest(self) -> str:
-        while self._jobs:
-            self._jobs.popleft().result()
-        return self.hash.hexdigest()
 
     def flush(self) -> None:
         self.file.flush()
@@ -101,19 +75,17 @@ def save(checkpoint: dict, path: Path) -> None:
         _sync_folder(path.parent.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as f, ThreadPoolExecutor(1) as pool, _without_crc32():
-            hashing = _Hashing(f, pool)
+        with temporary.open("wb") as f, _without_crc32():
+            hashing = _Hashing(f)
             try:
                 torch.save(checkpoint, hashing)
             except Exception as error:
                 raise hashing.error or error from None
-            hashing.end()
             f.flush()
             os.fsync(f.fileno())
-            digest = hashing.digest()
             if (size := os.fstat(f.fileno()).st_size) != hashing.size:
                 raise OSError(f"{size} of {hashing.size} bytes are in the file")
-        line, before = f"{digest}  {path.name}\n", ""
+        line, before = f"{hashing.hash.hexdigest()}  {path.name}\n", ""
         if path.exists() and not damage(path):  # until it is replaced, both are as promised
             before = manifest(path).read_text()
         # first the hash: a file without one is not valid

@@ -142,6 +142,13 @@ def check_seal(file: Path) -> None:
         )
 
 
+def remove_empty(folder: Path) -> None:
+    """Nothing half-written: remove the folder, and the two around it, where nothing is in them."""
+    for empty in (folder, folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):
+            empty.rmdir()
+
+
 def tidy(run: Path) -> None:
     """Remove what a killed writer left half-written; only the folder's one writer may."""
     for folder in (run, run / "checkpoints", run / "samples"):

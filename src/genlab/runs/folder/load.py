@@ -16,8 +16,7 @@ from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.layout import find_run
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
-from genlab.runs.settings.build import build_model
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.plan import Plan
 
 if TYPE_CHECKING:
     from genlab.models.base import GenerativeModel
@@ -42,18 +41,17 @@ def load_model(
     """
     loaded = read_run(path)
     settings = loaded["genlab"]["settings"]
-    settings = {**settings, "model": {**(model or settings["model"]), "optim": None}}
+    parts = {"model": {**(model or settings["model"]), "optim": None}}
+    parts |= {k: settings[k] for k in ("seed", "adapt") if k in settings}
     weights = (loaded.get("current_model_state") if raw else None) or loaded["state_dict"]
-    if not trust:
-        _fit(settings, weights, path)
-    built = build_model(settings, trusted=trust)
+    built = (Plan(parts, trust) if trust else _fitting(parts, weights, path)).model()
     load_weights(built, weights, path)
     built.clock.load_state_dict(loaded["clock"])
     return built.eval()
 
 
-def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
-    """Refuse settings that describe another or a larger model than the file has weights for.
+def _fitting(parts: dict[str, Any], weights: dict[str, torch.Tensor], path: Any) -> Plan:
+    """The plan of a model that the file has weights for; another or a larger one is refused.
 
     The model is built without memory, and no further than the file's number of weights allows.
     """
@@ -75,7 +73,7 @@ def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
     ]
     try:
         with torch.device("meta"):
-            built = build_model(settings)
+            built = (plan := Plan(parts)).model()
     except Exception as error:
         cause = root_cause(error)
         said = (
@@ -90,6 +88,7 @@ def _fit(settings: dict, weights: dict[str, torch.Tensor], path: Any) -> None:
     buffers = sum(t.numel() * t.element_size() for t in built.buffers())
     if buffers > 4 * held + SLACK:
         raise UserError(f"{path}: its settings ask for {buffers / 1e9:.1f} GB beside the weights")
+    return plan
 
 
 def read_run(path: str | Path) -> dict:
@@ -144,7 +143,7 @@ def compare(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: 
 def load_data(path: str | Path, *, trust: Sequence[str] = ()):
     """The data module a run was trained on, able to decode samples without its files."""
     loaded = read_run(path)
-    data = build(loaded["genlab"]["settings"]["data"], trusted=trust, where="data")
+    data = Plan({"data": loaded["genlab"]["settings"]["data"]}, trust).build("data")
     try:
         data.load_state(loaded["genlab"]["data_state"])
     except Exception as error:  # the tokenizers library raises plain Exceptions

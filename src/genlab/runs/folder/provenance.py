@@ -13,16 +13,8 @@ from typing import Any
 
 from genlab.runs.say.secrets import redact
 
-PACKAGES = [
-    "genlab",
-    "torch",
-    "pytorch-lightning",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "scikit-learn",
-    "wandb",
-]
+PACKAGES = ["genlab", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy",
+            "scikit-learn", "wandb"]  # fmt: skip
 
 
 def _git(*args: str) -> str:

@@ -19,35 +19,13 @@ from importlib.machinery import PathFinder
 from typing import Any
 
 from genlab.runs.gate.files import walk
-from genlab.runs.gate.types import fits, hints_of, options_that_fit, wanted
+from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.conf import options_that
 
 OWN = re.compile(
     r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.devices\.trainer)"
     r"(\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9_]*"
-)
-LISTED = frozenset(
-    [
-        "torch.optim.Adam",
-        "torch.optim.AdamW",
-        "torch.optim.SGD",
-        "torch.optim.RMSprop",
-        "torch.optim.NAdam",
-        "torch.optim.RAdam",
-        "torch.optim.Adagrad",
-        "torch.optim.Adamax",
-        "torch.optim.Adafactor",
-        "torch.optim.Muon",
-        "pytorch_lightning.callbacks.EarlyStopping",
-        "pytorch_lightning.callbacks.LearningRateMonitor",
-        "pytorch_lightning.callbacks.DeviceStatsMonitor",
-        "pytorch_lightning.loggers.WandbLogger",
-        "pytorch_lightning.loggers.TensorBoardLogger",
-        "pytorch_lightning.loggers.CSVLogger",
-        "pytorch_lightning.loggers.MLFlowLogger",
-        "pytorch_lightning.strategies.DDPStrategy",
-    ]
 )
 FOLDERS = "GENLAB_PACKAGES"  # in the environment: where --config-dir was, for workers too
 OWN_KEYS = ("_target_", "_partial_")  # of Hydra's node fields: the others go round the checks
@@ -66,6 +44,13 @@ ARGUMENTS = {
          "gradient_as_bucket_view", "static_graph", "start_method"),
     )
 }  # fmt: skip
+OPTIMIZERS = "Adam AdamW SGD RMSprop NAdam RAdam Adagrad Adamax Adafactor Muon"
+CALLBACKS = "EarlyStopping LearningRateMonitor DeviceStatsMonitor"
+LISTED = frozenset(
+    [f"torch.optim.{name}" for name in OPTIMIZERS.split()]
+    + [f"pytorch_lightning.callbacks.{name}" for name in CALLBACKS.split()]
+    + [*ARGUMENTS]
+)
 
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict]]:
@@ -185,6 +170,10 @@ def check_arguments(node: Any, trusted: Sequence[str] = (), where: str = "") -> 
             _check_types(cls, found, place)
 
 
+def _names_one_of(hint: Any, look: Any, node: dict[str, Any]) -> bool:
+    return "_target_" in node and fits(node, hint, look)
+
+
 def _check_types(cls: type, node: dict, place: str) -> None:
     """Refuse a value that its argument cannot take (genlab's own classes say what they take)."""
 
@@ -193,13 +182,13 @@ def _check_types(cls: type, node: dict, place: str) -> None:
 
     hints = hints_of(cls)
     for key, value in node.items():
-        look = partial(own, key=key)
-        if key in OWN_KEYS or key not in hints or fits(value, hints[key], look):
+        look, hint = partial(own, key=key), hints.get(key, Any)
+        if key in OWN_KEYS or fits(value, hint, look):
             continue
         if isinstance(value, dict) and "_target_" in value:
             named = value["_target_"].rpartition(".")[2]
-            options = options_that_fit(conf_dir(), key, hints[key], look)
+            options = options_that(key, partial(_names_one_of, hint, look))
             remedy = f"; {key}={', '.join(options)}" if options else ""
             raise UserError(f"{place}.{key}: {cls.__name__} cannot take {named} there{remedy}")
         shown = "a group without a class" if isinstance(value, dict) else value
-        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hints[key])}")
+        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hint)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -82,13 +81,3 @@ def wanted(hint: Any) -> str:
         of = [h for h in inner if h is not Ellipsis]
         return f"a list, each {wanted(of[0])}" if of else "a list"
     return f"a {getattr(hint, '__name__', hint)}"
-
-
-def options_that_fit(conf: Path, group: str, hint: Any, find: typing.Callable) -> list[str]:
-    """The options of a group of conf/ whose class an argument takes."""
-    found = []
-    for file in sorted((conf / group).glob("*.yaml")):
-        target = re.search(r"^_target_: (\S+)", file.read_text(), re.MULTILINE)
-        if target and fits({"_target_": target[1]}, hint, find):
-            found.append(file.stem)
-    return found

@@ -1,7 +1,7 @@
 """What a run folder says, read without trusting it: files may be missing, torn or foreign.
 
 Read: `read_record` fills a `Record`, and never fails; what could not be read stands in
-`Record.problems`. Shown by write.py; curves.py draws curves, drawn.py reads samples.
+`Record.problems`. Shown by write.py; views/page.py reads samples.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from genlab.rows import body
-from genlab.runs.page.drawn import SHOWN, TEXT_BYTES, inside
 from genlab.shown import number
+from genlab.views.page import SHOWN, TEXT_BYTES, inside
 
 ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
-from genlab.runs.page.drawn import Drawn, read_drawn, read_named
-from genlab.runs.page.metrics import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.page.record import Record, find_cells, read_record
 from genlab.runs.say.errors import UserError
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
 from genlab.views.curves import PALETTE, Chart, Line, chart, color_of, smooth
+from genlab.views.page import Drawn, read_drawn, read_named
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows

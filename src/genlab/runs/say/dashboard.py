@@ -23,27 +23,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, WandbLogger
 
 from genlab.runs.devices.ranks import rank_here
+from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import say
-from genlab.runs.settings import compose
+from genlab.runs.settings.plan import Plan
 
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
-KEPT_BY_WANDB = (
-    "name",
-    "project",
-    "group",
-    "notes",
-    "tags",
-    "job_type",
-)  # what wandb keeps of its node
-KEPT = ("_target_", "project", "name", "group", "tags")  # where a run is measured later
+# what wandb keeps of its node
+KEPT_BY_WANDB = ("name", "project", "group", "notes", "tags", "job_type")
+WANDB = "pytorch_lightning.loggers.WandbLogger"
+# where a run is measured later, of the loggers that write into its folder
+KEPT = {
+    WANDB: ("_target_", "project", "name", "group", "tags"),
+    "pytorch_lightning.loggers.TensorBoardLogger": ("_target_", "name", "version"),
+}
 WAITING = 10_000  # calls that may wait for a slow logger
 ELSEWHERE = "metrics.jsonl and report.html hold everything"
 # wandb's own record of the run: the command line, the git remote and the packages may hold
@@ -55,15 +55,19 @@ SILENT = {
 }  # fmt: skip
 
 
-def loggers(settings: dict[str, Any], run: Path) -> list:
-    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run."""
+def loggers(plan: Plan, run: Path, shown: dict[str, Any]) -> list:
+    """The loggers named in YAML; a dashboard that cannot be had never stops or delays a run.
+
+    `shown`: the settings that each is told, without secrets.
+    """
     if rank_here():
         return []
     made = []
-    for name, node in (settings["logger"] or {}).items():
+    for name, node in (plan["logger"] or {}).items():
         if not node:
             continue
-        more, wandb = {}, node["_target_"].endswith(".WandbLogger")
+        cls, more = classes.find(node["_target_"], plan.trust, f"logger.{name}"), {}
+        wandb = isinstance(cls, type) and issubclass(cls, WandbLogger)
         node = {
             k: v if wandb and k in KEPT_BY_WANDB else restore(v, f"logger.{name}.{k}")
             for k, v in node.items()
@@ -77,7 +81,7 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
             if node.get(key) and not wandb:
                 folder_name(node[key])
 
-        make = partial(_made, node, more, settings["trust"], f"logger.{name}")
+        make = partial(_made, Plan({"logger": {name: node}}, plan.trust), f"logger.{name}", more)
         try:
             logger = make()
         except UserError:
@@ -88,7 +92,7 @@ def loggers(settings: dict[str, Any], run: Path) -> list:
         online = node.get("mode") == "online"
         offline = partial(make, mode="offline", offline=True) if online else None
         logger = Harmless(logger, f"logger.{name}", instead=offline)
-        logger.log_hyperparams(redact({k: settings[k] for k in settings if k != "logger"}))
+        logger.log_hyperparams({k: v for k, v in shown.items() if k != "logger"})
         made.append(logger)
     return made
 
@@ -101,13 +105,11 @@ def reopened(settings: dict[str, Any], run: Path) -> list:
     """
     nodes = {}
     for name, node in (settings.get("logger") or {}).items():
-        kind = (node or {}).get("_target_", "").rpartition(".")[2]
-        if kind == "WandbLogger" and (known := wandb_id(run)):
-            kept = {k: node[k] for k in KEPT if k in node}
-            nodes[name] = {**kept, "mode": "offline", "id": known}
-        elif kind == "TensorBoardLogger":
-            nodes[name] = {k: node[k] for k in ("_target_", "name", "version") if k in node}
-    return loggers({**settings, "trust": [], "logger": nodes}, run)
+        target, known = (node or {}).get("_target_"), wandb_id(run)
+        if target in KEPT and (known or target != WANDB):
+            nodes[name] = {k: node[k] for k in KEPT[target] if k in node}
+            nodes[name] |= {"mode": "offline", "id": known} if target == WANDB else {}
+    return loggers(Plan({"logger": nodes}), run, redact(settings))
 
 
 def wandb_id(run: Path) -> str:
@@ -117,13 +119,12 @@ def wandb_id(run: Path) -> str:
     return max(((m[2], m[3]) for m in found if m), default=("", ""))[1]
 
 
-def _made(node: dict, more: dict, trusted: list[str], where: str, **changes: Any) -> Any:
+def _made(plan: Plan, place: str, more: dict, **changes: Any) -> Any:
     """A logger of a config's node, and of arguments that no config may give."""
-    made = compose.build({**node, **changes, "_partial_": True}, trusted=trusted, where=where)
-    logger = made(**more)
+    made = plan.build(place, **more, **changes)
     # Lightning hands on a setting that wandb warns of, at every start
-    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
-    return logger
+    getattr(made, "_wandb_init", {}).pop("anonymous", None)
+    return made
 
 
 def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:

@@ -19,8 +19,8 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
     from rich.table import Table
     from rich.text import Text
 
+    from genlab.metrics.figures import measured
     from genlab.rows import read_rows
-    from genlab.runs.page.metrics import measured
 
     rows, provenance, evaluation = (
         read_rows(run / "metrics.jsonl"), read_json(run / "provenance.json"),

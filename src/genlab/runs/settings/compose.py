@@ -1,14 +1,12 @@
-"""From a command line to plain settings, and from settings to objects.
+"""From a command line to the plan of a run.
 
-`settle` resolves a composed config to plain data, `check` refuses what cannot be built, and `build`
-is the one call of Hydra's `instantiate` in genlab. Nothing here imports torch.
+Read: `settle`: what Hydra composed is resolved, the data says what it finds in its files, and the
+plan is checked. What can be told without torch is told before it is imported.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +15,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from genlab.runs.devices.processes import memory_here
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import check_plain, folder_name, walk
-from genlab.runs.say.errors import UserError, is_users, root_cause
-from genlab.runs.settings.bounds import check_bounds
-from genlab.runs.settings.build import inline_parts, named
-from genlab.runs.settings.conf import conf_dir
+from genlab.runs.gate.files import folder_name
+from genlab.runs.say.errors import UserError, root_cause
+from genlab.runs.settings.checks import check_fit, check_run
+from genlab.runs.settings.conf import conf_dir, options_with
 from genlab.runs.settings.mistakes import check_values
+from genlab.runs.settings.plan import Plan, named
 
 OmegaConf.register_new_resolver(
     "genlab.id", lambda *_: secrets.token_hex(3), use_cache=True, replace=True
@@ -41,35 +38,6 @@ OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
 )
-# which nets fit which model: for the message when they do not
-NETS = {
-    "gan": "dcgan, mlp_gan",
-    "vae": "conv_vae, mlp_vae",
-    "diffusion": "unet, dit, mlp",
-    "flow_matching": "unet, dit, mlp",
-    "autoregressive": "gpt, gru, lstm",
-    "vqvae": "conv_vq",
-    "latent_diffusion": "unet, dit, mlp",
-    "vq_transformer": "gpt, gru, lstm",
-}
-
-# numbers of the run itself: the least that each may be, and whether it may be null
-NUMBERS = (
-    ("seed", 0, False), ("budget.examples", 1, False), ("budget.minutes", 0.0, True),
-    ("look_every", 1, True), ("save_every", 1, False), ("data.batch_size", 1, False),
-    ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False), ("trainer.threads", 1, True),
-    ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
-)  # fmt: skip
-
-# whole numbers of a network that are at least 1
-SIZES = ("width", "depth", "heads", "kv_heads", "blocks", "patch", "latent_dim", "head_dim")
-
-ORDINARY = 2048  # no network whose numbers are all below fills a machine's memory
-
-# what torch and Python raise where a class of ours is given a number that it cannot work with
-NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
-# in others the noise, which is drawn in float32, does not meet the weights
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
 def composed(words: Sequence[str], *own: Path) -> DictConfig:
@@ -86,8 +54,8 @@ def composed(words: Sequence[str], *own: Path) -> DictConfig:
         GlobalHydra.instance().clear()
 
 
-def settings_of(words: Sequence[str], *own: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """The checked settings of a run that is composed, not started, and the options chosen."""
+def plan_of(words: Sequence[str], *own: Path) -> tuple[Plan, dict[str, str | None]]:
+    """The plan of a run that is composed, not started, and the options chosen."""
     from hydra.core.hydra_config import HydraConfig
 
     cfg = composed(words, *own)
@@ -95,77 +63,145 @@ def settings_of(words: Sequence[str], *own: Path) -> tuple[dict[str, Any], dict[
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    settings = settle(cfg, choices)
-    check_values(words, choices, settings)
-    check(settings)
-    return settings, choices
+    return settle(cfg, words, choices), choices
 
 
-def settle(cfg: DictConfig, choices: dict[str, str | None] | None = None) -> dict[str, Any]:
-    """The composed config as plain, resolved data; a missing piece is named with its remedy."""
+def settle(
+    cfg: DictConfig, words: Sequence[str], choices: dict[str, str | None], *, here: bool = False
+) -> Plan:
+    """The plan of what these words composed; `here`: it is to run on this machine."""
+    inline_parts(cfg)
     try:
-        inline_parts(cfg)
-        settle_data(cfg)
-        missing = OmegaConf.missing_keys(cfg)
-        if missing:
+        settings = resolved(cfg, choices)
+    except UserError:  # what the data finds may be what another part asks for
+        if OmegaConf.missing_keys(cfg.data):
+            raise
+        settings = None
+    if settings is None:
+        settled_data(cfg, list(cfg.get("trust") or ()))
+        settings = resolved(cfg, choices)
+    check_values(words, choices, settings)
+    check_run(settings, here=here)
+    data = settled_data(cfg, settings.get("trust") or ())
+    return _fitting({**resolved(cfg, choices), "data": data})
+
+
+def checked(settings: dict[str, Any], *, here: bool = False) -> Plan:
+    """The plan of settings that were settled before: of a run that goes on."""
+    # its weights are a checkpoint's: what it began from may be gone
+    check_run({**settings, "init_from": None}, here=here)
+    return _fitting(settings)
+
+
+def _fitting(settings: dict[str, Any]) -> Plan:
+    check_fit(settings)
+    return Plan(settings, settings.get("trust") or (), secrets=True)
+
+
+def resolved(cfg: DictConfig, choices: dict[str, str | None]) -> dict[str, Any]:
+    """The composed config as plain data; a missing piece is named with its remedy."""
+    try:
+        if missing := OmegaConf.missing_keys(cfg):
             raise UserError(f"{sorted(missing)[0]} has no value: set it on the command line")
-        settled = OmegaConf.to_container(cfg, resolve=True)
+        settings = OmegaConf.to_container(cfg, resolve=True)
     except InterpolationKeyError as error:
-        raise UserError(_misfit(cfg, error.full_key, choices or {})) from error
+        raise UserError(_misfit(cfg, error.full_key, choices)) from error
     except OmegaConfBaseException as error:
         if isinstance(cause := root_cause(error), UserError):
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
-    assert isinstance(settled, dict)
-    if settled.get("tokenizer") and "tokenizer" not in settled["data"]:
-        tokenizer, data = ((choices or {}).get(k) for k in ("tokenizer", "data"))
+    assert isinstance(settings, dict)
+    if settings.get("tokenizer") and "tokenizer" not in settings["data"]:
+        tokenizer, data = (choices.get(k) for k in ("tokenizer", "data"))
         raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
-    return settled
+    return settings
 
 
-def settle_data(cfg: DictConfig) -> None:
-    """Find the vocabulary, or a table's widths, where they are null."""
-    data = cfg.get("data")
-    if not isinstance(data, DictConfig) or OmegaConf.missing_keys(data):
-        return
-    if "source" in data and "tokenizer" in data and data.get("vocab") is None:
-        with open_dict(cfg):
-            data.vocab = _find_vocab(cfg)
-    if "widths" in data and data.get("widths") is None:
-        widths = _find_widths(cfg)
-        with open_dict(cfg):
-            data.widths, data.shape = widths, [sum(widths)]
+def settled_data(cfg: DictConfig, trust: Sequence[str] = ()) -> dict[str, Any]:
+    """The data's settings, with what its class finds in its files; `cfg` is told that too.
 
-
-def hand_over(data: dict[str, Any], trusted: Sequence[str]) -> None:
-    """Take out of data's settings what is its source's alone.
-
-    A source's YAML says `root: ${data.root}`, so that one types data.root=FOLDER.
+    A source's YAML says `root: ${data.root}`, so that one types data.root=FOLDER: what the data's
+    class does not take itself is its source's alone, and left out.
     """
-    if not isinstance(data.get("source"), dict) or "_target_" not in data:
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    classes.check_names(data, trust, "data")
+    cls = classes.find(data["_target_"], trust, "data")
+    if isinstance(source := data.get("source"), dict):
+        taken = inspect.signature(cls).parameters
+        data = {k: v for k, v in data.items() if k not in source or k in taken or k[0] == "_"}
+    if any(data.get(key) is None for key in getattr(cls, "finds", ())):
+        found = Plan({"data": data}, trust).build("data").found()
+        with open_dict(cfg):
+            cfg.data.update(found)
+        data |= found
+    return data
+
+
+def inline_parts(cfg: DictConfig) -> None:
+    """The settings of parts that are models of their own, from the runs that trained them.
+
+    Such a part stands in the config, or in its model, with no value (`codec: ???`).
+    """
+    take_codec(cfg)
+    init_from = cfg.get("init_from")
+    parts = named(OmegaConf.to_container(init_from)) if isinstance(init_from, DictConfig) else {}
+    model = cfg.get("model")
+    own = model if isinstance(model, DictConfig) else OmegaConf.create()
+    for part in own:
+        if OmegaConf.is_missing(own, part) and part not in parts:
+            remedy = f"{part}=RUN" if part == "codec" else f"'init_from={{{part}: RUN}}'"
+            raise UserError(f"model.{part} comes from a run that trained it: write {remedy}")
+    for part, run in parts.items():
+        # a key without a value is not "in" a config
+        place = next((c for c in (cfg, own) if OmegaConf.is_missing(c, part)), None)
+        if place is None:
+            continue  # a network of this model: only its weights are taken
+        key = f"codec={run}" if part == "codec" else f"init_from.{part}={run}"
+        if Path(run).is_file():
+            raise UserError(f"{key}: name the run's folder, not a file in it")
+        settings = _model_of(run, key)
+        if part == "codec" and not {"latent_shape", "encoder", "decoder"} <= settings.keys():
+            family = str(settings.get("_target_")).rpartition(".")[2]
+            raise UserError(
+                f"{key}: a {family} is no codec; name a run of model=vqvae, or of model=vae"
+                " net=conv_codec conditions=none"
+            )
+        with open_dict(cfg):
+            place[part] = {**settings, "optim": None}
+
+
+def take_codec(cfg: DictConfig) -> None:
+    """codec=RUN is init_from={codec: RUN}, where the model has a codec."""
+    codec = cfg.get("codec")
+    with open_dict(cfg):
+        cfg.pop("codec", None)
+    if codec is None:
         return
-    classes.check_names(data, trusted, "data")
-    taken = inspect.signature(classes.find(data["_target_"], trusted, "data")).parameters
-    for key in data["source"].keys() & data.keys() - taken.keys():
-        if not key.startswith("_"):
-            del data[key]
+    if "codec" not in list(cfg.get("model") or ()):  # without a value it is not "in" it
+        raise UserError(
+            f"codec={codec}: this model has none; write model=latent_diffusion or"
+            " model=vq_transformer, or leave it out"
+        )
+    before = cfg.get("init_from") or {}
+    before = named(OmegaConf.to_container(before) if isinstance(before, DictConfig) else before)
+    if "codec" in before:
+        raise UserError(f"codec={codec}: init_from names another codec; leave one of them out")
+    with open_dict(cfg):
+        cfg.init_from = {**before, "codec": str(codec)}
 
 
-def _find_vocab(cfg: DictConfig) -> int:
-    """The number of ids that the tokenizer makes of the source's text."""
-    from genlab.data.text import vocabulary
+def _model_of(run: str, key: str) -> dict[str, Any]:
+    """The settings of a run's model, or of an exported one's."""
+    from genlab.runs.folder.layout import find_run, read_settings
 
-    trusted = list(cfg.get("trust") or ())
-    parts = {k: OmegaConf.to_container(cfg.data[k], resolve=True) for k in ("source", "tokenizer")}
-    return vocabulary(*(build(v, trusted=trusted, where=f"data.{k}") for k, v in parts.items()))
+    try:
+        if (Path(run) / "model.safetensors").is_file():
+            from genlab.runs.folder.load import read_run
 
-
-def _find_widths(cfg: DictConfig) -> list[int]:
-    """The blocks of x that the table takes, from its source's rows."""
-    trusted = list(cfg.get("trust") or ())
-    node = OmegaConf.to_container(cfg.data, resolve=True) | {"shape": [1], "widths": [1]}
-    hand_over(node, trusted)
-    return build(node, trusted=trusted, where="data").found_widths()
+            return read_run(run)["genlab"]["settings"]["model"]
+        return read_settings(find_run(run))["model"]
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
@@ -174,202 +210,12 @@ def _misfit(cfg: DictConfig, place: str, choices: dict[str, str | None]) -> str:
     for part in place.replace("[", ".").replace("]", "").split("."):
         node = node[int(part)] if isinstance(node, list) else node[part]
     needs = str(node).strip("${}")
-    model, net = choices.get("model"), choices.get("net")
-    if needs.startswith("net.") and model in NETS:
+    group, model = needs.partition(".")[0], OmegaConf.to_container(cfg.model)
+    asked = map(str, model.values() if isinstance(model, dict) else ())
+    keys = {v[3 + len(group) : -1] for v in asked if v.startswith(f"${{{group}.")}
+    if keys and (fitting := options_with(group, keys)):
         return (
-            f"model={model} needs {needs}, which net={net} does not have;"
-            f" nets that fit: {NETS[model]}"
+            f"model={choices.get('model')} needs {needs}, which {group}={choices.get(group)} does"
+            f" not have; {group}s that fit: {', '.join(fitting)}"
         )
     return f"{needs} is not there (needed by {place}); data={choices.get('data')}"
-
-
-def check(settings: dict[str, Any]) -> None:
-    """Refuse what cannot be built: first by what needs no torch, then by its classes."""
-    check_plain(settings)
-    folder_name(settings["name"])
-    trusted = settings.get("trust") or ()
-    if not isinstance(trusted, list | tuple):
-        raise UserError(f"trust={trusted}: a list of packages, 'trust=[{trusted}]'")
-    classes.check_names(settings, trusted)
-    _check_numbers(settings)
-    check_bounds(settings)
-    _check_run(settings)
-    check_memory(settings)
-    _check_classes(settings, trusted)
-
-
-def _check_numbers(settings: dict[str, Any]) -> None:
-    """Refuse a number of the run that is out of its bounds, and a network of no width."""
-    for key, least, optional in NUMBERS:
-        value = settings
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if value is None and optional:
-            continue
-        kind, types = ("whole ", int) if isinstance(least, int) else ("", (int, float))
-        right = isinstance(value, types) and not isinstance(value, bool)
-        if not right or not (value >= least if types is int else value > least):
-            bound = f"at least {least}" if types is int else f"above {least:g}"
-            raise UserError(f"{key}={value}: it must be a {kind}number, {bound}")
-    for place, value in walk(settings.get("net"), "net"):
-        if place.rpartition(".")[2] in SIZES and type(value) in (int, float) and value < 1:
-            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
-    batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
-    if batch > budget:
-        raise UserError(
-            f"data.batch_size={batch}: more than budget.examples={budget}, so not one step is"
-            " whole; a smaller batch or a longer budget"
-        )
-
-
-def _check_run(settings: dict[str, Any]) -> None:
-    """Refuse what a run cannot do without, an unknown precision, a start that is not there."""
-    from genlab.runs.folder.layout import find_run
-
-    if not isinstance(settings["evaluate"], bool):
-        raise UserError(f"evaluate={settings['evaluate']}: true or false")
-    if settings["evaluate"] and not settings["callbacks"].get("checkpoint"):
-        raise UserError("callbacks.checkpoint=null: nothing to measure; write evaluate=false too")
-    if not settings["callbacks"].get("ledger"):
-        raise UserError("callbacks.ledger=null: the report, resume and the summary read its rows")
-    precision = settings["trainer"].get("precision", "auto")
-    if str(precision) not in (*PRECISIONS, "32"):
-        raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
-    for part, run in named(settings.get("init_from") or {}).items():
-        if not Path(run).is_file() and not (Path(run) / "model.safetensors").is_file():
-            try:
-                find_run(run)
-            except UserError as error:
-                key = f"init_from.{part}" if part else "init_from"
-                raise UserError(f"{key}={run}: {error}") from None
-
-
-def _check_classes(settings: dict[str, Any], trusted: Sequence[str]) -> None:
-    """Refuse parts that do not fit one another, and arguments that a class does not take."""
-    hand_over(settings["data"], trusted)
-    model = classes.find(settings["model"]["_target_"], trusted, "model")
-    takes = getattr(model, "takes", None)
-    there = "tokens" if settings["data"].get("vocab") is not None else "values"
-    if takes not in (None, "either", there):
-        kinds = {
-            "tokens": "digits_pixels, stdlib_code, shakespeare, text_file",
-            "values": "digits, mnist, fashion_mnist, cifar10, image_folder, ring, grid, ...",
-        }
-        what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
-        others = {"tokens": "autoregressive", "values": "diffusion, flow_matching, vae or gan"}
-        raise UserError(
-            f"model {model.__name__} needs {what}: data={kinds[takes]}; for this data"
-            f" model={others[there]}"
-        )
-    _check_codec(settings, trusted)
-    if settings.get("trainer", {}).get("strategy") == "fsdp" and not getattr(model, "shards", True):
-        raise UserError(
-            f"trainer.strategy=fsdp: the step of a {model.__name__} does not run under FSDP;"
-            " write trainer=ddp (on CPUs trainer=ddp_cpu)"
-        )
-    classes.check_arguments(settings, trusted)
-    for place, metric in metric_nodes(settings.get("metric")).items():
-        kinds = [kind_of(n, trusted) for n in (settings["data"], metric)]
-        if None not in kinds and kinds[0] != kinds[1]:
-            where = f"metric.{place}" if place else "metric"
-            raise UserError(
-                f"{where} measures {kinds[1]} data, data is {kinds[0]}: leave {where} out"
-            )
-
-
-def _check_codec(settings: dict[str, Any], trusted: Sequence[str]) -> None:
-    """Refuse a codec of other data, and one whose latents the prior does not take."""
-    codec, prior = (settings["model"].get(k) for k in ("codec", "prior"))
-    if not isinstance(codec, dict) or not isinstance(prior, dict):
-        return
-    there, here = (list(node.get("shape") or ()) for node in (codec, settings["data"]))
-    if there != here:
-        raise UserError(f"codec: it was trained on examples of shape {there}, data has {here}")
-    cls = classes.find(prior["_target_"], trusted, "model.prior")
-    takes, codes = getattr(cls, "takes", "either"), settings["space"]["vocab"] is not None
-    if takes not in ("either", "tokens" if codes else "values"):
-        wants, remedy = (
-            ("codes", "vqvae") if takes == "tokens" else ("values", "vae net=conv_codec")
-        )
-        raise UserError(
-            f"codec: a prior of {cls.__name__} takes {wants}, which this codec does not give;"
-            f" name a run of model={remedy}"
-        )
-
-
-def check_memory(settings: dict[str, Any]) -> None:
-    """Refuse networks whose weights, with what trains them, are more than this machine's memory."""
-    sizes = (v for _, v in walk(settings.get("net")) if type(v) in (int, float))
-    if max(sizes, default=0) <= ORDINARY or settings["trainer"].get("strategy") == "fsdp":
-        return  # with FSDP each process holds a share
-    import torch
-
-    parameters, last = 0, " "
-    for place, node in classes.targets(settings["model"], "model"):
-        if not node["_target_"].startswith("genlab.nn.") or place.startswith(f"{last}."):
-            continue
-        last = place
-        with (
-            contextlib.suppress(Exception),
-            torch.device("meta"),
-        ):  # the error is reported where it is built
-            net = build(node, trusted=settings.get("trust") or (), where=place)
-            parameters += sum(p.numel() for p in net.parameters())
-    needed, there = 4 * 4 * parameters, memory_here()
-    if needed > there:
-        raise UserError(
-            f"net: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train (weights,"
-            f" gradients, two moments), this machine has {there / 2**30:,.0f}: a smaller net.width"
-        )
-
-
-def kind_of(node: dict[str, Any], trusted: Sequence[str]) -> str | None:
-    """The kind of data that a data module holds or a metric measures; None: any."""
-    return getattr(classes.find(node["_target_"], trusted, ""), "kind", None)
-
-
-def metric_nodes(metric: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """The metrics by name: of one node the name is "", of several the key; none of nothing."""
-    if not metric:
-        return {}
-    if "_target_" in metric:
-        return {"": metric}
-    for name, node in metric.items():
-        if not isinstance(node, dict) or "_target_" not in node:
-            raise UserError(
-                f"metric.{name}={node}: several metrics are nodes by name, each a class"
-            )
-    return metric
-
-
-def build_metrics(metric: dict[str, Any] | None, *, trusted: Sequence[str] = ()) -> dict[str, Any]:
-    """The metric objects by name; what cannot be called as one is refused."""
-    from genlab.metrics.several import check_metric
-
-    built = {}
-    for name, node in metric_nodes(metric).items():
-        where = f"metric.{name}" if name else "metric"
-        cls = classes.find(node["_target_"], trusted, where)
-        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-            raise UserError(f"{where}: {cls.__name__} has no {', '.join(missing)}: write it")
-        built[name] = build(node, trusted=trusted, where=where)
-        check_metric(built[name], where)
-    return built
-
-
-def build(node: dict[str, Any], *, trusted: Sequence[str] = (), where: str = "") -> Any:
-    """Make the object that a checked node describes."""
-    from hydra.utils import instantiate
-
-    check_plain(node, where)
-    classes.check_arguments(node, trusted, where)
-    try:
-        return instantiate(node, _convert_="all")
-    except Exception as error:
-        cause = root_cause(error)
-        if trusted or is_users(cause) or not isinstance(cause, NO_FIT):
-            raise
-        key = re.search(r"full_key: (\S+)", str(error))
-        place = f"{where}.{key[1]}" if key else where
-        said = (str(cause).strip() or "no reason given").splitlines()[0]
-        raise UserError(f"{place}: {type(cause).__name__}: {said}") from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 def conf_dir() -> Path:
@@ -23,6 +27,18 @@ def options(group: str, *own: Path) -> dict[str, str]:
             comments = (line[1:].strip() for line in lines if line.startswith("#"))
             found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
     return found
+
+
+def options_that(group: str, right: Callable[[dict[str, Any]], bool]) -> list[str]:
+    """The options of a group whose settings, as their file states them, are right."""
+    files = {name: conf_dir() / group / f"{name}.yaml" for name in options(group)}
+    nodes = {name: yaml.safe_load(file.read_text()) for name, file in files.items()}
+    return [name for name, node in nodes.items() if node and right(node)]
+
+
+def options_with(group: str, keys: set[str]) -> list[str]:
+    """The options of a group that have all these keys."""
+    return options_that(group, lambda node: keys <= node.keys())
 
 
 def groups(*own: Path) -> list[str]:

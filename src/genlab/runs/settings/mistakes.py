@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs.gate.types import SIMPLE, fits
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.conf import conf_dir, groups, options
+from genlab.runs.settings.conf import conf_dir, groups, options, options_with
 
 # of these a run has one
 ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment",
@@ -188,10 +188,9 @@ def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) 
     alike = [k for k in every if k.split(".")[-1] == word]
     if inside := [k for k in alike if k.startswith(f"{place}.")] or ([] if place else alike):
         return f"{line}; nearest: {', '.join(inside[:4])}"
-    if place in groups() and not difflib.get_close_matches(word, own, cutoff=0.7):
-        files = {f.stem: f.read_text() for f in sorted((conf_dir() / place).glob("*.yaml"))}
-        if having := [n for n, text in files.items() if f"\n{word}:" in text]:
-            return f"{line}; {place}={', '.join(having)} would have it"
+    having = options_with(place, {word}) if place in groups() else []
+    if having and not difflib.get_close_matches(word, own, cutoff=0.7):
+        return f"{line}; {place}={', '.join(having)} would have it"
     if not place and not difflib.get_close_matches(word, own, cutoff=0.5):
         close = difflib.get_close_matches(word, {k.split(".")[-1] for k in every}, cutoff=0.7)
         if close:

@@ -27,9 +27,10 @@ from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.compose import build, composed, hand_over, settle_data
+from genlab.runs.settings.compose import composed, settled_data
 from genlab.runs.settings.conf import conf_dir, options
 from genlab.runs.settings.mistakes import read
+from genlab.runs.settings.plan import Plan
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split")
@@ -155,7 +156,7 @@ def changed(
     if any(key.partition(".")[0] == "sampler" for key, _ in changes):
         # its type, its knobs, and what it refuses itself
         classes.check_arguments(full["model"], trusted, "model")
-        build(full["sampler"], trusted=trusted, where="sampler")
+        Plan({"sampler": full["sampler"]}, trusted).build("sampler")
     return full
 
 
@@ -170,14 +171,10 @@ def _option(group: str, name: str, full: dict[str, Any]) -> Any:
         raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
     chosen, merged = composed([f"{group}={name}"]), OmegaConf.create(full)
     merged[group] = chosen.get(group, {})
-    if group == "data" and "tokenizer" in chosen:
-        merged.tokenizer = chosen.tokenizer
     if group == "data":
-        settle_data(merged)
-    found = OmegaConf.to_container(merged[group], resolve=True)
-    if group == "data":
-        hand_over(found, ())
-    return found
+        merged.tokenizer = chosen.get("tokenizer")
+        return settled_data(merged)
+    return OmegaConf.to_container(merged[group], resolve=True)
 
 
 def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str, Any]:

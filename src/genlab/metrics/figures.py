@@ -1,13 +1,16 @@
-"""What an evaluation found, as a page and the terminal show it: figure, interval, floor, ratio."""
+"""The figures of evaluation.json: as a Report writes them, as pages and the terminal read them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genlab.shown import figure, number, spaced
+
+if TYPE_CHECKING:
+    from genlab.metrics.report import Report
 
 # a text model's figures that one asks for first; they come before the samples'
 LIKELIHOOD = ("bits_per_byte", "bits_per_character")
@@ -39,6 +42,13 @@ class Metric:
     def between(self) -> str:
         """The interval in words, "" where there is none."""
         return f"{figure(self.interval[0])} to {figure(self.interval[1])}" if self.interval else ""
+
+
+def plain(report: Report) -> dict[str, dict[str, Any]]:
+    """A report's figures, and what belongs to each, as plain data."""
+    parts = ("metrics", "floor", "interval", "floor_interval", "remarks")
+    found = {part: getattr(report, part).items() for part in parts}
+    return {p: {k: list(v) if isinstance(v, tuple) else v for k, v in f} for p, f in found.items()}
 
 
 def measured(evaluation: dict[str, Any]) -> list[Metric]:

@@ -1,6 +1,6 @@
 """How a page shows a file that a view wrote: one table from its suffix to a reader and a macro.
 
-Read: `SHOWN`. A new format is one row here and one macro in templates/parts.html. What a folder
+Read: `SHOWN`. A new format is one row here and one macro in the report's parts.html. What a folder
 holds may be foreign: every reader is bounded, and a file that cannot be read says why.
 """
 

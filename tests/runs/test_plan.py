@@ -1,0 +1,86 @@
+"""The plan of a run: what its data finds, which nets fit, and where a part that cannot be is."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+from running import settled
+
+from genlab.runs.say.errors import UserError
+from genlab.runs.settings.plan import Plan
+
+OWN = """
+from genlab.data.images import Images
+
+
+class Own(Images):
+    finds = ("std",)
+
+    def found(self):
+        return {"std": 0.25}
+"""
+
+
+def test_a_new_kind_of_data_says_itself_what_it_finds(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "own_data.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["data._target_=own_data.Own", "trust=[own_data]"]
+    found = settled([*words, "data.std=null"])
+    assert found["data"]["std"] == found["space"]["std"] == 0.25  # what follows from it too
+    assert settled([*words, "data.std=0.5"])["data"]["std"] == 0.5  # stated: not asked for
+    with pytest.raises(UserError, match="sigma_data=None"):
+        settled(["data.std=null"])  # a kind that finds nothing
+    sys.modules.pop("own_data", None)
+
+
+def test_what_the_data_finds_is_asked_for_before_what_needs_it() -> None:
+    with pytest.raises(Exception, match=r"data\.path=null: which file"):
+        settled(["data=table", "model=autoregressive"])  # its net asks for ${space.shape[0]}
+
+
+@pytest.mark.parametrize(
+    ("words", "fit"),
+    [
+        (["model=vae", "net=unet"], "conv_codec, conv_vae, mlp_vae"),
+        (["model=vae", "net=conv_vq"], "conv_codec, conv_vae, mlp_vae"),
+        (["model=gan", "net=unet"], "dcgan, mlp_gan"),
+    ],
+)
+def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> None:
+    with pytest.raises(UserError, match=f"nets that fit: {fit}$"):
+        settled(words)
+
+
+def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
+    with pytest.raises(
+        UserError, match=r"data=digits_pixels, shakespeare, stdlib_code, text_file; "
+    ):
+        settled(["model=autoregressive"])
+    with pytest.raises(
+        UserError, match=r"data=adult, .* table; for this data model=autoregressive$"
+    ):
+        settled(["data=stdlib_code", "model=diffusion"])
+
+
+def test_the_part_that_cannot_be_made_says_where_it_stands() -> None:
+    settings = copy.deepcopy(settled(["data=ring", "net=mlp"]))
+    settings["model"]["net"]["width"] = -3
+    with pytest.raises(UserError, match=r"^model\.net: RuntimeError: .*negative"):
+        Plan(settings).build("model")
+
+
+def test_nothing_is_not_built_in_silence() -> None:
+    plan = Plan({"callbacks": {"a.b": {"_target_": "genlab.callbacks.ledger.Ledger"}}})
+    with pytest.raises(UserError, match=r"callbacks\.a\.b=None"):
+        plan.all("callbacks")
+
+
+def test_a_secret_that_a_resolver_would_act_on_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "${oc.env:HOME}")
+    node = {"_target_": "genlab.metrics.image.ImageEvaluation", "cache": "[redacted:$MY_TOKEN]"}
+    with pytest.raises(UserError, match="not allowed in a settled value"):
+        Plan({"x": node}, secrets=True).restored("x")
+    assert Plan({"x": node}).restored("x") == node
