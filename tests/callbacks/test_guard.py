@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from genlab.runs.settings.build import build_model
 from running import fit, genlab_here, settled, valid_checkpoints
 from test_runs import FAMILIES
 
@@ -15,6 +14,7 @@ from genlab.callbacks.guard import Guard, NotFinite, Sums, found_not_finite, par
 from genlab.models.base import GenerativeModel
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, read
+from genlab.runs.settings.plan import Plan
 
 AT = 9  # the batch that goes wrong
 
@@ -47,7 +47,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch):
 
 
 def first_parameter(family: str, prefix: str) -> str:
-    names = dict(build_model(settled(FAMILIES[family])).named_parameters())
+    names = dict(Plan(settled(FAMILIES[family])).model().named_parameters())
     return next(k for k in names if k.startswith(prefix) and k.endswith(("weight", "original")))
 
 

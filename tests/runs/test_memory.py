@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from genlab.runs.settings.build import build_model
 from running import settled
 
 from genlab.runs.devices import memory
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.compose import build
+from genlab.runs.settings.plan import Plan
 
 
-def kept(settings: dict) -> int:
+def kept(plan: Plan) -> int:
     """Bytes that autograd keeps of one step."""
-    data, storages, held = build(settings["data"], where="data"), {}, []
+    data, storages, held = plan.build("data"), {}, []
     data.load()
-    model = build_model(settings)
+    model = plan.model()
 
     def keep(t: torch.Tensor) -> torch.Tensor:
         if not isinstance(t, torch.nn.Parameter):
@@ -35,18 +34,19 @@ def kept(settings: dict) -> int:
      ["data=ring", "model=vae", "data.batch_size=2000"]],
 )  # fmt: skip
 def test_what_is_counted_is_no_more_than_a_step_keeps_and_no_less_than_half(words) -> None:
-    settings = settled([*words, "trainer=cpu"])
-    counted, found = memory.activations(settings), kept(settings)
+    plan = Plan(settled([*words, "trainer=cpu"]))
+    counted, found = memory.activations(plan), kept(plan)
     assert 0.5 * found < counted <= found
 
 
 def test_a_batch_that_does_not_fit_says_which_does(monkeypatch) -> None:
     settings = settled(["data=ring", "data.batch_size=4096", "trainer=cpu"])
-    counted = memory.activations(settings)
+    plan = Plan(settings)
+    counted = memory.activations(plan)
     monkeypatch.setattr(memory, "memory_here", lambda: counted + 1)
-    memory.check_batch(settings)
+    memory.check_batch(plan)
     monkeypatch.setattr(memory, "memory_here", lambda: counted - 1)
     with pytest.raises(UserError, match=r"data.batch_size=4096: .*write data.batch_size=1024"):
-        memory.check_batch(settings)
+        memory.check_batch(plan)
     settings["trainer"]["accumulate"] = 2
-    memory.check_batch(settings)
+    memory.check_batch(Plan(settings))

@@ -79,6 +79,7 @@ def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, st
     """Push one batch of shapes through the loss; what enters and leaves each network."""
     import torch
 
+    from genlab.batch import each
     from genlab.models.loop import networks
     from genlab.rng import Draws
 
@@ -111,8 +112,8 @@ def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, st
         batch["x"] = torch.zeros(size, dtype=torch.long, device="meta")
     else:
         batch["x"] = torch.zeros(size, device="meta")
-    if (cond := model.conditions.drawn(Draws(0, 0, size[0], "meta"))) is not None:
-        batch["cond"] = cond
+    if (one := model.conditions.drawn(Draws(0, 0, 1))) is not None:
+        batch["cond"] = each(lambda c: c.to("meta").expand(size[0], *c.shape[1:]), one)
     model.eval()  # a codebook that is not placed yet asks for numbers, where there are shapes alone
     try:
         with torch.device("meta"):

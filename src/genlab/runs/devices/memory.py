@@ -43,7 +43,7 @@ def activations(plan: Plan) -> int:
         with torch.device("meta"):
             model = plan.model()
         num = flow(model, plan["data"])[1]
-    except Exception:  # told where the model is built in earnest
+    except (UserError, ValueError, TypeError, RuntimeError):  # told where it is built in earnest
         return 0
     size = 2 if str(plan["trainer"]["precision"]).startswith(("bf16", "16")) else 4
     return num * size
