@@ -28,6 +28,8 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from genlab.models.flow import flow
+
     plan.metrics()
     plan.all("callbacks")
     try:
@@ -39,7 +41,7 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
         # a network that reads a number while it is made: with memory, then
         model = plan.model().to("meta")
     data, batch = plan["data"], plan["data"]["batch_size"]
-    flows, activations = flow(model, data)
+    flows, activations = flow(model, (batch, *data["shape"]), tokens=data["vocab"] is not None)
     parameters = sum(p.numel() for p in model.parameters())
     learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = steps(plan["budget"]["examples"], batch)
@@ -73,58 +75,3 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     console.print(
         "  nothing was trained; `genlab train` with the same words runs it", highlight=False
     )
-
-
-def flow(model: Any, data: dict[str, Any]) -> tuple[list[tuple[str, int, str, str]], int]:
-    """Push one batch of shapes through the loss; what enters and leaves each network."""
-    import torch
-
-    from genlab.batch import each
-    from genlab.models.loop import networks
-    from genlab.rng import Draws
-
-    rows: list[tuple[str, int, str, str]] = []
-    total = 0
-
-    def count(module: Any, args: Any, out: Any) -> None:
-        nonlocal total
-        for t in out if isinstance(out, tuple) else (out,):
-            if isinstance(t, torch.Tensor):
-                total += t.numel()
-
-    def note(name: str):
-        def hook(module: Any, args: Any, out: Any) -> None:
-            shapes = ", ".join(str(list(a.shape)) for a in args if isinstance(a, torch.Tensor))
-            outs = out if isinstance(out, tuple) else (out,)
-            left = ", ".join(str(list(t.shape)) for t in outs if isinstance(t, torch.Tensor))
-            num = sum(p.numel() for p in module.parameters())
-            if not any(r[0] == name for r in rows):
-                rows.append((name, num, shapes, left))
-
-        return hook
-
-    handles = [net.register_forward_hook(note(name)) for name, net in networks(model)]
-    leaves = [m for m in model.modules() if not list(m.children())]
-    handles += [m.register_forward_hook(count) for m in leaves]
-    size = (data["batch_size"], *data["shape"])
-    batch: dict[str, Any] = {}
-    if data["vocab"] is not None:
-        batch["x"] = torch.zeros(size, dtype=torch.long, device="meta")
-    else:
-        batch["x"] = torch.zeros(size, device="meta")
-    if (one := model.conditions.drawn(Draws(0, 0, 1))) is not None:
-        batch["cond"] = each(lambda c: c.to("meta").expand(size[0], *c.shape[1:]), one)
-    model.eval()  # a codebook that is not placed yet asks for numbers, where there are shapes alone
-    try:
-        with torch.device("meta"):
-            model.loss(batch)
-    except (RuntimeError, ValueError, IndexError) as error:
-        first = str(error).splitlines()[0]
-        if "meta" not in first and "data-dependent" not in first:
-            raise UserError(
-                f"the net does not take what the data gives (shape {list(data['shape'])}): {first}"
-            ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    return rows, total

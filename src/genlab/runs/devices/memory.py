@@ -37,12 +37,14 @@ def activations(plan: Plan) -> int:
     """Bytes of what the networks put out for one whole batch; 0 where that cannot be counted."""
     import torch
 
-    from genlab.runs.check import flow
+    from genlab.models.flow import flow
 
     try:
         with torch.device("meta"):
             model = plan.model()
-        num = flow(model, plan["data"])[1]
+        data = plan["data"]
+        size = (data["batch_size"], *data["shape"])
+        num = flow(model, size, tokens=data["vocab"] is not None)[1]
     except (UserError, ValueError, TypeError, RuntimeError):  # told where it is built in earnest
         return 0
     size = 2 if str(plan["trainer"]["precision"]).startswith(("bf16", "16")) else 4

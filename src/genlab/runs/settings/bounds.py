@@ -33,9 +33,7 @@ def check_bounds(settings: dict[str, Any]) -> None:
                 raise UserError(f"{place}.{part}={size}: it must divide {place}.{whole}={total}")
         patch, shape = node.get("patch"), node.get("shape")
         if number(patch) and isinstance(shape, list) and any(n % patch for n in shape[1:]):
-            raise UserError(
-                f"{place}.patch={patch}: it must divide the sides of {shape}, {shape[1:]}"
-            )
+            raise UserError(f"{place}.patch={patch}: it must divide the sides {shape[1:]}")
 
 
 def nodes(settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
