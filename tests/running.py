@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def genlab_here(*arguments: str) -> subprocess.CompletedProcess[str]:
 
     from genlab import cli
 
-    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    out, err, argv, environment = io.StringIO(), io.StringIO(), sys.argv, dict(os.environ)
     handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     GlobalHydra.instance().clear()
     try:
@@ -54,6 +55,8 @@ def genlab_here(*arguments: str) -> subprocess.CompletedProcess[str]:
             code = answer(lambda: cli.run(arguments[0], list(arguments[1:])), [*arguments[1:]])
     finally:
         sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environment)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         GlobalHydra.instance().clear()

@@ -74,6 +74,7 @@ DATA = {
 }
 KINDS = {
     "mlp": ("image", "points"),
+    "mlp_table": ("points",),
     "unet": ("image",),
     "dit": ("image",),
     "mlp_gan": ("image", "points"),
