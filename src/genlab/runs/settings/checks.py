@@ -27,9 +27,6 @@ NUMBERS = (
     ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
 )  # fmt: skip
 
-# whole numbers of a network that are at least 1
-SIZES = ("width", "depth", "heads", "kv_heads", "blocks", "patch", "latent_dim", "head_dim")
-
 ORDINARY = 2048  # no network whose numbers are all below fills a machine's memory
 
 # in others the noise, which is drawn in float32, does not meet the weights
@@ -48,9 +45,6 @@ def check_run(settings: dict[str, Any], *, here: bool = False) -> None:
         processes_here(settings["trainer"])
     for key, least, optional in NUMBERS:
         _check_number(key, at(settings, key), least, optional)
-    for place, value in walk(settings.get("net"), "net"):
-        if place.rpartition(".")[2] in SIZES and type(value) in (int, float) and value < 1:
-            raise UserError(f"{place}={value}: it must be a whole number, at least 1")
     check_bounds(settings)
     batch, budget = settings["data"]["batch_size"], settings["budget"]["examples"]
     if batch > budget:
