@@ -67,18 +67,20 @@ def test_batches_are_those_of_one_process(images: Path) -> None:
 
 @pytest.mark.faults
 def test_a_batch_too_large_says_what_to_try(tmp_path: Path) -> None:
+    """10 GiB of outputs: less than the machine has, which would be refused; more than the limit."""
+
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))
 
     tiny = [o for o in TINY if not o.startswith(("data.batch", "budget"))]
     done = subprocess.run(
         [sys.executable, "-m", "genlab.cli", "train", *tiny, "data=ring", "net=mlp",
-         "data.batch_size=40_000_000", "budget.examples=80_000_000", "look_every=null"],
+         "data.batch_size=500_000", "budget.examples=1_000_000", "look_every=null"],
         env={**os.environ, "GENLAB_OUTPUTS": str(tmp_path)},
         capture_output=True, text=True, timeout=300, check=False, preexec_fn=limit,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]
-    assert "out of memory" in last and "data.batch_size=20000000" in last, last
+    assert "out of memory" in last and "data.batch_size=250000" in last, last
     assert "Traceback" not in done.stderr
     record("out of memory: one line with the batch size to try", 1, 1)
