@@ -14,7 +14,7 @@ from record import record
 from running import genlab
 
 COMMAND = [
-    "train", "trainer=ddp_cpu", "trainer.threads=1", "trainer.precision=32-true",
+    "train", "trainer.threads=1", "trainer.precision=32-true",
     "logger=none", "evaluate=false",
     "net.width=8", "data.batch_size=16", "budget.examples=200_000", "look_every=100_000",
     "save_every=1_600", "callbacks.look.num=4", "callbacks.ledger.log_every=1",
@@ -45,8 +45,9 @@ def workers_of(run: Path) -> list[int]:
 def started(outputs: Path, *more: str) -> tuple[subprocess.Popen, Path]:
     """A run of two processes that has saved once."""
     env = {**os.environ, "GENLAB_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
+    words = [*([] if "trainer=fsdp" in more else ["trainer=ddp_cpu"]), *more]
     process = subprocess.Popen(
-        [sys.executable, "-m", "genlab.cli", *COMMAND, *more],
+        [sys.executable, "-m", "genlab.cli", *COMMAND, *words],
         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
