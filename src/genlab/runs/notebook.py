@@ -34,6 +34,7 @@ def train(*overrides: str) -> Path:
         cfg = composed(words)
     except HydraException as error:
         raise UserError(explained(error, list(overrides))) from error
+    HydraConfig.instance().set_config(cfg)  # the run's name asks it for the options chosen
     run = Path(cfg.hydra.run.dir)
     with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own
         cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN

@@ -1,0 +1,28 @@
+"""Training from Python: the run's folder comes back, and a mistake is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from running import TINY
+
+import genlab
+from genlab.runs.notebook import data_of, train
+
+
+def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as in a notebook: nothing before
+    run = train(*TINY, "data=ring", "model=vae", "budget.examples=32")
+    assert run.parent == tmp_path / "ring_vae" and (run / "report.html").exists()
+    assert genlab.load(run).sample(3).shape == (3, 2)
+    assert data_of(run).kind == "points"
+
+
+def test_a_mistake_is_a_value_error_of_one_line() -> None:
+    with pytest.raises(ValueError, match="nearest: width") as caught:
+        train("net.wdith=64")
+    assert len(str(caught.value).splitlines()) == 1
