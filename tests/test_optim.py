@@ -79,6 +79,24 @@ def test_the_rest_is_adamw_bit_for_bit() -> None:
         assert p.grad is not None, "the gradient stays for who looks at it"
 
 
+def test_a_matrix_steps_as_torchs_own_muon_does() -> None:
+    torch.manual_seed(0)
+    start, mine = torch.randn(40, 96) * 0.1, nn.Linear(96, 40, bias=False)
+    theirs = nn.Parameter(start.clone())
+    mine.weight.data.copy_(start)
+    optimizer = Optim(partial(Muon, lr=0.02), hidden=Hidden(), weight_decay=0.1).build(mine)
+    reference = torch.optim.Muon(
+        [theirs], lr=0.02, momentum=0.95, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(4):
+        mine.weight.grad = torch.randn(40, 96)
+        theirs.grad = mine.weight.grad.clone()
+        optimizer.step()
+        reference.step()
+    moved = (theirs - start).norm()
+    assert (mine.weight - theirs).norm() < 1e-5 * moved
+
+
 def test_its_state_is_all_that_a_resume_needs() -> None:
     torch.manual_seed(0)
     net = Net()

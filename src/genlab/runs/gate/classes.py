@@ -44,7 +44,7 @@ ARGUMENTS = {
          "gradient_as_bucket_view", "static_graph", "start_method"),
     )
 }  # fmt: skip
-OPTIMIZERS = "Adam AdamW SGD RMSprop NAdam RAdam Adagrad Adamax Adafactor Muon"
+OPTIMIZERS = "Adam AdamW SGD RMSprop NAdam RAdam Adagrad Adamax Adafactor"
 CALLBACKS = "EarlyStopping LearningRateMonitor DeviceStatsMonitor"
 LISTED = frozenset(
     [f"torch.optim.{name}" for name in OPTIMIZERS.split()]
