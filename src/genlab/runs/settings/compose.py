@@ -143,6 +143,7 @@ def inline_parts(cfg: DictConfig) -> None:
     Such a part stands in the config, or in its model, with no value (`codec: ???`).
     """
     take_codec(cfg)
+    name_last(cfg)
     init_from = cfg.get("init_from")
     parts = named(OmegaConf.to_container(init_from)) if isinstance(init_from, DictConfig) else {}
     model = cfg.get("model")
@@ -160,11 +161,12 @@ def inline_parts(cfg: DictConfig) -> None:
         if Path(run).is_file():
             raise UserError(f"{key}: name the run's folder, not a file in it")
         settings = _model_of(run, key)
-        if part == "codec" and not {"latent_shape", "encoder", "decoder"} <= settings.keys():
-            family = str(settings.get("_target_")).rpartition(".")[2]
+        family = classes.find(settings["_target_"], list(cfg.get("trust") or ()), key)
+        codec = all(hasattr(family, n) for n in ("encode", "decode")) and "latent_shape" in settings
+        if part == "codec" and not codec:
             raise UserError(
-                f"{key}: a {family} is no codec; name a run of model=vqvae, or of model=vae"
-                " net=conv_codec conditions=none"
+                f"{key}: a {family.__name__} is no codec; name a run of model=vqvae, or of"
+                " model=vae net=conv_codec conditions=none"
             )
         with open_dict(cfg):
             place[part] = {**settings, "optim": None}
@@ -188,6 +190,19 @@ def take_codec(cfg: DictConfig) -> None:
         raise UserError(f"codec={codec}: init_from names another codec; leave one of them out")
     with open_dict(cfg):
         cfg.init_from = {**before, "codec": str(codec)}
+
+
+def name_last(cfg: DictConfig) -> None:
+    """The run that "last" means now, in init_from: tomorrow it means another."""
+    from genlab.runs.folder.layout import find_run
+
+    init_from = cfg.get("init_from")
+    init_from = OmegaConf.to_container(init_from) if OmegaConf.is_config(init_from) else init_from
+    runs = named(init_from or {})
+    if "last" in runs.values():
+        runs = {part: str(find_run(run)) if run == "last" else run for part, run in runs.items()}
+        with open_dict(cfg):
+            cfg.init_from = runs[""] if list(runs) == [""] else runs
 
 
 def _model_of(run: str, key: str) -> dict[str, Any]:
