@@ -33,7 +33,7 @@ def data() -> CaptionedShapes:
     return made
 
 
-LAW = SceneLaw(shares=(0.2, 0.4, 0.4))
+LAW = SceneLaw(shares=(0.2, 0.4, 0.4), grid=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The law that scenes follow: what is drawn together, where it stands, how it is said.
 
-Read: `Law.draw` makes a batch: what -> where -> picture -> caption. Some combinations are held out
-of every training picture:
+Read: `SceneLaw.draw` makes a batch: what -> where -> picture -> caption. Some combinations are
+held out of every training picture:
 
     one     four pairs of colour and shape (in no training picture at all)
     two     an eighth of (colour shape, beside or above, colour shape)
@@ -92,7 +92,7 @@ def weights(case: str, kept: str) -> Tensor:
 class SceneLaw:
     """Scenes of one, two or three shapes in the shares asked for."""
 
-    def __init__(self, *, shares: Sequence[float], grid: int = 1) -> None:
+    def __init__(self, *, shares: Sequence[float], grid: int) -> None:
         """`shares` of scenes with one, two and three shapes; corners are multiples of `grid`."""
         if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0:
             raise ValueError(
@@ -179,7 +179,7 @@ def caption(
 
 
 def places(
-    form: Tensor, case: Tensor, axis: Tensor, generator: torch.Generator, *, grid: int = 1
+    form: Tensor, case: Tensor, axis: Tensor, generator: torch.Generator, *, grid: int
 ) -> tuple[Tensor, Tensor]:
     """Corners in pixels, (top, left) [B, 3] each, at which nothing touches and relations hold."""
     side = SIDES[form.clamp(min=0)]

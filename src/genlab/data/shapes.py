@@ -60,7 +60,7 @@ class CaptionedShapes(DataModule):
         self,
         *,
         shares: Sequence[float] = (0.25, 0.5, 0.25),
-        grid: int = 2,
+        grid: int = 1,
         shape: Sequence[int] = (3, SIDE, SIDE),
         caption_vocab: int = len(WORDS) + 1,
         caption_length: int = LENGTH,
