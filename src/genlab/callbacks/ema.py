@@ -51,9 +51,10 @@ class EMA(WeightAveraging):
             return
         if self._pairs is None:
             average = self._average_model.module
-            mine = [*average.parameters(), *average.buffers()]
-            theirs = [*pl_module.parameters(), *pl_module.buffers()]
-            pairs = [(_here(a), _here(b)) for a, b in zip(mine, theirs)]
+            both = list(zip(average.parameters(), pl_module.parameters()))
+            both = [(a, b) for a, b in both if b.requires_grad]  # what is fixed is its own average
+            both += zip(average.buffers(), pl_module.buffers())
+            pairs = [(_here(a), _here(b)) for a, b in both]
             floats = [(a, b) for a, b in pairs if a.is_floating_point()]
             others = [(a, b) for a, b in pairs if not a.is_floating_point()]
             self._pairs = [a for a, _ in floats], [b for _, b in floats], others
