@@ -66,13 +66,15 @@ def test_batches_are_those_of_one_process(images: Path) -> None:
 
 
 @pytest.mark.faults
-def test_a_batch_too_large_says_what_to_try(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "auto"])
+def test_a_batch_too_large_says_what_to_try(precision: str, tmp_path: Path) -> None:
     """10 GiB of outputs: less than the machine has, which would be refused; more than the limit."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))
 
-    tiny = [o for o in TINY if not o.startswith(("data.batch", "budget"))]
+    left_out = ("data.batch", "budget", *(["trainer.precision"] if precision == "auto" else []))
+    tiny = [o for o in TINY if not o.startswith(left_out)]
     done = subprocess.run(
         [sys.executable, "-m", "genlab.cli", "train", *tiny, "data=ring", "net=mlp",
          "data.batch_size=500_000", "budget.examples=1_000_000", "look_every=null"],

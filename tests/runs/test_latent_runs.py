@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 from running import TINY, fit, genlab_here, settled
+from test_memory import kept
 from test_runs import losses, parts, stopped_at
 
 import genlab
 from genlab.metrics.likelihood import held_out
 from genlab.rows import read_rows
+from genlab.runs.devices import memory
 from genlab.runs.export import export
 from genlab.runs.folder.load import load_data, read_run
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.overrides import changed
+from genlab.runs.settings.plan import Plan
 
 SMALL = ["net.encoder.width=8", "net.decoder.width=8"]
 KL = ["model=vae", "net=conv_codec", "net.latent_shape=[2,2,2]", "conditions=none", *SMALL]
@@ -86,6 +89,22 @@ def test_resume_is_bitwise_without_the_codecs_run(name, codecs, tmp_path):
     assert parts(broken) == parts(whole)
     after = read_run(broken)["state_dict"]
     assert all(torch.equal(after[k], v) for k, v in held.items() if k.startswith("codec."))
+
+
+@NAMES
+def test_a_fixed_codecs_outputs_are_not_counted_as_kept(name, codecs):
+    plan = Plan(settled([*TINY, *words_of(name, codecs)]))
+    assert memory.activations(plan) <= kept(plan)
+
+
+def test_the_last_run_is_named_by_its_folder(codecs, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    here = tmp_path / "kl_vae" / "there"
+    shutil.copytree(codecs["kl"], here)
+    assert settled([*PRIORS["kl"], "codec=last"])["init_from"] == {"codec": str(here)}
+    assert settled(["init_from=last"])["init_from"] == str(here)
+    swept = genlab_here("train", "-m", "seed=1,2", "init_from=last")
+    assert swept.returncode == 2 and "name the run's folder" in swept.stderr
 
 
 @NAMES

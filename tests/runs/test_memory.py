@@ -34,13 +34,15 @@ def kept(plan: Plan) -> int:
      ["data=ring", "model=vae", "data.batch_size=2000"]],
 )  # fmt: skip
 def test_what_is_counted_is_no_more_than_a_step_keeps_and_no_less_than_half(words) -> None:
-    plan = Plan(settled([*words, "trainer=cpu"]))
+    plan = Plan(settled([*words, "trainer=cpu", "trainer.precision=32-true"]))
     counted, found = memory.activations(plan), kept(plan)
     assert 0.5 * found < counted <= found
 
 
 def test_a_batch_that_does_not_fit_says_which_does(monkeypatch) -> None:
-    settings = settled(["data=ring", "data.batch_size=4096", "trainer=cpu"])
+    settings = settled(
+        ["data=ring", "data.batch_size=4096", "trainer=cpu", "trainer.precision=32-true"]
+    )
     plan = Plan(settings)
     counted = memory.activations(plan)
     monkeypatch.setattr(memory, "memory_here", lambda: counted + 1)

@@ -22,6 +22,15 @@ def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert data_of(run).kind == "points"
 
 
+def test_a_folder_of_ones_own_configs_is_heard(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    words = [*TINY, "data=ring", "model=vae", "experiment=mine", "budget.examples=32"]
+    run = train(*words, f"--config-dir={tmp_path / 'conf'}")
+    assert "seed: 7" in (run / "config.yaml").read_text()
+
+
 def test_a_mistake_is_a_value_error_of_one_line() -> None:
     with pytest.raises(ValueError, match="nearest: width") as caught:
         train("net.wdith=64")

@@ -27,7 +27,7 @@ class Passed(NamedTuple):
 
 
 def flow(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> tuple[list[Passed], int]:
-    """The networks that a batch x of `size` passes, and the numbers that all layers put out.
+    """The networks that a batch x of `size` passes; the numbers put out for the gradient.
 
     `model` must be on the meta device. ValueError where a network does not take such a batch.
     """
@@ -36,7 +36,8 @@ def flow(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> tuple[
 
     def count(module: nn.Module, args: Any, out: Any) -> None:
         nonlocal total
-        total += sum(t.numel() for t in _tensors(out))
+        if torch.is_grad_enabled():  # a fixed codec's are not kept
+            total += sum(t.numel() for t in _tensors(out))
 
     def note(name: str):
         def hook(module: nn.Module, args: Any, out: Any) -> None:

@@ -1,18 +1,20 @@
 """A model of latents: a trained codec that stays fixed, and a prior that learns its space.
 
 Reading map
-  codec       models/vae.py (a map of values), models/vqvae.py (codes): encode, decode, latent_shape
+  codec       models/vae.py (a map of values), models/vqvae.py (codes): encode(x), decode(z),
+              latent_shape (of one example), latent_vocab (None where latents are values)
   prior       any family of one loss: latent diffusion (Rombach et al. 2022, arXiv 2112.10752) is
               a VAE with models/diffusion.py, VQ + transformer (van den Oord et al. 2017) a VQVAE
               with models/autoregressive.py
   sampler     the prior's
-  experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_transformer.yaml
+  experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_transformer.yaml,
+              captioned_codes.yaml
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,16 +23,6 @@ from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
 from genlab.optim import Optim
-
-
-class Codec(Protocol):
-    """What stands between data and latents; GenerativeModels that have it: VAE, VQVAE."""
-
-    latent_shape: tuple[int, ...]  # of one example's latents
-    latent_vocab: int | None  # how many codes there are; None where latents are values
-
-    def encode(self, x: Tensor) -> Tensor: ...
-    def decode(self, z: Tensor) -> Tensor: ...
 
 
 class Latent(GenerativeModel):

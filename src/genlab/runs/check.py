@@ -24,7 +24,6 @@ def check_command(words: list[str]) -> None:
 
 
 def print_check(plan: Plan, choices: dict[str, Any]) -> None:
-    import torch
     from rich.console import Console
     from rich.table import Table
 
@@ -32,14 +31,7 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
 
     plan.metrics()
     plan.all("callbacks")
-    try:
-        with torch.device("meta"):
-            model = plan.model()
-    except Exception as error:
-        if "meta" not in str(error):
-            raise
-        # a network that reads a number while it is made: with memory, then
-        model = plan.model().to("meta")
+    model = plan.model_of_shapes()
     data, batch = plan["data"], plan["data"]["batch_size"]
     flows, activations = flow(model, (batch, *data["shape"]), tokens=data["vocab"] is not None)
     parameters = sum(p.numel() for p in model.parameters())

@@ -27,11 +27,11 @@ def train(*overrides: str) -> Path:
     from genlab.runs.folder.layout import find_run
     from genlab.runs.say.errors import UserError
     from genlab.runs.settings.compose import composed
-    from genlab.runs.settings.flags import explained, read_words
+    from genlab.runs.settings.flags import explained, own_folder, read_words
 
-    words, _ = read_words(list(overrides), ("--config-dir",))
+    _, asked = read_words(list(overrides), ("--config-dir",))
     try:
-        cfg = composed(words)
+        cfg = composed(asked.overrides, *own_folder(asked))
     except HydraException as error:
         raise UserError(explained(error, list(overrides))) from error
     HydraConfig.instance().set_config(cfg)  # the run's name asks it for the options chosen

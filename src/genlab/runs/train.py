@@ -1,16 +1,18 @@
 """`genlab train`: assemble a run from settings, fit it, measure it, say where to look.
 
-Order: settle -> check -> folder -> provenance -> data -> model -> weights -> fit -> evaluate ->
+Order: settle -> check -> folder -> data -> model -> weights -> provenance -> fit -> evaluate ->
 report. Weights come from, first that applies: 1. the newest valid checkpoint of `resume`; 2.
 `init_from`, with a fresh optimiser and clock; 3. scratch, seeded by `seed`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from genlab.runs.folder.resume import (
     resumed_settings,
     trained,
 )
+from genlab.runs.gate import classes
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact
@@ -93,6 +96,11 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         settings = resumed_settings(run, overrides, OmegaConf.to_container(cfg.logger))
         plan = compose.checked({**settings, "trust": list(cfg.trust)}, here=True)
     else:
+        if hydra.mode.name != "RUN" and {"init_from=last", "codec=last"} & set(overrides):
+            raise UserError(
+                "init_from=last, codec=last: in a sweep the last run would be the cell before;"
+                " name the run's folder"
+            )
         plan = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True)
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
@@ -152,7 +160,8 @@ class Training:
         quiet()
         pl.seed_everything(self.plan["seed"], verbose=False)
         checkpoint, held, notices = newest_saved(self.run) if resume else (None, {}, [])
-        data, model, trainer = self.assemble(began=began, initialise=checkpoint is None)
+        with saying_what_fits(self.plan):
+            data, model, trainer = self.assemble(began=began, initialise=checkpoint is None)
         # two are kept while a third is written; those there make room
         there = len(list((self.run / "checkpoints").glob("*.ckpt")))
         check_room(self.run, max(1, 3 - there) * checkpoint_size(trainer, model))
@@ -174,14 +183,11 @@ class Training:
             record_provenance(self.run, data, model, held.get("clock"))
         trained_all = False
         try:
-            if checkpoint is None and trainer.val_check_interval:
-                trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            with saying_what_fits(self.plan):
+                if checkpoint is None and trainer.val_check_interval:
+                    trainer.validate(model, datamodule=data, verbose=False)  # the baseline
+                trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             trained_all = not trainer.interrupted
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(w in str(error) for w in NO_MEMORY):
-                raise
-            raise OutOfMemory(_what_fits(trainer, str(error))) from error
         finally:
             if not trained_all:
                 close(trainer.loggers)
@@ -223,12 +229,6 @@ class Training:
             callbacks.insert(0, Budget(minutes, began=began or time.monotonic(), num_samples=num))
         settings, own = redact(self.plan.settings), {}
         if model.steps_itself:
-            if options["accumulate"] > 1:
-                family = type(model).__name__
-                raise UserError(
-                    f"trainer.accumulate={options['accumulate']}: the step of a {family} takes the"
-                    " whole batch; set it to 1"
-                )
             own["clip"] = None  # it clips for itself
         if options["precision"] == "auto":
             own["precision"] = settled(self.run, options, model, data, trained=not initialise)
@@ -285,14 +285,21 @@ class OutOfMemory(RuntimeError):
     exit_code = 1
 
 
-def _what_fits(trainer: Any, reason: str) -> str:
-    batch, parts = trainer.datamodule.batch_size, 2 * trainer.accumulate_grad_batches
-    first = reason.strip().splitlines()[0] if reason.strip() else "no memory left"
-    line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
-    line += str(max(1, batch // 2))
-    if trainer.lightning_module.steps_itself:  # and its step takes the whole batch
-        return line
-    return f"{line}, or the same batch in parts by trainer.accumulate={parts}"
+@contextlib.contextmanager
+def saying_what_fits(plan: Plan) -> Iterator[None]:
+    """Turn an error of memory, in a step or in the steps that try precisions, into a remedy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(w in str(error) for w in NO_MEMORY):
+            raise
+        batch, parts = plan["data"]["batch_size"], 2 * plan["trainer"]["accumulate"]
+        first = (str(error).strip() or "no memory left").splitlines()[0]
+        line = f"out of memory in a batch of {batch} ({first[:160]}): try data.batch_size="
+        line += str(max(1, batch // 2))
+        if not classes.find(plan["model"]["_target_"], plan.trust, "model").steps_itself:
+            line += f", or the same batch in parts by trainer.accumulate={parts}"
+        raise OutOfMemory(line) from error
 
 
 def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | None) -> None:

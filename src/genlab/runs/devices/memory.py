@@ -22,7 +22,7 @@ def check_batch(plan: Plan) -> None:
     batch, shape = plan["data"]["batch_size"], plan["data"]["shape"]
     if batch <= ORDINARY_BATCH and batch * math.prod(shape) <= ORDINARY_NUMBERS:
         return
-    there, sharing = _memory(plan["trainer"])
+    there, sharing = memory_of(plan["trainer"])
     needed = activations(plan) / plan["trainer"]["accumulate"] / sharing
     if needed <= there:
         return
@@ -35,23 +35,20 @@ def check_batch(plan: Plan) -> None:
 
 def activations(plan: Plan) -> int:
     """Bytes of what the networks put out for one whole batch; 0 where that cannot be counted."""
-    import torch
-
     from genlab.models.flow import flow
 
     try:
-        with torch.device("meta"):
-            model = plan.model()
-        data = plan["data"]
+        model, data = plan.model_of_shapes(), plan["data"]
         size = (data["batch_size"], *data["shape"])
         num = flow(model, size, tokens=data["vocab"] is not None)[1]
-    except (UserError, ValueError, TypeError, RuntimeError):  # told where it is built in earnest
+    except Exception:  # whatever it is, it is told where the model is built in earnest
         return 0
-    size = 2 if str(plan["trainer"]["precision"]).startswith(("bf16", "16")) else 4
+    # auto may choose bfloat16, and what is refused must be at least so much
+    size = 4 if str(plan["trainer"]["precision"]).startswith("32") else 2
     return num * size
 
 
-def _memory(trainer: dict[str, Any]) -> tuple[int, int]:
+def memory_of(trainer: dict[str, Any]) -> tuple[int, int]:
     """Bytes of a GPU's or this machine's memory, and how many of those a batch is shared by."""
     import torch
 

@@ -72,7 +72,7 @@ def share_of_batch(data: Any, trainer: dict[str, Any]) -> Batch:
     world = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1)))
     batch = data.train_batch(0)
     num = max(1, len(batch["x"]) // (world * trainer["accumulate"]))
-    return {k: v[:num] for k, v in batch.items()}
+    return {k: each(lambda t: t[:num], v) for k, v in batch.items()}
 
 
 def device_of(trainer: dict[str, Any]) -> torch.device:

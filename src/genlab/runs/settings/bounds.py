@@ -1,6 +1,7 @@
-"""Numbers that no part of genlab's takes, refused before torch is imported.
+"""Numbers that make no part of genlab's, refused before torch is imported.
 
-The classes refuse them too, seconds later: this says the same at once, for what is mistyped most.
+What is mistyped most. Some classes would refuse them too, seconds later; others would build a net
+without layers, or without channels.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ DIVIDES = (("heads", "width"), ("kv_heads", "heads"))  # the first divides the s
 
 def check_bounds(settings: dict[str, Any]) -> None:
     """Refuse sizes and steps below 1, deviations not above 0, heads and patches that do not fit."""
-    for group in ("net", "objective", "sampler"):
+    for group in ("net", "conditions", "objective", "sampler"):
         for place, node in walk(settings.get(group), group):
             if isinstance(node, dict) and str(node.get("_target_")).startswith("genlab."):
                 numbers = {k: v for k, v in node.items() if type(v) in (int, float)}

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.devices.processes import memory_here, processes_here
+from genlab.runs.devices.memory import memory_of
+from genlab.runs.devices.processes import processes_here
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import check_plain, folder_name, walk
 from genlab.runs.say.errors import UserError
@@ -107,6 +108,12 @@ def check_fit(settings: dict[str, Any]) -> None:
             f"trainer.strategy=fsdp: the step of a {model.__name__} does not run under FSDP;"
             " write trainer=ddp (on CPUs trainer=ddp_cpu)"
         )
+    parts = settings["trainer"].get("accumulate", 1)
+    if parts > 1 and getattr(model, "steps_itself", False):
+        raise UserError(
+            f"trainer.accumulate={parts}: the step of a {model.__name__} takes the whole batch;"
+            " set it to 1"
+        )
     check_memory(settings, trust)
     for place, (theirs, mine) in other_kinds(settings, trust).items():
         raise UserError(f"{place} measures {theirs} data, data is {mine}: leave {place} out")
@@ -154,7 +161,7 @@ def _check_codec(settings: dict[str, Any], trust: Sequence[str]) -> None:
 
 
 def check_memory(settings: dict[str, Any], trust: Sequence[str]) -> None:
-    """Refuse networks whose weights, with what trains them, are more than this machine's memory."""
+    """Refuse networks whose weights, with what trains them, are more than the device's memory."""
     sizes = (v for _, v in walk(settings.get("net")) if type(v) in (int, float))
     if max(sizes, default=0) <= ORDINARY or settings["trainer"].get("strategy") == "fsdp":
         return  # with FSDP each process holds a share
@@ -168,9 +175,9 @@ def check_memory(settings: dict[str, Any], trust: Sequence[str]) -> None:
         with contextlib.suppress(Exception), torch.device("meta"):  # told where it is built
             net = Plan({"net": node}, trust).build("net")
             parameters += sum(p.numel() for p in net.parameters())
-    needed, there = 4 * 4 * parameters, memory_here()
+    needed, there = 4 * 4 * parameters, memory_of(settings["trainer"])[0]
     if needed > there:
         raise UserError(
             f"net: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train (weights,"
-            f" gradients, two moments), this machine has {there / 2**30:,.0f}: a smaller net.width"
+            f" gradients, two moments), the device has {there / 2**30:,.0f}: a smaller net.width"
         )

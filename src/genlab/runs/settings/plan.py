@@ -93,6 +93,19 @@ class Plan:
             check_metric(built[name], place)
         return built
 
+    def model_of_shapes(self) -> GenerativeModel:
+        """The model on torch's meta device: shapes without memory."""
+        import torch
+
+        try:
+            with torch.device("meta"):
+                return self.model()
+        except Exception as error:
+            if "meta" not in str(error):
+                raise
+            # a network that reads a number while it is made: with memory, then
+            return self.model().to("meta")
+
     def model(self, *, initialise: bool = False) -> GenerativeModel:
         """The model; `initialise` puts in the weights that init_from names."""
         model = self.build("model")
@@ -134,7 +147,7 @@ def named(init_from: Any) -> dict[str, str]:
         isinstance(v, str) for v in init_from.values()
     ):
         raise UserError(
-            f"init_from={init_from}: give a run, or a run for each part: init_from={{codec: RUN}}"
+            f"init_from={init_from}: give a run, or a run for each part: init_from={{net: RUN}}"
         )
     return {str(part): run for part, run in init_from.items()}
 
