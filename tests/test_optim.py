@@ -118,6 +118,11 @@ def test_its_state_is_all_that_a_resume_needs() -> None:
     assert all(torch.equal(p, q) for p, q in zip(net.parameters(), other.parameters(), strict=True))
 
 
+def test_a_name_is_no_optimiser() -> None:
+    with pytest.raises(ValueError, match=r"optim\.optimizer=sgd: .*_target_=torch\.optim\.SGD"):
+        Optim("sgd")  # type: ignore[arg-type]
+
+
 def test_a_setting_without_effect_is_refused() -> None:
     with pytest.raises(ValueError, match="write optim=muon"):
         Optim(partial(torch.optim.AdamW, lr=0.1), hidden=Hidden())

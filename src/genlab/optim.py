@@ -49,6 +49,11 @@ class Optim:
                 raise ValueError(
                     f"optim.{name}={value}: at least 0" + (", at most 1" if most else "")
                 )
+        if not callable(optimizer):
+            raise ValueError(
+                f"optim.optimizer={optimizer}: it is a class with settings; write"
+                " optim.optimizer._target_=torch.optim.SGD, or optim=adam, adamw, muon"
+            )
         try:
             made = optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
         except (TypeError, ValueError) as error:
