@@ -60,7 +60,6 @@ def genlab_here(*arguments: str) -> subprocess.CompletedProcess[str]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         GlobalHydra.instance().clear()
-        train.codes.clear()
     return subprocess.CompletedProcess(["genlab", *arguments], code, out.getvalue(), err.getvalue())
 
 

@@ -114,6 +114,8 @@ def train(rest: list[str]) -> None:
         os.environ["GENLAB_CONFIG_DIR"] = asked.config_dir
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
+    runs.codes.clear()  # of a command before, in the same process
+    sweep.codes.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
     finally:
