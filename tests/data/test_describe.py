@@ -91,11 +91,16 @@ def test_captions_are_the_names_of_the_classes() -> None:
     assert class_captions(None, None) is None and class_captions(torch.zeros(2, 3), None) is None
 
 
-def test_a_name_wins_over_a_number() -> None:
+def test_where_names_are_numbers_they_alone_are_heard() -> None:
     names = ["10", "2", "30"]
-    assert [class_number(word, names, 3) for word in ("10", 2, 0)] == [0, 1, 0]
-    with pytest.raises(ValueError, match="they go from 0 to 2"):
-        class_number(7, names, 3)
+    assert [class_number(word, names, 3) for word in ("10", 2, "30")] == [0, 1, 2]
+    for word in (7, 0, "1"):  # 0 and 1 would be places in the list, which nobody sees
+        with pytest.raises(ValueError, match="no such class") as caught:
+            class_number(word, names, 3)
+        assert "a number from" not in str(caught.value)
+    assert class_number("1", ["0", "1", "2"], 3) == class_number(1, ["cat", "owl"], 2) == 1
+    with pytest.raises(ValueError, match="they go from 0 to 1"):
+        class_number(7, ["cat", "owl"], 2)
 
 
 def test_a_batch_larger_than_the_data_is_refused_at_once() -> None:

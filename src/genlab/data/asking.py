@@ -31,8 +31,12 @@ def classes_asked(
 
 
 def class_number(word: str | int, names: Sequence[str] | None, num_classes: int) -> int:
-    """The number of a class, from its name (in any case, if that is unmistakable) or its number."""
+    """The number of a class, from its name (in any case, if that is unmistakable) or its number.
+
+    Where names are numbers themselves (folders 1, 3, 10) they alone are heard.
+    """
     names = list(names or ())
+    numbered = any(name.isdecimal() for name in names) and names != [*map(str, range(len(names)))]
     if str(word) in names:
         return names.index(str(word))
     same = [i for i, name in enumerate(names) if name.casefold() == str(word).casefold()]
@@ -42,7 +46,7 @@ def class_number(word: str | int, names: Sequence[str] | None, num_classes: int)
         number = int(word)
     except ValueError:
         number = None
-    if number is not None:
+    if number is not None and not numbered:
         if 0 <= number < num_classes:
             return number
         raise ValueError(
@@ -51,7 +55,7 @@ def class_number(word: str | int, names: Sequence[str] | None, num_classes: int)
     close = difflib.get_close_matches(str(word), names, n=3, cutoff=0.5)
     listed = ", ".join(close or names[:10]) + ("" if close or len(names) <= 10 else ", ...")
     hint = f"nearest: {listed}" if close else f"classes are {listed}" if names else ""
-    numbers = f"or a number from 0 to {num_classes - 1}"
+    numbers = "" if numbered else f"or a number from 0 to {num_classes - 1}"
     raise ValueError(
         f"cond={_shown(word)}: there is no such class; " + ", ".join(filter(None, (hint, numbers)))
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -228,6 +229,13 @@ def _cycled(cond: Asked, num: int) -> Tensor:
     """One number for all examples, or a list's numbers in turn; a tensor as it is."""
     if isinstance(cond, Tensor):
         return cond
+    if any(
+        not isinstance(c, Integral) for c in (cond if isinstance(cond, list | tuple) else [cond])
+    ):
+        raise ValueError(
+            f"cond={cond!r}: a model knows classes by number; data.asked(num, cond={cond!r})[0]"
+            " finds those of names"
+        )
     wanted = list(cond) if isinstance(cond, Sequence) else [cond]
     return torch.tensor([wanted[i % len(wanted)] for i in range(num)])
 
