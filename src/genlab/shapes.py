@@ -10,6 +10,15 @@ def append_dims(t: Tensor, like: Tensor) -> Tensor:
     return t.reshape(t.shape + (1,) * (like.ndim - t.ndim))
 
 
+def as_input(out: Tensor, x: Tensor) -> Tensor:
+    """`out`, which a net gave for x; a ValueError where it would only broadcast to x."""
+    if out.shape != x.shape:
+        raise ValueError(
+            f"net: for x {list(x.shape)} it gives {list(out.shape)}: they must be alike"
+        )
+    return out
+
+
 def per_example(t: Tensor) -> Tensor:
     """Mean over all but the first dimension: [B, ...] -> [B]."""
     return t.flatten(1).mean(1) if t.ndim > 1 else t

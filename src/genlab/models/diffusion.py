@@ -23,6 +23,7 @@ from genlab.optim import Optim
 from genlab.rng import Draws
 from genlab.samplers.diffusion import Solver
 from genlab.samplers.guidance import guided
+from genlab.shapes import as_input
 
 
 class Diffusion(GenerativeModel):
@@ -55,7 +56,7 @@ class Diffusion(GenerativeModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         x, cond = batch["x"], self.conditions.of(batch)
         cond = self.conditions(self.conditions.hidden(cond, self.drop_cond if self.training else 0))
-        return {"loss": self.objective.loss(lambda x, t: self.net(x, t, cond), x)}
+        return {"loss": self.objective.loss(lambda x, t: as_input(self.net(x, t, cond), x), x)}
 
     def sample(
         self,
