@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,35 @@ def test_an_own_net_is_found_beside_its_config_when_trusted(place: str, tmp_path
     assert ("PYTHONPATH=" in line) == (place != ".")
     assert drawn[0] == 0, drawn
     assert untrusted[0] == 2 and "trust" in untrusted[1], untrusted
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("self.lime(x)", r"nets\.py:\d+: return self\.lime\(x\): AttributeError: .*lime"),
+     ("self.line(x) +", r"nets\.py:\d+: .*SyntaxError")],
+)  # fmt: skip
+def test_a_fault_of_ones_own_package_is_told_as_such(line: str, said: str, tmp_path: Path) -> None:
+    own_net(tmp_path, package=tmp_path)
+    source = tmp_path / "my_package" / "nets.py"
+    text = NET.replace("self.line(torch.cat([x, t.reshape(-1, 1).to(x.dtype)], 1))", line)
+    assert text != NET
+    source.write_text(text)
+    ((code, stderr),) = console(
+        ["train", "--config-dir", "my_conf", *OWN, "trust=[my_package]"], folder=tmp_path
+    )
+    assert code == 2 and re.search(said, stderr.splitlines()[-1]), stderr
+    assert "not of yours" not in stderr and "Traceback" not in stderr
+
+
+def test_words_that_are_not_english_are_heard() -> None:
+    from genlab.runs.settings.mistakes import read
+    from genlab.runs.settings.overrides import read_value
+
+    assert read(readable("data.path=Bücher.txt")).value() == "Bücher.txt"
+    assert read(readable("data.drop=[verkauft am,größe]")).value() == ["verkauft am", "größe"]
+    assert read_value("cond", "Äpfel") == "Äpfel"
+    assert read_value("cond", "[Äpfel,7]") == ["Äpfel", 7]
+    assert readable("data.drop=['größe',b]") == "data.drop=['größe',b]"
 
 
 def test_trust_finds_nothing_but_what_it_names(tmp_path: Path) -> None:

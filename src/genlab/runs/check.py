@@ -65,5 +65,6 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(
-        "  nothing was trained; `genlab train` with the same words runs it", highlight=False
+        "  nothing was trained and no data was read; `genlab train` with the same words does both",
+        highlight=False,
     )

@@ -192,6 +192,9 @@ class Training:
             if not trained_all:
                 close(trainer.loggers)
         if trainer.interrupted:
+            if trainer.is_global_zero:
+                done = f"{model.clock.examples:,} examples"
+                say(f"genlab: saved after {done}; `genlab train resume={self.run}` goes on")
             raise KeyboardInterrupt
         seconds = time.monotonic() - began
         print(f"genlab: trained in {seconds:.0f} s", file=sys.stderr, flush=True)

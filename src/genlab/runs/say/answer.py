@@ -50,6 +50,12 @@ def _explain(error: Exception, overrides: list[str], cell: str) -> int:
     if code := getattr(cause, "exit_code", 0):  # a known fault needs no traceback
         complain(cause, cell)
         return code
+    if frames := errors.theirs(cause):
+        at = frames[-1]
+        complain(
+            f"{at.filename}:{at.lineno}: {at.line or ''}: {type(cause).__name__}: {cause}", cell
+        )
+        return errors.USER
     _trace(error)
     complain(f"a fault of the program, not of yours: {type(cause).__name__}: {cause}", cell)
     return errors.FAULT

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,19 @@ def is_users(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     package = Path(__file__).resolve().parents[2]
     return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(package)
+
+
+def theirs(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where the error passed through code that is neither genlab's nor an installed library's.
+
+    The innermost is last: of a package that the user trusts, a line that does not parse too.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append(traceback.FrameSummary(error.filename, error.lineno, "<module>"))
+    ours = [Path(__file__).resolve().parents[2], *map(Path, set(sysconfig.get_paths().values()))]
+    own = [f for f in frames if f.filename[:1] != "<" and Path(f.filename).suffix == ".py"]
+    return [f for f in own if not any(Path(f.filename).resolve().is_relative_to(p) for p in ours)]
 
 
 def of_composition(error: BaseException) -> bool:

@@ -80,7 +80,8 @@ def in_order(words: list[str], only: tuple[str, ...] = ()) -> list[str]:
 
 
 PATH = re.compile(r"\+*(data\.(\w+\.)*(root|path)|resume|init_from|codec)")  # keys of paths
-PLAIN = re.compile(r"[\w./+-]+")  # what Hydra's grammar reads as it stands
+PLAIN = re.compile(r"[\w./+-]+", re.ASCII)  # what Hydra's grammar reads as it stands
+FOREIGN_LIST = re.compile(r"\[(?=.*[^\x00-\x7f])[^\[\]{}'\"$]+\]")  # words that it cannot read
 SYNTAX = re.compile(r"['\"\[{]|\$\{")  # a quoted text, a list, a mapping, an interpolation
 
 
@@ -92,6 +93,9 @@ def readable(word: str) -> str:
     from genlab.runs.settings.mistakes import read
 
     key, equals, value = word.partition("=")
+    if FOREIGN_LIST.fullmatch(value):
+        parts = [p if p.isascii() else f"'{p.strip()}'" for p in value[1:-1].split(",")]
+        return f"{key}=[{','.join(parts)}]"
     if not equals or not key.strip("+~") or SYNTAX.match(value):
         return word
     value = os.path.expanduser(value)

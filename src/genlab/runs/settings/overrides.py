@@ -118,8 +118,10 @@ def _classes(text: str) -> int | str | list[int | str] | None:
 
 def read_value(key: str, text: str) -> Any:
     """A number, a list, true, null or a word, as Hydra reads it."""
+    from genlab.runs.settings.flags import readable
+
     try:
-        override = read(f"x={text}")
+        override = read(f"x={text}" if text.isascii() else readable(f"x={text}"))
     except UserError:
         raise UserError(f"{key}={text[:60]}: this is no value that can be read") from None
     if override.is_sweep_override():
