@@ -218,10 +218,12 @@ class Table(DataModule):
 
     def _class_column(self, column: Column) -> Categories:
         if not isinstance(column, Categories) or None in column.codes:
-            what = "numbers" if isinstance(column, Numbers) else "missing cells"
+            numbers = isinstance(column, Numbers)
+            what = "numbers" if numbers else "missing cells"
+            more = f", or +data.columns.{self.target}=category" if numbers else ""
             raise ValueError(
                 f"data.target={self.target}: a class is a text in every row, this column has"
-                f" {what}; write data.num_classes=null, or data.columns.{self.target}=category"
+                f" {what}; write data.num_classes=null{more}"
             )
         check("num_classes", self.num_classes, len(column.values), f"the column {self.target}")
         return column
