@@ -31,10 +31,11 @@ def build(net: nn.Module, **kwargs) -> torch.optim.Optimizer:
 def test_singular_values_become_about_one(shape) -> None:
     torch.manual_seed(0)
     matrix = torch.randn(shape) * torch.logspace(-1, 0, shape[1])
-    found = torch.linalg.svdvals(orthogonal(matrix))
+    found = torch.linalg.svdvals(orthogonal(matrix[None])[0])
     assert found.min() > 0.5 and found.max() < 1.3
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    cosine = (orthogonal(matrix) * (u @ v)).sum() / (u @ v).norm() / orthogonal(matrix).norm()
+    step = orthogonal(matrix[None])[0]
+    cosine = (step * (u @ v)).sum() / (u @ v).norm() / step.norm()
     assert cosine > 0.97, "its directions are the matrix's own"
 
 
@@ -79,22 +80,26 @@ def test_the_rest_is_adamw_bit_for_bit() -> None:
         assert p.grad is not None, "the gradient stays for who looks at it"
 
 
-def test_a_matrix_steps_as_torchs_own_muon_does() -> None:
+def test_matrices_step_as_torchs_own_muon_does() -> None:
+    """Several of one shape, which are taken at once, and one that lies across."""
     torch.manual_seed(0)
-    start, mine = torch.randn(40, 96) * 0.1, nn.Linear(96, 40, bias=False)
-    theirs = nn.Parameter(start.clone())
-    mine.weight.data.copy_(start)
+    mine = nn.Sequential(*(nn.Linear(96, 40, bias=False) for _ in range(3)), nn.Linear(40, 96))
+    ours = [layer.weight for layer in mine]
+    start = [p.detach().clone() for p in ours]
+    theirs = [nn.Parameter(p.clone()) for p in start]
     optimizer = Optim(partial(Muon, lr=0.02), hidden=Hidden(), weight_decay=0.1).build(mine)
     reference = torch.optim.Muon(
-        [theirs], lr=0.02, momentum=0.95, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+        theirs, lr=0.02, momentum=0.95, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
     )
     for _ in range(4):
-        mine.weight.grad = torch.randn(40, 96)
-        theirs.grad = mine.weight.grad.clone()
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = torch.randn(p.shape)
+            q.grad = p.grad.clone()
         optimizer.step()
         reference.step()
-    moved = (theirs - start).norm()
-    assert (mine.weight - theirs).norm() < 1e-5 * moved
+    for p, q, at in zip(ours, theirs, start, strict=True):
+        print((p - q).norm() / (q - at).norm())
+        assert (p - q).norm() < 1e-5 * (q - at).norm()
 
 
 def test_its_state_is_all_that_a_resume_needs() -> None:
