@@ -47,9 +47,10 @@ def write(path: Path, names: list[str], rows: list[list[Any]]) -> Path:
     return path
 
 
-def table(path: Path, **changes: Any) -> Table:
+def table(path: Path, *, delimiter: str = ",", **changes: Any) -> Table:
     """The table at a path, its shape and widths taken from what it says of them."""
-    make = {"source": CsvFile(path=str(path)), "batch_size": 8, "seed": 0, **changes}
+    source = CsvFile(path=str(path), delimiter=delimiter)
+    make = {"source": source, "batch_size": 8, "seed": 0, **changes}
     try:
         Table(shape=[0], widths=[], **make).load()
     except ValueError as error:
@@ -270,6 +271,9 @@ MISTAKES = {
     "quotes": ('a,b\n1,"2\n', "line 2: unexpected end"),
     "latin": (b"a,b\n1,\xe9\n", "not UTF-8 text: byte 6 is 0xe9"),
     "few": ("a,b\n1,2\n", "1 rows: too few"),
+    "semicolons": ("a;b\n1;2\n", "one column, 'a;b': write 'data.delimiter=\";\"'"),
+    "tabs": ("a\tb\n1\t2\n", r"write 'data.delimiter=\"\\t\"'"),
+    "slip": ("a\n" + "\n".join(f"{i}.5" for i in range(90)) + "\nabc", "numbers, but 'abc' too"),
     "texts": ("a\n" + "\n".join(f"t{i}" for i in range(900)), r"leave it out, 'data.drop=\[a\]'"),
 }
 
@@ -281,6 +285,22 @@ def test_files_that_are_no_table(name, tmp_path) -> None:
     with pytest.raises(ValueError, match=match) as error:
         table(tmp_path / "t.csv")
     assert "\n" not in str(error.value)
+
+
+def test_a_tab_is_typed_as_people_do_and_a_slip_can_be_kept(tmp_path) -> None:
+    rows = [f"{i}.5\t{i % 3}" for i in range(90)]
+    (tmp_path / "t.csv").write_text("\n".join(["a\tb", *rows, "abc\t1"]))
+    assert len(table(tmp_path / "t.csv", delimiter="\\t", missing=["abc"]).columns.columns) == 2
+    kept = table(tmp_path / "t.csv", delimiter="\t", columns={"a": "category"})
+    assert kept.columns.columns[0].kind == "category"
+
+
+def test_columns_that_teach_nothing_are_named(tmp_path) -> None:
+    rows = [f"{1000 + i},{i % 7},,{i * i}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,a,gone,b", *rows]))
+    said = table(tmp_path / "t.csv").describe()
+    assert "'id' numbers the rows: leave it out, 'data.drop=[id]'" in said
+    assert "'gone' is empty" in said and "'a'" not in said and "'b'" not in said
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ KNOTS = 1000  # values that a column of numbers keeps
 SEEN = 5  # times that a column's values are seen on average, if only those are ever drawn
 MOST = 512  # categories of a column
 SPREAD = 0.1  # of a repeated number around the middle of its place
+SLIPS = 0.05  # of a column's cells: fewer words than that among numbers are a mistake
 TAIL = 6.0  # beyond it a normal draw does not come
 
 
@@ -213,7 +214,9 @@ def fit_column(
     name: str, cells: Sequence[str | None], known: Sequence[str | None], kind: Kind | None
 ) -> Column:
     """The column of the training rows' `cells`; `known` are those and the held-out ones."""
-    kind = kind or infer(known)
+    if kind is None:
+        kind = infer(known)
+        _refuse_a_slip(name, known, kind)
     if kind == "category":
         column = Categories.fit(name, cells, known)
         if len(column.values) > MOST:
@@ -227,11 +230,25 @@ def fit_column(
     wrong = next((t for t in sorted(texts) if not pattern.fullmatch(t)), None)
     if wrong is not None:
         raise ValueError(
-            f"data.columns.{name}={kind}: there is a cell {wrong[:40]!r}; write category"
+            f"data.columns.{name}={kind}: there is a cell {wrong[:40]!r}; write"
+            f" +data.columns.{name}=category"
         )
     numbers = np.array([math.nan if c is None else float(c) for c in cells], np.float64)
     decimals = 0 if kind == "integer" else _decimals(texts)
     return Numbers.fit(name, numbers, kind=kind, decimals=decimals, missing=None in set(known))
+
+
+def _refuse_a_slip(name: str, cells: Sequence[str | None], kind: Kind) -> None:
+    """A few words among numbers would make a category of every number: they are slips."""
+    told = [c for c in cells if c is not None]
+    words = sorted({c for c in told if not REAL.fullmatch(c)}) if kind == "category" else []
+    if words and sum(c in words for c in told) < SLIPS * len(told):
+        word = words[0][:40]
+        raise ValueError(
+            f"column {name!r} holds numbers, but {word!r} too: mend the file, or write"
+            f" 'data.missing=["
+            ",{word}]' where it says nothing, or +data.columns.{name}=category"
+        )
 
 
 def _decimals(texts: set[str]) -> int | None:

@@ -47,8 +47,9 @@ class CsvFile(TableSource):
     def __init__(
         self, *, path: str | None, test_path: str | None = None, delimiter: str = ","
     ) -> None:
+        delimiter = delimiter.replace("\\t", "\t")  # as people type a tab
         if len(delimiter) != 1:
-            raise ValueError(f"data.delimiter={delimiter!r}: write one character")
+            raise ValueError(f"data.delimiter={delimiter!r}: write one character, \\t for a tab")
         self.path, self.test_path, self.delimiter = path, test_path, delimiter
 
     def cells(self) -> Cells:
@@ -96,6 +97,12 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
     except csv.Error as error:
         raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
     twice = next((n for n in names if names.count(n) > 1), None)
+    other = next((c for c in (";", "\t", "|") if c in "".join(names)), "")
+    if len(names) == 1 and other:
+        written = other.replace("\t", "\\t")
+        raise ValueError(
+            f"{where}: one column, {names[0][:60]!r}: write 'data.delimiter=\"{written}\"'"
+        )
     if not names:
         raise ValueError(f"{where} is empty: its first line names the columns")
     if twice is not None:
