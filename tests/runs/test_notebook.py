@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from running import TINY
 
 import genlab
-from genlab.runs.notebook import data_of, train
+from genlab.runs.notebook import data_of, evaluate, train
 
 
 def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +20,11 @@ def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = train(*TINY, "data=ring", "model=vae", "budget.examples=32")
     assert run.parent == tmp_path / "ring_vae" and (run / "report.html").exists()
     assert genlab.load(run).sample(3).shape == (3, 2)
-    assert data_of(run).kind == "points"
+    data = data_of(run)
+    assert data.kind == "points" and len(data.val.batch(torch.arange(3))["x"]) == 3  # read now
+    found = evaluate(run, "metric.num_samples=50", "seed=3")
+    assert found["notes"]["seed"] == 3 and found["metrics"]["finite_share"] == 1
+    assert "metric.num_samples=50" in found["notes"]["changed"]
 
 
 def test_a_folder_of_ones_own_configs_is_heard(tmp_path: Path, monkeypatch) -> None:
@@ -35,3 +40,5 @@ def test_a_mistake_is_a_value_error_of_one_line() -> None:
     with pytest.raises(ValueError, match="nearest: width") as caught:
         train("net.wdith=64")
     assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(ValueError, match="each override as a text of its own"):
+        train(["net.width=64"])

@@ -173,8 +173,8 @@ class DataModule(LightningDataModule, ABC):
             self.std = self.measured_std()
 
     def split(self, name: str) -> Examples:
-        """The examples of train, val or test."""
-        assert self._splits is not None, "call load() first"
+        """The examples of train, val or test, read where they are not yet."""
+        self.load()
         if name not in self._splits:
             there = " and ".join(self._splits)
             raise ValueError(
@@ -261,7 +261,7 @@ class DataModule(LightningDataModule, ABC):
 
     def train_ids(self, k: int) -> LongTensor:
         """Which examples are in the k-th global batch [batch_size]."""
-        assert self._stream is not None, "call load() first"
+        self.load()
         return self._stream.ids(k * self.batch_size, self.batch_size)
 
     def fresh(self, k: int) -> Batch | None:

@@ -23,13 +23,24 @@ from genlab.shown import described
 
 
 def evaluate_command(overrides: list[str]) -> None:
+    found = evaluate_asked(overrides)
+    for name, value in found["metrics"].items():
+        floor, ends = found["floor"].get(name), found["interval"].get(name)
+        line = f"{name:24} {value:11.5g}"
+        line += f"  {f'{ends[0]:.4g} to {ends[1]:.4g}' if ends else '':22}"
+        line += f"  real data {floor:.5g}" if floor is not None else ""
+        print(line.rstrip() + (f"  ({said})" if (said := found["remarks"].get(name)) else ""))
+
+
+def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
+    """Measure what the words ask for."""
     asked, changes = parse("evaluate", overrides)
     run = Path(asked["run"]) if asked["run"] != "last" else find_run("last")
     if (run / "model.safetensors").is_file():
         raise UserError(
             f"run={run}: an export holds no settings to measure with: name the run folder it is of"
         )
-    found = evaluate_run(
+    return evaluate_run(
         run,
         changes=changes,
         seed=asked["seed"],
@@ -38,12 +49,6 @@ def evaluate_command(overrides: list[str]) -> None:
         split=asked["split"],
         trusted=asked["trust"],
     )
-    for name, value in found["metrics"].items():
-        floor, ends = found["floor"].get(name), found["interval"].get(name)
-        line = f"{name:24} {value:11.5g}"
-        line += f"  {f'{ends[0]:.4g} to {ends[1]:.4g}' if ends else '':22}"
-        line += f"  real data {floor:.5g}" if floor is not None else ""
-        print(line.rstrip() + (f"  ({said})" if (said := found["remarks"].get(name)) else ""))
 
 
 def evaluate_run(

@@ -29,7 +29,7 @@ def train(*overrides: str) -> Path:
     from genlab.runs.settings.compose import composed
     from genlab.runs.settings.flags import explained, own_folder, read_words
 
-    _, asked = read_words(list(overrides), ("--config-dir",))
+    _, asked = read_words(_words("train", overrides), ("--config-dir",))
     try:
         cfg = composed(asked.overrides, *own_folder(asked))
     except HydraException as error:
@@ -56,8 +56,14 @@ def data_of(run: str | Path, *, trust: tuple[str, ...] = ()) -> Any:
     return load_data(run, trust=trust)
 
 
-def evaluate(run: str | Path, *, trust: tuple[str, ...] = (), seed: int = 0) -> dict[str, Any]:
-    """What `genlab evaluate` does; gives what evaluation.json holds: metrics, floor, interval."""
-    from genlab.runs.evaluate import evaluate_run
+def evaluate(run: str | Path, *overrides: str) -> dict[str, Any]:
+    """What `genlab evaluate run=RUN OVERRIDES` does: evaluation.json's metrics, floor, interval."""
+    from genlab.runs.evaluate import evaluate_asked
 
-    return evaluate_run(Path(run), seed=seed, trusted=list(trust))
+    return evaluate_asked([f"run={run}", *_words("evaluate", overrides)])
+
+
+def _words(command: str, overrides: tuple) -> list[str]:
+    if wrong := [w for w in overrides if not isinstance(w, str)]:
+        raise ValueError(f"{command}({wrong[0]!r}): write each override as a text of its own")
+    return list(overrides)
