@@ -12,7 +12,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from families import CASES, CLASSES, POINTS, TABLE, TOKENS, VOCAB, batch_of
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from genlab.batch import Batch
@@ -73,6 +73,38 @@ def test_the_loss_is_finite_per_example_and_has_gradients(name):
     terms["loss"].mean().backward()
     odd = [n for n, p in model.named_parameters() if (p.grad is None) == p.requires_grad]
     assert not odd
+
+
+class Short(nn.Module):
+    """A net that gives too little, which would broadcast to what is asked."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *args):
+        return self.net(*args)[:, :1]
+
+
+@pytest.mark.parametrize(
+    "name, net",
+    [
+        ("vae-points", "decoder"),
+        ("gan-points", "generator"),
+        ("edm-points", "net"),
+        ("flow-points", "net"),
+    ],
+)
+def test_a_net_of_another_shape_is_refused(name, net):
+    model, batch = build(name)
+    setattr(model, net, Short(getattr(model, net)))
+    with pytest.raises(ValueError, match=f"{net}: for x .*: they must be alike"):
+        if isinstance(model, GAN):
+            pl.Trainer(max_steps=1, accelerator="cpu", logger=False).fit(
+                model, DataLoader([batch], batch_size=None)
+            )
+        else:
+            model.loss(batch)
 
 
 def test_it_learns_one_batch_by_heart(name):

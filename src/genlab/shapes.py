@@ -10,11 +10,11 @@ def append_dims(t: Tensor, like: Tensor) -> Tensor:
     return t.reshape(t.shape + (1,) * (like.ndim - t.ndim))
 
 
-def as_input(out: Tensor, x: Tensor) -> Tensor:
+def as_input(out: Tensor, x: Tensor, net: str = "net") -> Tensor:
     """`out`, which a net gave for x; a ValueError where it would only broadcast to x."""
     if out.shape != x.shape:
         raise ValueError(
-            f"net: for x {list(x.shape)} it gives {list(out.shape)}: they must be alike"
+            f"{net}: for x {list(x.shape)} it gives {list(out.shape)}: they must be alike"
         )
     return out
 

@@ -84,7 +84,7 @@ class Look(Callback):
         if not num or not (trainer.is_global_zero or together):
             return
         cond, given = trainer.datamodule.looks(num)
-        cond = cond if model.conditions.some else None
+        cond = model.conditions.heard(cond)
         began = time.perf_counter()
         x = self._draw(model, num, cond, given, limited=baseline, together=together)
         trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)

@@ -251,7 +251,8 @@ class Table(DataModule):
     def _take(self, columns: Columns) -> None:
         self.columns = columns
         self.class_names = self._label.values if self._label is not None else None
-        self.view = Sheet(columns=columns.columns)
+        named = {"asked": self.target} if self._label is not None else {}
+        self.view = Sheet(columns=columns.columns, **named)
 
     # --- what the house asks --------------------------------------------------------------------
 

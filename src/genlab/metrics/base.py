@@ -178,9 +178,7 @@ def sample(model: Model, part: slice, cond: Cond | None, given: Given | None, se
 
 def first_condition(model: Model, data: Data) -> Cond | None:
     """The condition of the first held-out example [1, ...]; None where data or model has none."""
-    if not model.conditions.some:
-        return None
-    return data.val.batch(torch.zeros(1, dtype=torch.long), None).get("cond")
+    return model.conditions.of(data.val.batch(torch.zeros(1, dtype=torch.long), None))
 
 
 def is_labels(cond: Cond, data: Data) -> bool:

@@ -45,9 +45,13 @@ class Conditions(nn.Module):
 
     # --- the same for all -----------------------------------------------------------------------
 
+    def heard(self, cond: Cond | None) -> Cond | None:
+        """Conditions of a data set's; a model that has none is asked for nothing."""
+        return cond if self.some else None
+
     def of(self, batch: Batch) -> Cond | None:
         """The batch's conditions, where the model has any."""
-        return batch.get("cond") if self.some else None
+        return self.heard(batch.get("cond"))
 
     def hidden(self, cond: Cond | None, share: float) -> Cond | None:
         """cond with a `share` of the examples left without any (Ho & Salimans 2022, alg. 1)."""

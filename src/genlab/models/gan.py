@@ -27,6 +27,7 @@ from genlab.objectives.adversarial import Adversarial
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
 from genlab.samplers.latent import Prior
+from genlab.shapes import as_input
 
 
 class GAN(GenerativeModel):
@@ -68,7 +69,8 @@ class GAN(GenerativeModel):
         generator_optimizer, discriminator_optimizer = self.optimizers()
         with self.share():
             x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-            fake = self.generator(self._latents(x), cond)  # one pass serves both networks
+            # one pass serves both networks
+            fake = as_input(self.generator(self._latents(x), cond), x, "generator")
             fixed = fake.detach()
             for i in range(self.objective.critic_steps):
                 if i > 0:

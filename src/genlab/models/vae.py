@@ -23,6 +23,7 @@ from genlab.objectives.variational import ELBO
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
 from genlab.samplers.latent import Prior
+from genlab.shapes import as_input
 
 
 class VAE(GenerativeModel):
@@ -66,7 +67,7 @@ class VAE(GenerativeModel):
         """loss = reconstruction + beta kl, in nats per example."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         mean, logvar = self._posterior(x, cond)
-        params = self.decoder(_reparameterised(mean, logvar), cond)
+        params = as_input(self.decoder(_reparameterised(mean, logvar), cond), x, "decoder")
         return self.objective.loss(x, params, mean, logvar)
 
     def log_prob(self, batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genlab.callbacks.meter import Meter
 from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
@@ -37,14 +38,14 @@ def sample_command(overrides: list[str]) -> None:
             f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
-    if asked["cond"] is None and not model.conditions.some:
-        cond = None  # the data's classes in turn: this model cannot be asked for them
+    if asked["cond"] is None:
+        cond = model.conditions.heard(cond)  # the data's classes in turn
     stem = folder / name(asked, changes, model, drawer(settings["model"]).get("sampler"))
     model = model.to(device)
     began = time.perf_counter()
-    x = draw(
-        model, num, cond, given, seed=asked["seed"], first=asked["first"], size=asked["batch_size"]
-    )
+    many = {"seed": asked["seed"], "first": asked["first"], "size": asked["batch_size"]}
+    with Meter("drawing") as meter:
+        x = draw(model, num, cond, given, **many, progress=meter)
     seconds = time.perf_counter() - began
     items = data.decode(x[: data.view.most])
     picture = data.view.save(items, stem, data.captions(cond))
@@ -53,9 +54,12 @@ def sample_command(overrides: list[str]) -> None:
 
     save_file({"x": x.contiguous(), **_named("cond", cond)}, numbers)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
+    rows = stem.with_name(stem.name + ".csv")
     say(
         f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
-        f"  to look at  {picture}{part}\n  as numbers  {numbers}"
+        f"  to look at  {picture}{part}\n"
+        + (f"  as rows     {rows}{part}\n" if rows.is_file() else "")
+        + f"  as numbers  {numbers}"
     )
     if spoken := data.view.spoken(items):
         print(visible(spoken))
@@ -119,7 +123,9 @@ def home(run: str) -> Path:
     return find_run(run)
 
 
-def draw(model, num: int, cond, given, *, seed: int, first: int = 0, size: int = 256):
+def draw(
+    model, num: int, cond, given, *, seed: int, first: int = 0, size: int = 256, progress=None
+):
     """num samples on the CPU, `size` at a time; they do not depend on `size`."""
     import torch
 
@@ -132,6 +138,8 @@ def draw(model, num: int, cond, given, *, seed: int, first: int = 0, size: int =
         part_cond, part_given = (each(partial(_rows, part, model.device), t) for t in (cond, given))
         x = model.sample(high - low, part_cond, part_given, seed=seed, first=first + low)
         parts.append(x.cpu())
+        if progress is not None:
+            progress("", high / num)
     return torch.cat(parts)
 
 

@@ -31,14 +31,17 @@ class Sheet(View):
     suffix = ".png"
     most = measured = 100_000
 
-    def __init__(self, columns: Sequence[Column] = ()) -> None:
-        """`columns` know how the training data is spread, which is drawn in grey."""
-        self.columns = list(columns)
+    def __init__(self, columns: Sequence[Column] = (), *, asked: str = "asked") -> None:
+        """`columns` know how the training data is spread, which is drawn in grey.
+
+        `asked`: the name of the column that says what each row was asked for.
+        """
+        self.columns, self.asked = list(columns), asked
 
     def write(
         self, items: Sequence[Row], path: Path, captions: Sequence[str] | None = None
     ) -> None:
-        save_csv(items, path.with_suffix(".csv"), captions)
+        save_csv(items, path.with_suffix(".csv"), captions, asked=self.asked)
         self.draw(items, path)
 
     def pairs(self, mine: Sequence[Row], theirs: Sequence[Row], path: Path) -> bool:
@@ -146,11 +149,17 @@ def _picture_of_lines(lines: Sequence[Sequence[str]], path: Path, *, every: int)
     figure.savefig(path)
 
 
-def save_csv(items: Sequence[Row], path: Path, captions: Sequence[str] | None = None) -> None:
+def save_csv(
+    items: Sequence[Row],
+    path: Path,
+    captions: Sequence[str] | None = None,
+    *,
+    asked: str = "asked",
+) -> None:
     """A csv file; what each row was asked for is a last column. Missing cells are empty."""
     rows = [list(row.values()) for row in items]
-    names = [*items[0], *(["asked"] if captions else [])]
-    rows = [[*row, asked] for row, asked in zip(rows, captions)] if captions else rows
+    names = [*items[0], *([asked] if captions else [])]
+    rows = [[*row, said] for row, said in zip(rows, captions)] if captions else rows
     plain = all(str(v).isascii() for row in [names, *rows] for v in row)
     # Excel takes a file for UTF-8 only if it is marked so
     with path.open("w", encoding="utf-8" if plain else "utf-8-sig", newline="") as f:
