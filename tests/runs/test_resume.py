@@ -12,7 +12,7 @@ from running import TINY, genlab_here
 
 from genlab.clock import steps
 from genlab.rows import read_rows
-from genlab.runs.folder.provenance import with_resume
+from genlab.runs.folder.provenance import command_again, with_resume
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 
@@ -66,6 +66,17 @@ def test_how_a_run_went_on_is_told_whatever_stood_there(resumed, tmp_path: Path)
     assert last["versions"]["torch"]  # not told before
     again = with_resume(told, ["a=1", "b=2"], tmp_path, 10)["resumed"][-1]
     assert again["command"] == f"genlab train resume={tmp_path}" and "versions" not in again
+
+
+def test_the_command_to_train_it_again_has_what_a_resume_changed() -> None:
+    told = {"command": "genlab train data=ring budget.examples=100 'name=a b'"}
+    assert command_again(told) == told["command"] and command_again({}) is None
+    told["resumed"] = [
+        {"command": "genlab train resume=outputs/r budget.examples=200"},
+        {"command": "genlab train resume=outputs/r budget.examples=300 logger=none"}, 7,
+    ]  # fmt: skip
+    expected = "genlab train data=ring 'name=a b' budget.examples=300 logger=none"
+    assert command_again(told) == expected
 
 
 @pytest.mark.parametrize("batch", [1, 7, 16, 128, 1000])

@@ -75,6 +75,19 @@ def with_resume(before: dict[str, Any], overrides: list[str], run: Path, example
     return before | {"resumed": [*earlier, redact(entry | changed)]}
 
 
+def command_again(provenance: dict[str, Any]) -> str | None:
+    """One command with all that a run was given: what a resume changed stands in its place."""
+    command, resumed = provenance.get("command"), provenance.get("resumed")
+    if not isinstance(command, str):
+        return None
+    earlier = [e for e in resumed if isinstance(e, dict)] if isinstance(resumed, list) else []
+    later = {w.partition("=")[0]: w for e in earlier for w in given(e)}
+    if not later:
+        return command
+    kept = [w for w in shlex.split(command) if w.partition("=")[0].lstrip("+") not in later]
+    return shlex.join([*kept, *later.values()])
+
+
 def given(entry: dict[str, Any]) -> list[str]:
     """The overrides of an entry's command, without its `resume=`."""
     try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genlab.runs.folder.layout import read_json
+from genlab.runs.folder.provenance import command_again
 from genlab.runs.say.terminal import say
 from genlab.shown import duration, figure, visible
 
@@ -74,8 +75,8 @@ def commands(run: Path, provenance: dict, found: list, trust: Sequence[str] = ()
         shown["draw"] = again("sample", run, trust)
         if not found:
             shown["measure"] = again("evaluate", run, trust)
-    if isinstance(provenance.get("command"), str):
-        shown["again"] = provenance["command"]
+    if (command := command_again(provenance)) is not None:
+        shown["again"] = command
     return shown
 
 
