@@ -158,6 +158,19 @@ def test_a_file_that_is_no_image_is_named(tmp_path, kind, num_workers) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_all_that_are_broken_are_named_together(tmp_path, num_workers) -> None:
+    for i in range(12):
+        save(tmp_path / f"{i}.png")
+    for i in range(0, 24, 2):
+        (tmp_path / f"{i}.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="mend them or take them out") as error:
+        make(tmp_path, num_workers=num_workers)
+    # in train or in val, whichever is read first, all of its own
+    assert "files are no images" in str(error.value) and str(error.value).count(".png") > 8
+    assert "\n" not in str(error.value)
+
+
 def test_decoding_on_demand_gives_the_same_batches(classes) -> None:
     whole = make(classes, num_classes=3, flip=True)
     lazy = make(classes, num_classes=3, flip=True, num_workers=2)

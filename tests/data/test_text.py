@@ -200,6 +200,13 @@ def test_files_that_are_no_text(tmp_path) -> None:
         of_file(path, val_fraction=1)
 
 
+def test_line_ends_of_windows_are_line_ends(tmp_path) -> None:
+    (tmp_path / "a.txt").write_bytes(TEXT.encode())
+    (tmp_path / "b.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    mine, theirs = of_file(tmp_path / "a.txt"), of_file(tmp_path / "b.txt")
+    assert "\n" in TEXT and torch.equal(mine.train.stream, theirs.train.stream)
+
+
 def test_a_text_file_is_cut_where_the_fraction_says(path) -> None:
     data = of_file(path, val_fraction=0.25)
     text = data.tokenizer.decode(data.train.stream[1:].numpy())

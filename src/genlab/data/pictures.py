@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from torch import LongTensor, Tensor
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
+NAMED = 10  # files that are named in a message
 PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
 
 _one_large = threading.Lock()
@@ -105,15 +106,39 @@ class Files(Pictures):
     def in_memory(self) -> Arrays:
         images = torch.empty((len(self.paths), *self.shape), dtype=torch.uint8)
         rows = images.numpy()
-        with _decoders() as pool:
-            for i, image in enumerate(pool.map(lambda p: opened(p, self.shape), self.paths)):
-                rows[i] = image
+        for i, image in enumerate(self._opened()):
+            rows[i] = image
         return Arrays(images, self.labels)
 
     def check(self) -> None:
+        for _ in self._opened(check_only=True):
+            pass
+
+    def _opened(self, *, check_only: bool = False) -> Iterator[np.ndarray]:
+        """All in turn; those that cannot be read are named together, after the last."""
+
+        def one(path: Path) -> np.ndarray | ValueError:
+            try:
+                return opened(path, self.shape, check_only=check_only)
+            except ValueError as error:
+                return error
+
+        broken: list[ValueError] = []
         with _decoders() as pool:
-            for _ in pool.map(lambda p: opened(p, self.shape, check_only=True), self.paths):
-                pass
+            for found in pool.map(one, self.paths):
+                if isinstance(found, ValueError):
+                    broken.append(found)
+                elif not broken:
+                    yield found
+        if len(broken) > 1:
+            names = [str(e).split(" is no image")[0].removeprefix("data.root: ") for e in broken]
+            shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+            raise ValueError(
+                f"data.root: {len(broken)} of {len(self)} files are no images that can be read:"
+                f" {shown}: mend them or take them out of the folder"
+            )
+        if broken:
+            raise broken[0]
 
     def name_of(self, i: int) -> str:
         return f"example {i}, {self.paths[i]}"

@@ -144,7 +144,7 @@ def _source(path: Path) -> str:
 
 
 class TextFile(TextSource):
-    """Any UTF-8 text file; its end is val."""
+    """Any UTF-8 text file; its end is val. Lines that end in CR LF are read as ending in LF."""
 
     def __init__(self, *, path: str | None, val_fraction: float = 0.1) -> None:
         """The last `val_fraction` of the characters of the file at `path` is val."""
@@ -170,7 +170,7 @@ class TextFile(TextSource):
         if not path.is_file():
             raise FileNotFoundError(f"data.path={self.path}: there is no such file")
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"data.path={self.path} is not UTF-8 text: byte {error.start} is"
