@@ -51,6 +51,18 @@ def test_a_long_name_is_cut_to_its_column() -> None:
     assert (strip[:, :58] < 128).any()
 
 
+def test_a_few_classes_do_not_make_a_tall_strip() -> None:
+    images = [np.full((4, 4, 1), i, np.uint8) for i in range(48)]
+    height, width, _ = grid(images, captions=["cat", "dog", "owl"] * 16).shape
+    assert 0.5 < height / width < 2
+    assert grid(images[:20], captions=[str(i % 10) for i in range(20)]).shape[1] > 10 * 40
+
+
+def test_where_a_text_goes_on_from_its_prompt_is_marked(tmp_path: Path) -> None:
+    path = Texts().save(["To be or", "not"], tmp_path / "x", ["To be", "a law"])
+    assert path.read_text() == RULE.join(["To be▸ or", "[a law]\nnot"])
+
+
 def test_without_captions_a_grid_is_as_it_was(tmp_path: Path) -> None:
     path = Grid().save(IMAGES, tmp_path / "x")
     with Image.open(path) as image:

@@ -89,7 +89,8 @@ class Look(Callback):
         x = self._draw(model, num, cond, given, limited=baseline, together=together)
         trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
         if trainer.is_global_zero:
-            self._show(trainer, model, f"{model.clock.examples:012d}", x, cond)
+            known = given["x"] if given else None
+            self._show(trainer, model, f"{model.clock.examples:012d}", x, cond, known)
 
     def _draw(
         self, model: GenerativeModel, num: int, cond: Any, given: Any, *, limited: bool,
@@ -120,10 +121,12 @@ class Look(Callback):
                     break
         return torch.cat(rows)
 
-    def _show(self, trainer: Trainer, model: Any, stem: str, x: Tensor, cond: Any) -> None:
+    def _show(
+        self, trainer: Trainer, model: Any, stem: str, x: Tensor, cond: Any, known: Any = None
+    ) -> None:
         data = trainer.datamodule
         items = data.decode(x)
-        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
+        captions = data.captions(*(each(lambda rows: rows[: len(x)], c) for c in (cond, known)))
         path = data.view.save(items, trainer.run.folder / "samples" / stem, captions)
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:

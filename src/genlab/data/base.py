@@ -373,6 +373,9 @@ class DataModule(LightningDataModule, ABC):
                 raise ValueError(f"{key}={value}: {self.kind} data take none; leave it out")
         return None
 
-    def captions(self, cond: Cond | None) -> list[str] | None:
-        """What each sample was asked for, in words; None where nothing was."""
+    def captions(self, cond: Cond | None, known: Tensor | None = None) -> list[str] | None:
+        """What each sample was asked for, in words; None where nothing was.
+
+        `known`: what was given of the samples, where it is told beside them.
+        """
         return class_captions(cond, self.class_names)

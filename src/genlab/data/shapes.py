@@ -163,7 +163,7 @@ class CaptionedShapes(DataModule):
         """The words of a caption's numbers [16]."""
         return " ".join(WORDS[n - 1] for n in cond.tolist() if n)
 
-    def captions(self, cond: Cond | None) -> list[str] | None:
+    def captions(self, cond: Cond | None, known: Tensor | None = None) -> list[str] | None:
         return None if cond is None else [self.caption(c) for c in cond]
 
     def asked_cond(self, num: int, cond: str | Sequence[str] | None) -> Tensor:

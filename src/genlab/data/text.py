@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
-from genlab.batch import Batch, Given
+from genlab.batch import Batch, Cond, Given
 from genlab.data.base import DataModule, Examples
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
@@ -202,6 +202,10 @@ class Text(DataModule):
         )
 
     # --- samples --------------------------------------------------------------------------------
+
+    def captions(self, cond: Cond | None, known: Tensor | None = None) -> list[str] | None:
+        """The beginnings [N, P] that samples go on from."""
+        return None if known is None else self.decode(known)
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

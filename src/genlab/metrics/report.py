@@ -27,9 +27,9 @@ class Report:
     that is drawn (a floor without one is exact). `remarks[name]` are a few words that belong beside
     the number wherever it is shown ("given class"). `notes` is plain data that qualifies the
     numbers (what was compared, how many, which feature network). `pictures` holds tensors for
-    `data.decode`: "samples" [n, *shape], "samples_cond" what each was asked for, and
-    "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the training example nearest to
-    each, the most suspicious pairs first.
+    `data.decode`: "samples" [n, *shape], "samples_cond" what each was asked for, "samples_known"
+    how each began, and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the training
+    example nearest to each, the most suspicious pairs first.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)

@@ -106,6 +106,7 @@ class TextEvaluation(Evaluation):
             "floor": "the real continuations of the same held-out beginnings",
         }
         report.pictures["samples"] = samples.x
+        report.pictures["samples_known"] = samples.given["x"]
 
     def numbers(self, known: Known, texts: list[str]) -> dict[str, float]:
         copied = known.corpus.copied_share(texts, self.copy_length)

@@ -183,14 +183,14 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
     folder.mkdir(parents=True, exist_ok=True)
     view, shown = data.view, {}
 
-    def save(name: str, x: Any, cond: Any) -> None:
+    def save(name: str, x: Any, cond: Any, known: Any = None) -> None:
         x = x[: view.measured]
-        captions = data.captions(each(lambda rows: rows[: len(x)], cond))
+        captions = data.captions(*(each(lambda rows: rows[: len(x)], c) for c in (cond, known)))
         items = data.decode(x)
         shown[name] = items, view.save(items, folder / name, captions)
 
     if (x := pictures.get("samples")) is not None:
-        save("samples", x, pictures.get("samples_cond"))
+        save("samples", x, pictures.get("samples_cond"), pictures.get("samples_known"))
         save("real", *real_examples(data, min(len(x), view.measured)))
     mine, theirs = pictures.get("neighbour_samples"), pictures.get("neighbours")
     if mine is not None and theirs is not None:

@@ -18,8 +18,8 @@ LETTERS, MOST_COLUMNS = 11, 16  # size of a name in pixels; classes side by side
 class Grid(View):
     """Images [H, W, C] uint8 side by side in one PNG.
 
-    Captions that come in turn (all classes, again and again) make one column each, with the name
-    above it; others stand above each image.
+    Captions that come in turn (all classes, again and again) make columns, with the name above
+    each; others stand above each image.
     """
 
     suffix = ".png"
@@ -48,7 +48,10 @@ def grid(
 ) -> np.ndarray:
     """Images [H, W, C] uint8 side by side, a pixel between them, small ones enlarged."""
     turn = period(captions) if captions else 0
-    columns = columns or turn or math.ceil(math.sqrt(len(images)))
+    side = math.ceil(math.sqrt(len(images)))
+    if turn:  # so many times side by side as make it about as wide as high
+        side = turn * max(1, round(side / turn))
+    columns = columns or side
     height, width, channels = images[0].shape
     scale = scale or max(1, (NAMED_CELL if captions else CELL) // max(height, width))
     rows = math.ceil(len(images) / columns)

@@ -1,4 +1,4 @@
-"""Texts: one file, a rule between them."""
+"""Texts: one file, a rule between them; a mark stands where a sample goes on from a prompt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from genlab.views.base import View
 
 RULE = "\n\n-----\n\n"
+MARK = "▸"  # after it the model wrote
 
 
 class Texts(View):
@@ -19,7 +20,7 @@ class Texts(View):
     def write(
         self, items: Sequence[str], path: Path, captions: Sequence[str] | None = None
     ) -> None:
-        named = [f"[{c}]\n{t}" for c, t in zip(captions, items)] if captions else items
+        named = [_marked(t, c) for c, t in zip(captions, items)] if captions else items
         path.write_text(RULE.join(named), encoding="utf-8")
 
     def pairs(self, mine: Sequence[str], theirs: Sequence[str], path: Path) -> bool:
@@ -34,3 +35,10 @@ class Texts(View):
         if hasattr(logger, "log_text"):
             rows = [[i, text] for i, text in enumerate(items[:16])]
             logger.log_text(name, columns=["index", "text"], data=rows)
+
+
+def _marked(text: str, asked: str) -> str:
+    """A text and what it was asked for: its beginning, or some words on it."""
+    if asked and text.startswith(asked):
+        return f"{asked}{MARK}{text[len(asked) :]}"
+    return f"[{asked}]\n{text}"
