@@ -21,6 +21,10 @@ DIVIDES = (("heads", "width"), ("kv_heads", "heads"))  # the first divides the s
 
 def check_bounds(settings: dict[str, Any]) -> None:
     """Refuse sizes and steps below 1, deviations not above 0, heads and patches that do not fit."""
+    for place, node in walk(settings.get("optim"), "optim"):
+        rate = node.get("lr") if isinstance(node, dict) else None
+        if type(rate) in (int, float) and rate < 0:
+            raise UserError(f"{place}.lr={rate}: it must not be below 0")
     for group in ("net", "conditions", "objective", "sampler"):
         for place, node in walk(settings.get(group), group):
             if isinstance(node, dict) and str(node.get("_target_")).startswith("genlab."):

@@ -44,6 +44,10 @@ def check_run(settings: dict[str, Any], *, here: bool = False) -> None:
     classes.check_names(settings, trust)
     if here and {"devices", "accelerator", "num_nodes"} <= set(settings["trainer"] or ()):
         processes_here(settings["trainer"])
+    for key in ("path", "test_path") if here else ():
+        name = settings["data"].get(key)
+        if isinstance(name, str) and not Path(name).expanduser().exists():
+            raise UserError(f"data.{key}={name}: there is no such file")
     for key, least, optional in NUMBERS:
         _check_number(key, at(settings, key), least, optional)
     check_bounds(settings)

@@ -96,7 +96,9 @@ def _check_option(word: str, override: Any, value: Any, *own: Path) -> None:
         for one in value:
             _check_option(f"{group}={one}", override, one, *own)
     elif not isinstance(value, dict) and str(value) not in there:
-        raise UserError(f"{group}={value}: there is no such option{nearest(str(value), there)}")
+        others = [f"{g}={value}" for g in groups(*own) if str(value) in options(g, *own)]
+        remedy = f"; there is {' and '.join(others)}" if others else nearest(str(value), there)
+        raise UserError(f"{group}={value}: there is no such option{remedy}")
 
 
 def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = False) -> str:
