@@ -114,13 +114,14 @@ def test_gpt_with_a_cache_reads_the_context_too() -> None:
 # --- the text encoder ----------------------------------------------------------------------------
 
 
-def encoder() -> TextEncoder:
+def encoder(kernel: int | None = None) -> TextEncoder:
     torch.manual_seed(0)
-    return perturbed(TextEncoder(9, length=6, width=16, heads=2))
+    return perturbed(TextEncoder(9, length=6, width=16, heads=2, kernel=kernel))
 
 
-def test_padding_changes_no_word_and_an_empty_caption_is_one_state() -> None:
-    net = encoder()
+@pytest.mark.parametrize("kernel", [None, 1, 5])
+def test_padding_changes_no_word_and_an_empty_caption_is_one_state(kernel) -> None:
+    net = encoder(kernel)
     states, mask = net(torch.tensor([[3, 1, 4, 0, 0, 0], [0] * 6]))
     assert states.shape == (2, 7, 16)
     assert mask.tolist() == [[True] * 4 + [False] * 3, [True] + [False] * 6]
@@ -135,6 +136,17 @@ def test_the_order_of_words_matters() -> None:
     net = encoder()
     a, b = net(torch.tensor([[3, 1, 4], [4, 1, 3]])).states[:, 2]
     assert (a - b).abs().max() > 1e-3
+
+
+def test_a_block_joins_a_word_with_its_neighbours_on_either_side() -> None:
+    net, x = encoder(5).blocks[0], torch.randn(1, 6, 16)
+    mask = torch.tensor([[True] * 5 + [False]])
+    heard = torch.autograd.functional.jacobian(lambda x: net.near((x * mask[..., None]).mT), x)
+    reach = heard.abs().sum((0, 1, 3, 5))  # from a word [6] to a word [6]
+    expected = [[abs(i - j) <= 2 and j < 5 for j in range(6)] for i in range(6)]
+    assert (reach > 0).tolist() == expected
+    with pytest.raises(ValueError, match=r"conditions.encoder.kernel=4: an odd number"):
+        encoder(4)
 
 
 def test_a_caption_that_is_too_long_is_named() -> None:

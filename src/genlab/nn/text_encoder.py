@@ -15,15 +15,25 @@ from genlab.nn.layers import FeedForward
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)), over the words that count."""
+    """Words [B, L, width], each joined with those beside it, with all, then by itself.
 
-    def __init__(self, width: int, *, heads: int, dropout: float) -> None:
+    x + GELU(convolution(x)), x + attention(norm(x)), x + feed-forward(norm(x)); a word that does
+    not count [B, L] is not heard. The convolution (as in Gulati et al. 2020, arXiv 2005.08100, but
+    whole) says by its taps what stands before a word and what behind: whose colour it is, on which
+    side "left of" has it. Attention with absolute positions learns that late.
+    """
+
+    def __init__(self, width: int, *, heads: int, dropout: float, kernel: int | None) -> None:
         super().__init__()
+        self.near = None if kernel is None else nn.Conv1d(width, width, kernel, padding=kernel // 2)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = CrossAttention(width, context=width, heads=heads)
         self.mlp = FeedForward(width, dropout=dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if self.near is not None:
+            there = x * mask[..., None]
+            x = x + F.gelu(self.near(there.transpose(1, 2)).transpose(1, 2))
         h = self.norm1(x)
         x = x + self.attention(h, Context(h, mask))
         return x + self.mlp(self.norm2(x))
@@ -41,14 +51,20 @@ class TextEncoder(nn.Module):
         depth: int = 2,
         heads: int = 4,
         dropout: float = 0.0,
+        kernel: int | None = None,
     ) -> None:
-        """`vocab` counts the padding, number 0; `length` words at most."""
+        """`vocab` counts the padding, number 0; `length` words at most.
+
+        `kernel`: of so many words, an odd number, each block joins neighbours first; None: none.
+        """
         super().__init__()
+        if kernel is not None and (kernel < 1 or kernel % 2 == 0):
+            raise ValueError(f"conditions.encoder.kernel={kernel}: an odd number of words, or null")
         self.vocab, self.length = vocab, length
         self.words = nn.Embedding(vocab, width)  # row 0, the padding's, is the start's
         self.positions = nn.Embedding(1 + length, width)
         self.blocks = nn.ModuleList(
-            Block(width, heads=heads, dropout=dropout) for _ in range(depth)
+            Block(width, heads=heads, dropout=dropout, kernel=kernel) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
         for table in (self.words, self.positions):

@@ -31,7 +31,9 @@ def print_list(words: list[str]) -> None:
     known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
     for name in words:
         if name not in known:
-            raise UserError(f"there is no group {name!r}{nearest(name, known)}")
+            of = [group for group in known if name in found[group]]
+            remedy = f"; it is an option: genlab list {of[0]}" if of else nearest(name, known)
+            raise UserError(f"there is no group {name!r}{remedy}")
     console = Console(width=None if sys.stdout.isatty() else 120)
     for group in words or known:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))

@@ -65,9 +65,11 @@ def check_names(node: Any, trusted: Sequence[str] = (), where: str = "") -> None
     for place, found in targets(node, where):
         name = found["_target_"]
         if not isinstance(name, str) or not _allowed(name, trusted):
+            package = str(name).partition(".")[0]
+            so_far = f" (trusted are {', '.join(trusted)})" if trusted else ""
             raise UserError(
                 f"{place}._target_={name!r} is not on genlab's list of classes; if you trust its"
-                " package, say so on the command line: 'trust=[package]'"
+                f" package, say so on the command line: 'trust=[{package}]'{so_far}"
             )
         for key in found:
             if str(key).startswith("_") and str(key).endswith("_") and key not in OWN_KEYS:
