@@ -1,4 +1,6 @@
-"""docs/extend.md and docs/python.md: every file on them is written, every command and block run."""
+"""docs/extend.md and docs/python.md: every file on them is written, every command and block run.
+Of docs/data.md every command is composed, its model built and its data read.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,14 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from PIL import Image
+
+from genlab.runs.settings.compose import plan_of
 
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
-EXTEND, PYTHON = ((ROOT / "docs" / name).read_text() for name in ("extend.md", "python.md"))
+EXTEND, PYTHON, DATA = (
+    (ROOT / "docs" / name).read_text() for name in ("extend.md", "python.md", "data.md")
+)
 COMMANDS = [
     line
     for kind, _, text in BLOCK.findall(EXTEND)
@@ -41,6 +48,41 @@ def folder(tmp_path_factory) -> Path:
             path.write_text(text)
     (folder / "my_package" / "__init__.py").touch()
     return folder
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory) -> Path:
+    """What docs/data.md speaks of: photos in three classes, a book, a table of people."""
+    folder = tmp_path_factory.mktemp("own")
+    for i in range(150):
+        path = folder / "photos" / ("cat", "dog", "owl")[i % 3] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 36), (i, 0, 0)).save(path)
+    (folder / "book.txt").write_text("It was a dark night. " * 500)
+    rows = [f"{i},{20 + i % 50},{('no', 'yes')[i % 2]}" for i in range(400)]
+    (folder / "people.csv").write_text("\n".join(["id,age,ill", *rows]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        line
+        for kind, _, text in BLOCK.findall(DATA)
+        if kind == "bash"
+        for line in text.strip().splitlines()
+    ],
+)
+def test_a_command_of_the_data_page_is_right(command: str, own: Path, monkeypatch) -> None:
+    monkeypatch.chdir(own)
+    _, name, *words = shlex.split(command)
+    assert name in ("train", "check")
+    plan = plan_of(words)[0]
+    plan.model_of_shapes()
+    data = plan.build("data")
+    data.load()
+    said = data.describe()
+    assert ("'id' numbers the rows" in said) == ("people.csv" in command and "drop" not in command)
 
 
 def test_the_page_names_its_files(folder: Path) -> None:

@@ -113,11 +113,11 @@ def _contents(name: str | None) -> bytes:
 
 
 def home(run: str) -> Path:
-    """The folder that belongs to a run, a checkpoint or an exported folder."""
-    from genlab.runs.folder.layout import find_run
+    """The folder that belongs to a run or a checkpoint; an export, to hand on, is not added to."""
+    from genlab.runs.folder.layout import find_run, outputs
 
     if (Path(run) / "model.safetensors").is_file():
-        return Path(run)
+        return outputs() / Path(run).resolve().name
     if Path(run).is_file() and not (Path(run).parent.parent / "config.yaml").is_file():
         raise UserError(f"run={run}: it lies in no run folder: say where to write with to=FOLDER")
     return find_run(run)
