@@ -29,6 +29,8 @@ FAMILIES = {
     "gpt": [*GPT, "optim=adamw", *SEEN],
     "gru": [*TOKENS, "net=gru", "trainer.accumulate=2"],
     "compiled": [*GPT, "trainer.compile=true", "budget.examples=64"],
+    "muon": ["model=diffusion", "net.width=32", "net.multipliers=[1]", "net.attention=[]",
+             "optim=muon", "trainer.clip=1.0"],
     "bf16": [*GPT, "trainer.precision=bf16-mixed"],
     "vae_bf16": [*VAE, *SEEN, "trainer.precision=bf16-mixed"],
 }  # fmt: skip
