@@ -77,11 +77,15 @@ class Sheet(View):
         for i, name in enumerate(names):
             left, top = (i % across) / across, 1 - row * (i // across)
             axes = figure.add_axes(
-                (left + 0.05 / across, top - 0.8 * row, 0.9 / across, 0.64 * row)
+                (left + 0.12 / across, top - 0.8 * row, 0.83 / across, 0.64 * row)
             )
             axes.set_title(_short(name, 26), fontsize=8, loc="left", pad=2, parse_math=False)
             real = by_name[name].typical(1000) if name in by_name else []
             panel(axes, [r[name] for r in items], real)
+        if self.columns:  # which is which
+            for at, (words, colour) in enumerate((("training rows", REAL), ("here", MINE))):
+                figure.text(0.01 + 1.2 * at / width, 1 - 0.1 / height, "■ " + words, color=colour,
+                            va="center", fontsize=7)  # fmt: skip
         figure.text(
             0.01, 1 - panels / height, text, family="monospace", va="top", fontsize=size,
             linespacing=1.25, parse_math=False,
