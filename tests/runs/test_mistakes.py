@@ -119,7 +119,7 @@ def test_a_mistake_is_one_line_before_torch_is_imported(words: str, told) -> Non
 
 
 SLOWER = {
-    "net.width=100000": ("parameters take", "GiB"),
+    "net.width=100000": ("weights, gradients and moments take", "GiB"),
     "+net.colour=3": ("net.colour", "UNet takes no"),
     "-m net=mlp net.colour=3 seed=1": ("net.colour", "no key"),
 }

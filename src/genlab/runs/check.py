@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from genlab.clock import steps
+from genlab.runs.devices.memory import weights
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
@@ -46,8 +47,7 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
     for name, num, shapes, out in flows:
         table.add_row(name, f"{num:,}", shapes, out)
     console.print(table)
-    # weights and their average, gradients and two Adam moments, in fp32; activations as fp32
-    memory = parameters * 4 * 2 + learnt * 4 * 3 + activations * 4
+    memory = weights(model) + parameters * 4 + activations * 4  # an average of the weights too
     fixed = f" ({parameters - learnt:,} of them fixed)" if learnt < parameters else ""
     precision = plan["trainer"]["precision"]
     if precision == "auto":

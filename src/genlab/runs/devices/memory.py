@@ -1,7 +1,7 @@
-"""Whether a step's batch fits the memory of the device: told before training, not after a minute.
+"""Whether a model and its batch fit the device's memory: told before training, not a minute later.
 
-The networks' outputs for one batch are counted on torch's meta device, as `genlab check` shows
-them; the step keeps nearly all of them for the gradient.
+Read: `weights` and `activations` count on torch's meta device what `genlab check` shows; a step
+keeps nearly all of its networks' outputs for the gradient.
 """
 
 from __future__ import annotations
@@ -10,11 +10,35 @@ import math
 from typing import Any
 
 from genlab.runs.devices.processes import memory_here, processes_here
+from genlab.runs.gate.files import walk
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
 
 # not looked at: the count takes a part of a second, which an ordinary batch need not wait for
 ORDINARY_BATCH, ORDINARY_NUMBERS = 1024, 2**22
+ORDINARY_SIZE = 2048  # no network whose numbers are all below fills a machine's memory
+
+
+def check_weights(plan: Plan) -> None:
+    """Refuse a model whose weights, with what trains them, are more than the device's memory."""
+    sizes = (v for _, v in walk(plan.get("net")) if type(v) in (int, float))
+    if max(sizes, default=0) <= ORDINARY_SIZE or plan["trainer"].get("strategy") == "fsdp":
+        return  # with FSDP each process holds a share
+    try:
+        needed = weights(plan.model_of_shapes())
+    except Exception:  # whatever it is, it is told where the model is built in earnest
+        return
+    there = memory_of(plan["trainer"])[0]
+    if needed > there:
+        raise UserError(
+            f"net: its weights, gradients and moments take {needed / 2**30:,.0f} GiB to train, the"
+            f" device has {there / 2**30:,.0f}: a smaller net.width"
+        )
+
+
+def weights(model: Any) -> int:
+    """Bytes of float32 weights, of those that learn with a gradient and two moments too."""
+    return sum(4 * p.numel() * (4 if p.requires_grad else 1) for p in model.parameters())
 
 
 def check_batch(plan: Plan) -> None:

@@ -6,19 +6,17 @@ parts fit one another, as the traits of their classes say, and this machine).
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.devices.memory import memory_of
 from genlab.runs.devices.processes import processes_here
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import check_plain, folder_name, walk
+from genlab.runs.gate.files import check_plain, folder_name
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.bounds import check_bounds
 from genlab.runs.settings.conf import options_that
-from genlab.runs.settings.plan import Plan, at, metric_places, named
+from genlab.runs.settings.plan import at, metric_places, named
 
 # numbers of the run itself: the least that each may be, and whether it may be null
 NUMBERS = (
@@ -27,8 +25,6 @@ NUMBERS = (
     ("trainer.accumulate", 1, False), ("trainer.num_nodes", 1, False), ("trainer.threads", 1, True),
     ("trainer.clip", 0.0, True), ("trainer.timeout_minutes", 0.0, True),
 )  # fmt: skip
-
-ORDINARY = 2048  # no network whose numbers are all below fills a machine's memory
 
 # in others the noise, which is drawn in float32, does not meet the weights
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -118,7 +114,6 @@ def check_fit(settings: dict[str, Any]) -> None:
             f"trainer.accumulate={parts}: the step of a {model.__name__} takes the whole batch;"
             " set it to 1"
         )
-    check_memory(settings, trust)
     for place, (theirs, mine) in other_kinds(settings, trust).items():
         raise UserError(f"{place} measures {theirs} data, data is {mine}: leave {place} out")
 
@@ -161,27 +156,4 @@ def _check_codec(settings: dict[str, Any], trust: Sequence[str]) -> None:
         raise UserError(
             f"codec: a prior of {cls.__name__} takes {wants}, which this codec does not give;"
             f" name a run of model={remedy}"
-        )
-
-
-def check_memory(settings: dict[str, Any], trust: Sequence[str]) -> None:
-    """Refuse networks whose weights, with what trains them, are more than the device's memory."""
-    sizes = (v for _, v in walk(settings.get("net")) if type(v) in (int, float))
-    if max(sizes, default=0) <= ORDINARY or settings["trainer"].get("strategy") == "fsdp":
-        return  # with FSDP each process holds a share
-    import torch
-
-    parameters, last = 0, " "
-    for place, node in classes.targets(settings["model"], "model"):
-        if not node["_target_"].startswith("genlab.nn.") or place.startswith(f"{last}."):
-            continue
-        last = place
-        with contextlib.suppress(Exception), torch.device("meta"):  # told where it is built
-            net = Plan({"net": node}, trust).build("net")
-            parameters += sum(p.numel() for p in net.parameters())
-    needed, there = 4 * 4 * parameters, memory_of(settings["trainer"])[0]
-    if needed > there:
-        raise UserError(
-            f"net: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train (weights,"
-            f" gradients, two moments), the device has {there / 2**30:,.0f}: a smaller net.width"
         )

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
+from genlab.runs.devices.memory import check_weights
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name
@@ -95,7 +96,9 @@ def checked(settings: dict[str, Any], *, here: bool = False) -> Plan:
 
 def _fitting(settings: dict[str, Any]) -> Plan:
     check_fit(settings)
-    return Plan(settings, settings.get("trust") or (), secrets=True)
+    plan = Plan(settings, settings.get("trust") or (), secrets=True)
+    check_weights(plan)
+    return plan
 
 
 def resolved(cfg: DictConfig, choices: dict[str, str | None]) -> dict[str, Any]:
