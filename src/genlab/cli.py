@@ -98,20 +98,23 @@ def run(command: str, rest: list[str]) -> None:
 
 
 def train(rest: list[str]) -> None:
-    """Hand over to Hydra, which composes, and calls `runs.train.main` for each job."""
+    """One run; a sweep, or whatever else asks Hydra for something, is handed over to Hydra."""
     import hydra
 
     from genlab.runs import sweep
     from genlab.runs import train as runs
     from genlab.runs.folder.resume import only_changeable
     from genlab.runs.settings.conf import conf_dir
-    from genlab.runs.settings.flags import read_words
+    from genlab.runs.settings.flags import for_hydra, own_folder, read_words
 
     rest, asked = read_words(rest)
     if any(word.startswith("resume=") for word in asked.overrides):
         only_changeable(asked.overrides)
     if asked.config_dir:
         os.environ["GENLAB_CONFIG_DIR"] = asked.config_dir
+    if not for_hydra(rest, asked.overrides):
+        runs.one(asked.overrides, *own_folder(asked))
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     runs.codes.clear()  # of a command before, in the same process

@@ -18,32 +18,17 @@ from typing import Any
 
 def train(*overrides: str) -> Path:
     """What `genlab train OVERRIDES` does, in this process; gives the run's folder."""
-    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
-    from hydra.types import RunMode
-    from omegaconf import open_dict, read_write
 
     from genlab.runs import train as runs
-    from genlab.runs.folder.layout import find_run
     from genlab.runs.say.errors import UserError
-    from genlab.runs.settings.compose import composed
     from genlab.runs.settings.flags import explained, own_folder, read_words
 
     _, asked = read_words(_words("train", overrides), ("--config-dir",))
     try:
-        cfg = composed(asked.overrides, *own_folder(asked))
+        return runs.one(asked.overrides, *own_folder(asked))
     except HydraException as error:
         raise UserError(explained(error, list(overrides))) from error
-    HydraConfig.instance().set_config(cfg)  # the run's name asks it for the options chosen
-    run = Path(cfg.hydra.run.dir)
-    with read_write(cfg.hydra), open_dict(cfg):  # what Hydra adds for a command of its own
-        cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN
-    HydraConfig.instance().set_config(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    run.mkdir(parents=True, exist_ok=True)
-    runs.main(cfg)
-    return find_run(cfg.resume) if cfg.resume else run
 
 
 def data_of(run: str | Path, *, trust: tuple[str, ...] = ()) -> Any:

@@ -12,7 +12,7 @@ import itertools
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,28 @@ def job(cfg: DictConfig) -> int:
         raise SystemExit(code)
     codes.append(code)
     return code
+
+
+def one(words: Sequence[str], *own: Path) -> Path:
+    """The run of these words, and its folder; `own` are folders of --config-dir.
+
+    As Hydra's `run` does it, which composes twice: once more to see whether it is a sweep.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import open_dict, read_write
+
+    cfg = compose.composed(words, *own)
+    HydraConfig.instance().set_config(cfg)  # the run's name asks it for the options chosen
+    run = Path(cfg.hydra.run.dir)
+    with read_write(cfg.hydra), open_dict(cfg):
+        cfg.hydra.runtime.output_dir, cfg.hydra.mode = str(run), RunMode.RUN
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    run.mkdir(parents=True, exist_ok=True)
+    main(cfg)
+    return find_run(cfg.resume) if cfg.resume else run
 
 
 def main(cfg: DictConfig) -> None:

@@ -34,6 +34,16 @@ def read_words(
     return words, asked
 
 
+def for_hydra(words: list[str], overrides: list[str]) -> bool:
+    """Whether the command asks Hydra for more than to compose one run: -m, --cfg, a launcher."""
+    flags = {w.partition("=")[0] for w in words if w.startswith("-")}
+    own = (o.lstrip("+~") for o in overrides)
+    more = any(
+        o.startswith(("hydra.", "hydra/")) and not o.startswith("hydra.run.dir=") for o in own
+    )
+    return more or bool(flags - {"--config-dir", "-cd"})
+
+
 def explained(error: Exception, words: list[str]) -> str:
     """One line for an error of Hydra's composition."""
     from hydra._internal.utils import get_args
