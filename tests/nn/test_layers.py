@@ -10,7 +10,13 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from genlab.nn.conv import ConvEncoder
+from genlab.nn.dit import DiT
 from genlab.nn.layers import FeedForward, TimeEmbedding, group_norm, norm, sinusoids
+from genlab.nn.mlp import MLP
+from genlab.nn.rnn import GRU
+from genlab.nn.transformer import GPT
+from genlab.nn.unet import UNet
 
 CONF = Path(__file__).parents[2] / "conf" / "net"
 
@@ -115,3 +121,21 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         assert net.decoder(z, None).shape == x.shape
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLP([2], width=0),
+        lambda: MLP([2], depth=0),
+        lambda: UNet([1, 8, 8], width=0),
+        lambda: UNet([1, 8, 8], blocks=0),
+        lambda: DiT([1, 8, 8], depth=0),
+        lambda: GPT(vocab=4, max_length=8, depth=0),
+        lambda: GRU(vocab=4, depth=0),
+        lambda: ConvEncoder([1, 8, 8], latent_dim=0),
+    ],
+)
+def test_a_net_without_width_or_depth_is_refused(make) -> None:
+    with pytest.raises(ValueError, match=r"net\.\w+=0: at least 1"):
+        make()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genlab.nn.conv import ResBlock
-from genlab.nn.layers import group_norm, image_shape
+from genlab.nn.layers import at_least_1, group_norm, image_shape
 
 
 def stages(shape: Sequence[int], latent: Sequence[int]) -> int:
@@ -39,6 +39,7 @@ class ConvCodecEncoder(nn.Module):
     ) -> None:
         """`width` channels at full size, doubled with each halving to at most 4 * width."""
         super().__init__()
+        at_least_1(width=width, blocks=blocks)
         dims = _dims(width, stages(shape, latent))
         self.first = nn.Conv2d(int(shape[0]), dims[0], 3, padding=1)
         self.downs = nn.ModuleList(
@@ -78,6 +79,7 @@ class ConvCodecDecoder(nn.Module):
         self, shape: Sequence[int], *, latent: Sequence[int], width: int = 32, blocks: int = 1
     ) -> None:
         super().__init__()
+        at_least_1(width=width, blocks=blocks)
         dims = _dims(width, stages(shape, latent))[::-1]
         self.first = nn.Conv2d(int(latent[0]), dims[0], 3, padding=1)
         self.blocks = nn.ModuleList(_blocks(d, blocks) for d in dims[:-1] or dims)

@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from genlab.nn.layers import ClassEmbedding, ScaleShift, group_norm, image_shape, one_of, zeroed
+from genlab.nn.layers import (
+    ClassEmbedding,
+    ScaleShift,
+    at_least_1,
+    group_norm,
+    image_shape,
+    one_of,
+    zeroed,
+)
 
 GENERATOR_NORMS = ("batch", "group", "none")
 DISCRIMINATOR_NORMS = ("spectral", "batch", "none")
@@ -75,6 +83,7 @@ class DCGANGenerator(nn.Module):
         norm: str = "batch",
     ) -> None:
         super().__init__()
+        at_least_1(width=width, latent_dim=latent_dim)
         one_of("net.generator.norm", norm, GENERATOR_NORMS)
         channels, self.height, self.width, n = halvings(shape, "dcgan")
         dims = [width * min(8, 2**i) for i in reversed(range(n + 1))]  # smallest map first
@@ -115,6 +124,7 @@ class DCGANDiscriminator(nn.Module):
         norm: str = "spectral",
     ) -> None:
         super().__init__()
+        at_least_1(width=width)
         one_of("net.discriminator.norm", norm, DISCRIMINATOR_NORMS)
         channels, height, length, n = halvings(shape, "dcgan")
         dims = [channels] + [width * min(8, 2**i) for i in range(n + 1)]
@@ -157,6 +167,7 @@ class ConvEncoder(nn.Module):
         width: int = 32,
     ) -> None:
         super().__init__()
+        at_least_1(width=width, latent_dim=latent_dim)
         channels, height, length, n = halvings(shape, "conv_vae")
         dims = [width * min(4, 2**i) for i in range(n + 1)]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
@@ -193,6 +204,7 @@ class ConvDecoder(nn.Module):
         width: int = 32,
     ) -> None:
         super().__init__()
+        at_least_1(width=width, latent_dim=latent_dim)
         channels, self.height, self.width, n = halvings(shape, "conv_vae")
         dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genlab.batch import Context
 from genlab.nn.attention import CrossAttention, SelfAttention
-from genlab.nn.layers import Conditioning, FeedForward, image_shape, sinusoids, zeroed
+from genlab.nn.layers import Conditioning, FeedForward, at_least_1, image_shape, sinusoids, zeroed
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -71,6 +71,7 @@ class DiT(nn.Module):
     ) -> None:
         """`context`: the width of the states that each block attends to, in place of classes."""
         super().__init__()
+        at_least_1(width=width, depth=depth, patch=patch)
         channels, height, length = image_shape(shape, "dit")
         if height % patch or length % patch:
             raise ValueError(

@@ -26,6 +26,13 @@ def one_of(key: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
+def at_least_1(**sizes: int) -> None:
+    """Refuse a net without width or depth: a ValueError that names the size."""
+    for key, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"net.{key}={value}: at least 1")
+
+
 def image_shape(shape: Sequence[int], net: str) -> tuple[int, int, int]:
     """(C, H, W), or a ValueError where `shape` is not an image's."""
     if len(shape) != 3:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.layers import ClassEmbedding, Conditioning, ScaleShift, zeroed
+from genlab.nn.layers import ClassEmbedding, Conditioning, ScaleShift, at_least_1, zeroed
 
 
 class Block(nn.Module):
@@ -51,6 +51,7 @@ class MLP(nn.Module):
         (arXiv 2006.10739).
         """
         super().__init__()
+        at_least_1(width=width, depth=depth)
         self.conditioning = Conditioning(width, num_classes=num_classes)
         rates = math.pi / 2 * 2.0 ** torch.arange(frequencies)
         self.register_buffer("rates", rates, persistent=False)
@@ -76,6 +77,7 @@ class _Stack(nn.Module):
         self, num_in: int, num_out: int, *, num_classes: int | None, width: int, depth: int
     ) -> None:
         super().__init__()
+        at_least_1(width=width, depth=depth)
         self.first = nn.Linear(num_in, width)
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.layers import ClassEmbedding
+from genlab.nn.layers import ClassEmbedding, at_least_1
 
 State = Tensor | tuple[Tensor, Tensor]  # GRU: h; LSTM: (h, c); each [depth, B, width]
 
@@ -34,6 +34,7 @@ class _Recurrent(nn.Module):
         tied: bool,
     ) -> None:
         super().__init__()
+        at_least_1(width=width, depth=depth)
         self.vocab, self.width, self.depth, self.dropout = vocab, width, depth, dropout
         self.embed = nn.Embedding(vocab + 1, width)
         nn.init.normal_(self.embed.weight, std=width**-0.5)  # also the output's scale where tied

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genlab.batch import Context
 from genlab.nn import layers
 from genlab.nn.attention import Cache, CrossAttention, RoPE, SelfAttention
-from genlab.nn.layers import ClassEmbedding, FeedForward, one_of, only_one
+from genlab.nn.layers import ClassEmbedding, FeedForward, at_least_1, one_of, only_one
 
 POSITIONS = ("rope", "learned")
 
@@ -91,6 +91,7 @@ class GPT(nn.Module):
     ) -> None:
         """`context`: the width of the states that each block attends to, in place of classes."""
         super().__init__()
+        at_least_1(width=width, depth=depth)
         only_one(num_classes, context)
         self.vocab, self.max_length, self.dropout = vocab, max_length, dropout
         one_of("net.positions", positions, POSITIONS)

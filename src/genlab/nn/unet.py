@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genlab.batch import Context
 from genlab.nn.attention import CrossAttention, SelfAttention
 from genlab.nn.conv import ResBlock
-from genlab.nn.layers import Conditioning, FeedForward, group_norm, image_shape, zeroed
+from genlab.nn.layers import Conditioning, FeedForward, at_least_1, group_norm, image_shape, zeroed
 
 
 class ImageAttention(nn.Module):
@@ -131,6 +131,7 @@ class UNet(nn.Module):
         2 is a quarter of the work at large sides (Hoogeboom et al. 2023, arXiv 2301.11093).
         """
         super().__init__()
+        at_least_1(width=width, blocks=blocks, head_dim=head_dim)
         channels, height, length = image_shape(shape, "unet")
         if patch < 1 or height % patch or length % patch:
             raise ValueError(f"net.patch={patch} does not divide the sides of {list(shape)}")
