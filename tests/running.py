@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from genlab.rows import read_rows
 from genlab.runs import train
 from genlab.runs.say.answer import answer
 from genlab.runs.settings import compose
@@ -33,6 +34,22 @@ def fit(overrides: list[str], run: Path, *, resume: bool = False, **changes: Any
     run.mkdir(parents=True, exist_ok=True)
     train.write_yaml(run / "config.yaml", settings)
     train.Training(Plan(settings, settings["trust"]), run).fit(resume=resume)
+    return run
+
+
+def losses(run: Path) -> list[float]:
+    return [r["train/loss"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+
+
+def looks(run: Path) -> list[float]:
+    """The held-out losses."""
+    return [r["val/loss"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "look"]
+
+
+def on_two_processes(overrides: list[str], run: Path) -> Path:
+    words = [*(o for o in TINY if o != "trainer=cpu"), *overrides]
+    done = genlab_here("train", *words, "trainer=ddp_cpu", f"hydra.run.dir={run}")
+    assert done.returncode == 0, done.stderr[-2000:]
     return run
 
 

@@ -91,7 +91,7 @@ def test_a_models_parts_follow_the_kind_of_data(data: str, model: str) -> None:
     assert tuple(choices[g] for g in ("net", "objective", "sampler")) == OWN_PARTS[data, model]
 
 
-def test_a_part_that_is_named_stands_whatever_the_data(tmp_path: Path) -> None:
+def test_a_part_that_is_named_stands_whatever_the_data() -> None:
     choices = plan_of(["data=adult", "model=vae", "objective=elbo_gaussian"])[1]
     assert (choices["net"], choices["objective"]) == ("mlp_vae", "elbo_gaussian")
 

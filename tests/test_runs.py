@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import TINY, fit, genlab_here, settled
+from running import TINY, fit, genlab_here, looks, losses, on_two_processes, settled
 
 import genlab as package
 from genlab.rows import read_rows
@@ -172,10 +172,6 @@ def test_the_same_command_gives_the_same_bits(tmp_path: Path) -> None:
     assert parts(other)["state_dict"] != parts(runs[0])["state_dict"]
 
 
-def losses(run: Path) -> list[float]:
-    return [r["train/loss"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
-
-
 @pytest.mark.parametrize(
     "family",
     [
@@ -200,16 +196,9 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
     overrides = [o for o in FAMILIES[family] if "dropout" not in o]
     one = fit(overrides, tmp_path / "one")
-    two = tmp_path / "two"
-    done = genlab_here(
-        "train", *[o for o in TINY if o != "trainer=cpu"], *overrides, "trainer=ddp_cpu",
-        f"hydra.run.dir={two}",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    two = on_two_processes(overrides, tmp_path / "two")
     assert losses(two) == pytest.approx(losses(one), rel=1e-3)
-    looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
-             for x in (one, two)]  # fmt: skip
-    assert looks[0] == pytest.approx(looks[1], rel=2e-2)
+    assert looks(two) == pytest.approx(looks(one), rel=2e-2)
 
 
 def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import TINY, fit, genlab, genlab_here
-from test_runs import losses, parts
+from running import TINY, fit, genlab, genlab_here, looks, losses
+from test_runs import parts
 
 import genlab as package
-from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, read
 
 TWO = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1"]
@@ -77,12 +76,10 @@ def test_shards_train_as_one_process_does(family: str, tmp_path: Path) -> None:
     assert losses(run) == pytest.approx(losses(one), rel=near)
     # held-out batches are cut in two too, and here one process sees them whole
     near = 1e-3 if "bf16" in family else 1e-5
-    looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
-             for x in (one, run)]  # fmt: skip
-    assert len(looks[1]) == (2 if family == "compiled" else 3)
-    assert looks[0] == pytest.approx(looks[1], rel=near)
+    assert len(looks(run)) == (2 if family == "compiled" else 3)
+    assert looks(run) == pytest.approx(looks(one), rel=near)
     names = [sorted(p.name for p in (x / "samples").iterdir()) for x in (one, run)]
-    assert names[0] == names[1] and len(names[1]) == len(looks[1]) + 1  # and real data
+    assert names[0] == names[1] and len(names[1]) == len(looks(run)) + 1  # and real data
     ours, theirs = read(newest(one)), read(newest(run))
     assert ours.keys() == theirs.keys()
     for states in ("state_dict", "current_model_state"):

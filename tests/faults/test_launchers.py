@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from record import record
-from running import TINY, fit
-from test_runs import FAMILIES, losses
+from running import TINY, fit, losses
+from test_runs import FAMILIES
 
 from genlab.rows import read_rows
 

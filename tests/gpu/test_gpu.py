@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import fit
-from test_runs import FAMILIES, losses, parts, stopped_at
+from running import fit, losses
+from test_runs import FAMILIES, parts, stopped_at
 
 import genlab as package
 from genlab.callbacks.guard import Guard

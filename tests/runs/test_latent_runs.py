@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import TINY, fit, genlab_here, settled
+from running import TINY, fit, genlab_here, looks, losses, on_two_processes, settled
 from test_memory import kept
-from test_runs import losses, parts, stopped_at
+from test_runs import parts, stopped_at
 
 import genlab
 from genlab.metrics.likelihood import held_out
@@ -114,16 +114,9 @@ def test_halves_of_a_batch_lose_what_the_whole_does(name, codecs, tmp_path):
     one = fit(words, tmp_path / "one")
     halves = fit([*words, "trainer.accumulate=2"], tmp_path / "halves")
     assert losses(halves) == pytest.approx(losses(one), rel=1e-3)
-    two = tmp_path / "two"
-    done = genlab_here(
-        "train", *[o for o in TINY if o != "trainer=cpu"], *words, "trainer=ddp_cpu",
-        "trainer.devices=2", f"hydra.run.dir={two}",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    two = on_two_processes(words, tmp_path / "two")
     assert losses(two) == pytest.approx(losses(one), rel=1e-3)
-    looks = [[r["val/loss"] for r in read_rows(x / "metrics.jsonl") if r["kind"] == "look"]
-             for x in (one, two)]  # fmt: skip
-    assert looks[0] == pytest.approx(looks[1], rel=2e-2)
+    assert looks(two) == pytest.approx(looks(one), rel=2e-2)
     codec = read_run(codecs[name])["state_dict"]
     held = read_run(two)["state_dict"]
     assert all(torch.equal(held[f"codec.{k}"], v) for k, v in codec.items())
