@@ -91,6 +91,18 @@ def test_a_models_parts_follow_the_kind_of_data(data: str, model: str) -> None:
     assert tuple(choices[g] for g in ("net", "objective", "sampler")) == OWN_PARTS[data, model]
 
 
+@pytest.mark.parametrize(
+    ("words", "latent"),
+    [(["model=vqvae"], [4]), (["model=vqvae", "data=mnist"], [49]),
+     (["model=vae", "net=conv_codec", "data=cifar10"], [4, 8, 8]),
+     (["model=vqvae", "net.latent_map=[16,4,4]"], [16])],
+)  # fmt: skip
+def test_a_codecs_latent_map_is_a_quarter_of_each_side(words, latent) -> None:
+    plan = plan_of(words)[0]
+    assert plan["model"]["latent_shape"] == latent
+    plan.model_of_shapes()
+
+
 def test_a_part_that_is_named_stands_whatever_the_data() -> None:
     choices = plan_of(["data=adult", "model=vae", "objective=elbo_gaussian"])[1]
     assert (choices["net"], choices["objective"]) == ("mlp_vae", "elbo_gaussian")

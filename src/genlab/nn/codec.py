@@ -26,7 +26,8 @@ def stages(shape: Sequence[int], latent: Sequence[int]) -> int:
             return n
     fits = [f"[c,{height >> n},{length >> n}]" for n in range(1, 6) if not (height | length) % 2**n]
     raise ValueError(
-        f"net latent map {list(latent)}: the sides of {list(shape)} do not halve to it; allowed are"
+        f"net.latent_map (of a KL codec net.latent_shape) {list(latent)}: the sides of"
+        f" {list(shape)} do not halve to it; allowed are"
         f" {', '.join(fits) or 'none, for the sides are odd'}"
     )
 

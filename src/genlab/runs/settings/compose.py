@@ -35,6 +35,11 @@ OmegaConf.register_new_resolver(
 # Hydra makes the run's folder before it calls genlab: the name is checked where the path is put
 # together
 OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
+# a codec's latent map: a quarter of each side, which the YAML's reader may change
+OmegaConf.register_new_resolver(
+    "genlab.quarter", lambda shape, axis: shape[axis] // 4 if len(shape) == 3 else 1, replace=True
+)
+OmegaConf.register_new_resolver("genlab.cells", lambda map: map[-2] * map[-1], replace=True)
 # in a model's defaults: the option that goes with the kind of data that the data's file states
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
