@@ -27,12 +27,15 @@ def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "metric.num_samples=50" in found["notes"]["changed"]
 
 
-def test_a_folder_of_ones_own_configs_is_heard(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "conf" / "experiment").mkdir(parents=True)
-    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+def test_a_folder_of_ones_own_configs_is_heard_whatever_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "my conf, (2) [x]=é's \\"
+    (own / "experiment").mkdir(parents=True)
+    (own / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
     monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
     words = [*TINY, "data=ring", "model=vae", "experiment=mine", "budget.examples=32"]
-    run = train(*words, f"--config-dir={tmp_path / 'conf'}")
+    run = train(*words, f"--config-dir={own}")
     assert "seed: 7" in (run / "config.yaml").read_text()
 
 

@@ -51,8 +51,11 @@ def composed(words: Sequence[str], *own: Path) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    from genlab.runs.settings.flags import quoted
+
     GlobalHydra.instance().clear()
-    more = [f"hydra.searchpath=[{','.join(f'file://{p.absolute()}' for p in own)}]"] if own else []
+    places = ",".join(quoted(f"file://{p.absolute()}") for p in own)
+    more = [f"hydra.searchpath=[{places}]"] if own else []
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose("train", [*words, *more], return_hydra_config=True)

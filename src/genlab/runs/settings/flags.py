@@ -109,15 +109,20 @@ def readable(word: str) -> str:
     if not equals or not key.strip("+~") or SYNTAX.match(value):
         return word
     value = os.path.expanduser(value)
-    bare, text = f"{key}={value}", re.sub(r"(\\*)('|$)", _escaped, value)
+    bare, text = f"{key}={value}", quoted(value)
     if PATH.fullmatch(key) and value and "${" not in value:
         several = "," in value and not os.path.exists(value)
-        return bare if PLAIN.fullmatch(value) or several else f"{key}='{text}'"
+        return bare if PLAIN.fullmatch(value) or several else f"{key}={text}"
     try:
         read(bare)
     except UserError:
-        return word if re.match(r"\w+\(", value) else f"{key}='{text}'"
+        return word if re.match(r"\w+\(", value) else f"{key}={text}"
     return bare
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, as Hydra's grammar reads it."""
+    return "'" + re.sub(r"(\\*)('|$)", _escaped, text) + "'"
 
 
 def _escaped(found: re.Match[str]) -> str:
