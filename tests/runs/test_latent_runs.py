@@ -275,3 +275,13 @@ def test_a_codec_that_does_not_do_is_one_line(words, message, codecs, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         settled(words)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("objective", "code"), [("vq", 2), ("fsq", 0)])
+def test_a_learned_codebook_takes_the_whole_batch(objective, code, tmp_path):
+    words = ["model=vqvae", f"objective={objective}", "net.latent_map=[4,2,2]"]
+    words += ["trainer.accumulate=2", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = genlab_here("train", *TINY, *words)
+    assert done.returncode == code, done.stderr
+    assert ("or write objective=fsq" in done.stderr) == bool(code)
+    assert (tmp_path / "run").exists() != bool(code)

@@ -70,6 +70,14 @@ class VQVAE(GenerativeModel):
         self.shape, self.latent_map = tuple(shape), tuple(latent_map[1:])
         self.latent_shape, self.latent_vocab = (positions,), vocab
 
+    def on_train_start(self) -> None:
+        parts = self.trainer.accumulate_grad_batches
+        if parts > 1 and self.objective.quantiser.follows:
+            raise ValueError(
+                f"trainer.accumulate={parts}: a learned codebook follows the whole batch; set it to"
+                " 1, or write objective=fsq, which has none"
+            )
+
     @property
     def discrete(self) -> bool | None:
         """Whether log_prob is a probability or a density: bits per dimension depend on it."""

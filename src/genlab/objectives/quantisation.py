@@ -25,6 +25,7 @@ class Quantiser(nn.Module, ABC):
 
     vocab: int
     dim: int
+    follows = False  # whether it learns from each batch, whole, by itself
 
     @abstractmethod
     def codes(self, z: Tensor) -> Tensor:
@@ -58,6 +59,8 @@ class VectorQuantiser(Quantiser):
     The codebook follows the vectors that it stands for as a running mean (appendix A.1), so it has
     no gradient. In a distributed step all processes count together and hold one codebook.
     """
+
+    follows = True
 
     def __init__(
         self, *, vocab: int = 512, dim: int = 16, decay: float = 0.99, revive: float = 0.1
