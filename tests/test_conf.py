@@ -257,7 +257,7 @@ WRONG = {
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",
     "metric.num_samples=0": "metric.num_samples=0",
-    "optim.optimizer.lr=-1": "optim.optimizer: Invalid learning rate",
+    "optim.optimizer.lr=-1": "optim.optimizer.lr=-1",
     "optim.optimizer.betas=[2,3]": "optim.optimizer",
     "optim.final=2": "optim.final=2",
     "callbacks.look.num=-1": "callbacks.look.num=-1",
