@@ -45,9 +45,9 @@ def test_a_batch_that_does_not_fit_says_which_does(monkeypatch) -> None:
     )
     plan = Plan(settings)
     counted = memory.activations(plan)
-    monkeypatch.setattr(memory, "memory_here", lambda: counted + 1)
+    monkeypatch.setattr(memory.machine, "memory", lambda: counted + 1)
     memory.check_batch(plan)
-    monkeypatch.setattr(memory, "memory_here", lambda: counted - 1)
+    monkeypatch.setattr(memory.machine, "memory", lambda: counted - 1)
     with pytest.raises(UserError, match=r"data.batch_size=4096: .*write data.batch_size=1024"):
         memory.check_batch(plan)
     settings["trainer"]["accumulate"] = 2

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
+from genlab import machine
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 NAMED = 10  # files that are named in a message
 PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
@@ -150,12 +152,8 @@ def _decoders() -> ThreadPoolExecutor:
 
 def refuse_too_many(num: int, shape: Sequence[int]) -> None:
     """Refuse pictures of which the machine's memory could not hold twice as many."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return
     needed = num * int(np.prod(shape))
-    if needed > memory / 2:
+    if needed > machine.memory() / 2:
         raise ValueError(
             f"data.num_workers=0 would hold {needed / 1e9:.0f} GB of images in memory, over"
             " half of it: write data.num_workers=8 to decode them on demand"

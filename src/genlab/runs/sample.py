@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genlab import machine
 from genlab.callbacks.meter import Meter
-from genlab.runs.devices.processes import memory_here
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
@@ -68,7 +68,7 @@ def sample_command(overrides: list[str]) -> None:
 def check_memory(num: int, shape: tuple[int, ...]) -> None:
     """Refuse more samples than the machine's memory can hold."""
     needed = 4 * num * math.prod(shape)
-    there = memory_here()
+    there = machine.memory()
     if needed > there:
         raise UserError(
             f"num={num}: they take {needed / 2**30:,.0f} GiB of memory, here are"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from genlab.runs.devices.processes import memory_here, processes_here
+from genlab import machine
+from genlab.runs.devices.processes import processes_here
 from genlab.runs.gate.files import walk
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
@@ -72,11 +73,11 @@ def activations(plan: Plan) -> int:
     return num * size
 
 
-def memory_of(trainer: dict[str, Any]) -> tuple[int, int]:
+def memory_of(trainer: dict[str, Any]) -> tuple[float, int]:
     """Bytes of a GPU's or this machine's memory, and how many of those a batch is shared by."""
     import torch
 
     if trainer["accelerator"] == "cpu" or not torch.cuda.is_available():
-        return memory_here(), trainer["num_nodes"]
+        return machine.memory(), trainer["num_nodes"]
     gpus = processes_here({**trainer, "num_nodes": 1}) * trainer["num_nodes"]
     return torch.cuda.get_device_properties(0).total_memory, gpus

@@ -62,14 +62,6 @@ def processes_here(trainer: dict[str, Any]) -> int:
     return int(devices)
 
 
-def memory_here() -> int:
-    """Bytes of memory that this machine, or the container it runs in, has."""
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number
-        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return there
-
-
 def _gpus(accelerator: str) -> int:
     """How many GPUs a run would use here; refused where it asks for one and there is none."""
     if accelerator == "cpu":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from genlab import machine
 from genlab.runs.folder.checkpoint import read, remove, save
 
 
@@ -72,13 +72,6 @@ def snapshot(checkpoint: dict) -> dict | None:
         return copies[key]
 
     tensors = [t for t in tree_leaves(checkpoint) if isinstance(t, torch.Tensor)]
-    if sum(t.numel() * t.element_size() for t in tensors) > _free_memory() / 4:
+    if sum(t.numel() * t.element_size() for t in tensors) > machine.free_memory() / 4:
         return None
     return tree_map_only(torch.Tensor, held, checkpoint)
-
-
-def _free_memory() -> float:
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # unknown on this system
-        return float("inf")

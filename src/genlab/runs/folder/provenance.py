@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import shlex
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from genlab.machine import surroundings
 from genlab.runs.say.secrets import redact
-
-PACKAGES = ["genlab", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy",
-            "scikit-learn", "wandb"]  # fmt: skip
-
-
-def _git(*args: str) -> str:
-    folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *args], capture_output=True, text=True, timeout=5, check=True
-        )
-        return done.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
@@ -53,7 +19,7 @@ def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
             "command": _command(overrides),
             "started": time.time(),
             "time": _now(),
-            **_surroundings(),
+            **surroundings(),
             **more,
         }
     )
@@ -70,7 +36,7 @@ def with_resume(before: dict[str, Any], overrides: list[str], run: Path, example
     known: dict[str, Any] = {}
     for entry in [before, *earlier]:
         known |= entry
-    changed = {k: v for k, v in redact(_surroundings()).items() if known.get(k) != v}
+    changed = {k: v for k, v in redact(surroundings()).items() if known.get(k) != v}
     entry = {"command": _command([f"resume={run}", *new]), "time": _now(), "examples": examples}
     return before | {"resumed": [*earlier, redact(entry | changed)]}
 
@@ -105,22 +71,3 @@ def _command(overrides: list[str]) -> str:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z")
-
-
-def _surroundings() -> dict[str, Any]:
-    """Code, versions and machine."""
-    import torch
-
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    if torch.cuda.is_available():
-        machine["gpu"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    git = {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-    }
-    return {"git": git, "versions": _versions(), "machine": machine}
