@@ -17,10 +17,11 @@ from genlab.nn.layers import FeedForward
 class Block(nn.Module):
     """Words [B, L, width], each joined with those beside it, with all, then by itself.
 
-    x + GELU(convolution(x)), x + attention(norm(x)), x + feed-forward(norm(x)); a word that does
-    not count [B, L] is not heard. The convolution (as in Gulati et al. 2020, arXiv 2005.08100, but
-    whole) says by its taps what stands before a word and what behind: whose colour it is, on which
-    side "left of" has it. Attention with absolute positions learns that late.
+    x + convolution(x), x + attention(norm(x)), x + feed-forward(norm(x)); a word that does not
+    count [B, L] is not heard. The convolution (Gulati et al. 2020, arXiv 2005.08100, have one too)
+    says by its taps what stands before a word and what behind: whose colour it is, on which side
+    "left of" has it; attention with absolute positions learns that late. It is linear: what is said
+    by two words is their sum, also where they were never seen together.
     """
 
     def __init__(self, width: int, *, heads: int, dropout: float, kernel: int | None) -> None:
@@ -33,7 +34,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         if self.near is not None:
             there = x * mask[..., None]
-            x = x + F.gelu(self.near(there.transpose(1, 2)).transpose(1, 2))
+            x = x + self.near(there.transpose(1, 2)).transpose(1, 2)
         h = self.norm1(x)
         x = x + self.attention(h, Context(h, mask))
         return x + self.mlp(self.norm2(x))
