@@ -17,8 +17,10 @@ from genlab.nn.mlp import MLP
 from genlab.nn.rnn import GRU
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
+from genlab.runs.settings import compose
 
 CONF = Path(__file__).parents[2] / "conf" / "net"
+assert compose  # its resolvers stand in some of the files
 
 
 def test_rms_norm_is_its_formula():

@@ -54,7 +54,8 @@ class VQVAE(GenerativeModel):
         if latent_map[0] != objective.quantiser.dim:
             raise ValueError(
                 f"model.latent_map={list(latent_map)}: the quantiser takes vectors of"
-                f" {objective.quantiser.dim} values; write net.latent_map[0] so"
+                f" {objective.quantiser.dim} values; write net.latent_map="
+                f"[{','.join(map(str, (objective.quantiser.dim, *latent_map[1:])))}]"
             )
         if list(latent_shape) != [positions]:
             raise ValueError(
