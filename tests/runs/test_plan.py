@@ -67,7 +67,7 @@ def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
 
 def test_the_part_that_cannot_be_made_says_where_it_stands() -> None:
     settings = copy.deepcopy(settled(["data=ring", "net=mlp"]))
-    settings["model"]["net"]["width"] = -3
+    settings["model"]["net"]["shape"] = [-2]
     with pytest.raises(UserError, match=r"^model\.net: RuntimeError: .*negative"):
         Plan(settings).build("model")
 
