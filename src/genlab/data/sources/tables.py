@@ -97,8 +97,8 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
     except csv.Error as error:
         raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
     twice = next((n for n in names if names.count(n) > 1), None)
-    other = next((c for c in (";", "\t", "|") if c in "".join(names)), "")
-    if len(names) == 1 and other:
+    other = next((c for c in (";", "\t", "|") if _parts(c, [names, *rows])), "")
+    if other:
         written = other.replace("\t", "\\t")
         raise ValueError(
             f"{where}: one column, {names[0][:60]!r}: write 'data.delimiter=\"{written}\"'"
@@ -113,6 +113,15 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
             " (data.delimiter says what parts them)"
         )
     return names, rows
+
+
+def _parts(delimiter: str, lines: list[list[str]]) -> bool:
+    """Whether this delimiter parts lines of one cell alike, the first into names."""
+    if any(len(line) != 1 for line in lines):
+        return False
+    counts = {line[0].count(delimiter) for line in lines}
+    named = all(name.strip() for name in lines[0][0].split(delimiter))
+    return named and len(counts) == 1 and counts != {0}
 
 
 class Adult(TableSource):
