@@ -118,6 +118,14 @@ class Numbers:
         gone = block[:, 2] > block[:, 1]
         return [None if g else v for v, g in zip(numbers, gone)]
 
+    def idle(self, numbers: np.ndarray) -> str:
+        """Why training rows [N] of it teach nothing, in words; "" where they may."""
+        if np.isnan(numbers).all():
+            return "is empty"
+        steps = np.diff(np.sort(numbers))
+        key = self.decimals == 0 and len(steps) > 1 and (steps > 0).all() and np.median(steps) == 1
+        return "numbers the rows" if key else ""
+
     def state(self) -> dict[str, Any]:
         arrays = {k: getattr(self, k).tolist() for k in ("values", "low", "high")}
         return {"name": self.name, "kind": self.kind, "decimals": self.decimals,
@@ -166,6 +174,10 @@ class Categories:
     def decode(self, block: np.ndarray) -> list[str | None]:
         """block [N, width] -> the category of the largest value."""
         return [self.values[i] for i in block[:, : len(self.values)].argmax(1)]
+
+    def idle(self, codes: np.ndarray) -> str:
+        """Why training rows [N] of it teach nothing, in words; "" where they may."""
+        return "is empty" if self.values == [None] else ""
 
     def state(self) -> dict[str, Any]:
         return {"name": self.name, "kind": self.kind, "values": self.values, "shares": self.shares}

@@ -269,17 +269,8 @@ class Table(DataModule):
     def notes(self) -> list[str]:
         """Columns that teach nothing: empty ones, and keys, which are another in every row."""
         said = super().notes()
-        for i, column in enumerate(self.columns.columns):
-            values = self.train.read[i]
-            if isinstance(column, Categories):
-                empty, key = column.values == [None], False
-            else:
-                empty = bool(np.isnan(values).all())
-                steps = np.diff(np.sort(values))
-                key = column.kind == "integer" and len(steps) > 1 and bool((steps > 0).all())
-                key = key and bool(np.median(steps) == 1)
-            if empty or key:
-                what = "is empty" if empty else "numbers the rows"
+        for column, values in zip(self.columns.columns, self.train.read):
+            if what := column.idle(values):
                 said.append(
                     f"column {column.name!r} {what}: leave it out, 'data.drop=[{column.name}]'"
                 )
