@@ -1,8 +1,16 @@
-"""Shapes: the few tensor reshapings that every layer needs."""
+"""Shapes: the few tensor reshapings that every layer needs, and tensors of a shape alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from genlab.lean import uncompiled
 
 
 def append_dims(t: Tensor, like: Tensor) -> Tensor:
@@ -27,3 +35,30 @@ def per_example(t: Tensor) -> Tensor:
 def sum_example(t: Tensor) -> Tensor:
     """Sum over all but the first dimension: [B, ...] -> [B]."""
     return t.flatten(1).sum(1) if t.ndim > 1 else t
+
+
+FILL = (Tensor.normal_, Tensor.uniform_)
+MAKE = (torch.randn, torch.rand)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """A tensor without memory is not filled: torch would import its compiler to draw no number."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in FILL or getattr(func, "__module__", None) == "torch.nn.init":
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
+        if func in MAKE and torch.device(kwargs.get("device") or "meta").type == "meta":
+            func, kwargs = torch.empty, {k: v for k, v in kwargs.items() if k != "generator"}
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """What is built here lies on torch's meta device: shapes and types without memory."""
+    with uncompiled(), torch.device("meta"), _NothingDrawn():
+        yield

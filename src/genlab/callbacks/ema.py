@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import WeightAveraging
-from torch.distributed.tensor import DTensor
 
 from genlab.models.base import GenerativeModel
 
@@ -76,4 +75,4 @@ class EMA(WeightAveraging):
 
 def _here(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor's values in this process: with FSDP a share of them."""
-    return tensor.data.to_local() if isinstance(tensor, DTensor) else tensor.data
+    return tensor.data.to_local() if hasattr(tensor, "to_local") else tensor.data

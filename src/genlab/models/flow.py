@@ -15,6 +15,7 @@ from genlab.batch import Batch, each
 from genlab.models.base import GenerativeModel
 from genlab.models.loop import networks
 from genlab.rng import Draws
+from genlab.shapes import shapes_alone
 
 
 class Passed(NamedTuple):
@@ -57,7 +58,7 @@ def flow(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> tuple[
         batch["cond"] = each(lambda c: c.to("meta").expand(size[0], *c.shape[1:]), one)
     model.eval()  # a codebook that is not placed yet asks for numbers, where there are shapes alone
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             model.loss(batch)
     except (RuntimeError, ValueError, IndexError) as error:
         first = str(error).splitlines()[0]

@@ -17,6 +17,7 @@ from genlab.runs.folder.layout import find_run
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.settings.plan import Plan
+from genlab.shapes import shapes_alone
 
 if TYPE_CHECKING:
     from genlab.models.base import GenerativeModel
@@ -72,7 +73,7 @@ def _fitting(parts: dict[str, Any], weights: dict[str, torch.Tensor], path: Any)
         register_module_module_registration_hook(counted("modules")),
     ]
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             built = (plan := Plan(parts)).model()
     except Exception as error:
         cause = root_cause(error)
