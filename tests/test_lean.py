@@ -10,7 +10,7 @@ import pytest
 LEAN = """
 import sys
 import genlab, pytorch_lightning
-heavy = {"torchvision", "torchmetrics.functional", "scipy.signal", "torch._dynamo", "matplotlib"}
+heavy = {"torchvision", "torchmetrics.functional", "scipy.signal", "torch._inductor", "matplotlib"}
 heavy &= set(sys.modules)
 assert not heavy, heavy
 from pytorch_lightning.core.module import Metric as lightnings
@@ -27,13 +27,18 @@ from lightning_fabric.wrappers import OptimizedModule as fabrics
 from pytorch_lightning.utilities.compile import OptimizedModule as lightnings, to_uncompiled
 net = torch.nn.Linear(2, 2)
 assert not isinstance(net, fabrics) and not isinstance(net, lightnings)
+optimizer = torch.optim.AdamW(net.parameters())
+net(torch.ones(3, 2)).sum().backward(); optimizer.step()
+import sys
+assert "torch._inductor" not in sys.modules  # training does not need it either
 compiled = torch.compile(net)
 assert isinstance(compiled, fabrics) and isinstance(compiled, lightnings)
 assert isinstance(compiled, torch._dynamo.OptimizedModule)  # the module itself, with all it has
-assert torch._dynamo.config and torch._dynamo.disable
+assert torch._dynamo.config and torch._dynamo.disable is torch._dynamo.decorators.disable
+torch.compile(lambda: optimizer.step(), backend="eager")()
 """
 SHAPES = """
-import sys, torch
+import sys, torch, genlab
 from genlab.shapes import shapes_alone
 with shapes_alone():
     net = torch.nn.Linear(2, 3)

@@ -33,9 +33,9 @@ PYTHON = {  # over AGAINST
     "import torch": ["-c", "import torch"],
     "genlab check": [PROGRAM, "check"],
     "genlab sample num=1": [PROGRAM, "sample", "run=last", "num=1"],
+    "genlab evaluate": [PROGRAM, "evaluate", "run=last"],
     "first training step": ["-c", FIRST_STEP],
     "the same after no look": ["-c", FIRST_STEP, "look_every=null"],
-    "genlab evaluate": [PROGRAM, "evaluate", "run=last"],
 }
 
 

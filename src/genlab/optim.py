@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from genlab.clock import warmup_decay
-from genlab.lean import uncompiled
 
 DECAYS = ("constant", "linear", "cosine")
 
@@ -56,8 +55,7 @@ class Optim:
                 " optim.optimizer._target_=torch.optim.SGD, or optim=adam, adamw, muon"
             )
         try:
-            with uncompiled():
-                made = optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
+            made = optimizer([{"params": [torch.zeros(1, device="cpu", requires_grad=True)]}])
         except (TypeError, ValueError) as error:
             raise ValueError(f"optim.optimizer: {error}") from error
         if isinstance(made, Muon) != (hidden is not None):

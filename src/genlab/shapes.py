@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from genlab.lean import uncompiled
-
 
 def append_dims(t: Tensor, like: Tensor) -> Tensor:
     """[B] -> [B, 1, ..., 1] with as many dimensions as `like`, to broadcast over an example."""
@@ -60,5 +58,5 @@ class _NothingDrawn(TorchFunctionMode):
 @contextmanager
 def shapes_alone() -> Iterator[None]:
     """What is built here lies on torch's meta device: shapes and types without memory."""
-    with uncompiled(), torch.device("meta"), _NothingDrawn():
+    with torch.device("meta"), _NothingDrawn():
         yield
