@@ -7,6 +7,8 @@ Shapes: B examples, T queries, S keys, H heads, G key-value heads (G divides H),
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,8 +44,7 @@ def attend(
     # That CPU has no bfloat16 arithmetic; on one that has (avx512_bf16) a whole GPT step took
     # 28 ms fused float32, 24 ms unfused at T64, and 805 | 825 ms at width 384, T256: no loser.
     # Entering autocast takes longer than one token's product: only where something is narrower.
-    narrow = dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-    if q.device.type == "cpu" and narrow:
+    if q.device.type == "cpu" and (dtype != torch.float32 or torch.is_autocast_enabled("cpu")):
         with torch.autocast("cpu", enabled=False):
             wide = torch.promote_types(dtype, torch.float32)
             q, k, v = q.to(wide), k.to(wide), v.to(wide)
@@ -75,7 +76,18 @@ class RoPE(nn.Module):
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
-Cache = tuple[Tensor, Tensor]  # keys and values of one layer, each [B, G, max_length, D]
+class Cache(NamedTuple):
+    """Keys and values of one layer, each [B, G, max_length, D], and both of them in one tensor."""
+
+    both: Tensor  # [B, 2, G, max_length, D]
+    keys: Tensor
+    values: Tensor
+
+    @classmethod
+    def empty(cls, size: tuple[int, int, int, int], like: Tensor) -> Cache:
+        """Room for `size` numbers of the type of `like`, on its device."""
+        both = like.new_empty(size[0], 2, *size[1:])
+        return cls(both, *both.unbind(1))
 
 
 class SelfAttention(nn.Module):
@@ -121,12 +133,13 @@ class SelfAttention(nn.Module):
         return F.dropout(out, self.dropout) if self.training else out
 
     @staticmethod
-    def _extend(cache: Cache, k: Tensor, v: Tensor, start: int) -> Cache:
+    def _extend(cache: Cache, k: Tensor, v: Tensor, start: int) -> tuple[Tensor, Tensor]:
         """Write k and v into the cache at `start`; give back all keys and values up to there."""
         end = start + k.shape[2]
-        cache[0][:, :, start:end] = k
-        cache[1][:, :, start:end] = v
-        return cache[0][:, :, :end].to(v.dtype), cache[1][:, :, :end].to(v.dtype)
+        cache.both[:, 0, :, start:end] = k
+        cache.both[:, 1, :, start:end] = v
+        keys, values = cache.both[:, :, :, :end].to(v.dtype).unbind(1)
+        return keys, values
 
 
 class CrossAttention(nn.Module):
@@ -142,10 +155,14 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        q = self._heads(self.query(x))
-        k, v = (self._heads(part) for part in self.key_value(context.states).chunk(2, dim=-1))
+        q, (k, v) = self._heads(self.query(x)), self.keys_values(context)
         out = attend(q, k, v, causal=False, mask=context.mask[:, None, None])
         return self.out(out.transpose(1, 2).reshape(x.shape))
+
+    def keys_values(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Of the context's states, each [B, H, S, D]."""
+        k, v = (self._heads(part) for part in self.key_value(context.states).chunk(2, dim=-1))
+        return k, v
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from genlab.batch import Context
 from genlab.nn import layers
 from genlab.nn.attention import Cache, CrossAttention, RoPE, SelfAttention
+from genlab.nn.decode import Decoder, decodes
 from genlab.nn.layers import ClassEmbedding, FeedForward, at_least_1, one_of, only_one
 
 POSITIONS = ("rope", "learned")
@@ -26,10 +27,12 @@ class GPTState(NamedTuple):
     """What a GPT remembers of the tokens so far: their number, and each layer's keys and values.
 
     A state shares its tensors with the states that follow from it: continue each one only once.
+    Token after token is read by a `Decoder` with the weights as they were at the first of them.
     """
 
     length: int
     layers: list[Cache]
+    decoder: Decoder | None = None
 
 
 class Block(nn.Module):
@@ -133,12 +136,8 @@ class GPT(nn.Module):
         """An empty cache for `batch` sequences of at most max_length tokens."""
         a = self.blocks[0].attention
         size = (batch, a.kv_heads, self.max_length, a.head_dim)
-        dtype = self.embed.weight.dtype
-
-        def empty() -> Tensor:
-            return torch.empty(size, device=device, dtype=dtype)
-
-        return GPTState(0, [(empty(), empty()) for _ in self.blocks])
+        like = torch.empty(0, device=device, dtype=self.embed.weight.dtype)
+        return GPTState(0, [Cache.empty(size, like) for _ in self.blocks])
 
     def forward(
         self,
@@ -155,6 +154,10 @@ class GPT(nn.Module):
                 "the last tokens with an empty state, or train with a larger net.max_length"
             )
         context = cond if isinstance(cond, Context) else None
+        if start and tokens.shape[1] == 1 and (decoder := self._decoder(state)) is not None:
+            shift = None if self.classes is None else self.classes(cond, len(tokens))
+            logits = decoder(tokens[:, 0], state.layers, start, shift=shift, context=context)
+            return logits[:, None], GPTState(end, state.layers, decoder)
         x = self.embed(tokens)
         if self.positions is not None:
             x = x + self.positions.weight[start:end]
@@ -166,7 +169,16 @@ class GPT(nn.Module):
             x = block(x, None if state is None else state.layers[i], start, context)
         weight = self.embed.weight[: self.vocab] if self.head is None else self.head.weight
         logits = F.linear(self.norm(x), weight)
-        return logits, None if state is None else GPTState(end, state.layers)
+        return logits, None if state is None else state._replace(length=end)
+
+    def _decoder(self, state: GPTState) -> Decoder | None:
+        """For one token at a time, where nothing is learned; None where parts are not its own."""
+        device = self.embed.weight.device.type
+        if self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(device):
+            return None
+        if state.decoder is not None:
+            return state.decoder
+        return Decoder(self) if decodes(self, Block) else None
 
 
 def _init(module: nn.Module) -> None:
