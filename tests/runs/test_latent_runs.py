@@ -11,6 +11,7 @@ import torch
 from running import TINY, fit, genlab_here, looks, losses, on_two_processes, settled
 from test_memory import kept
 from test_runs import parts, stopped_at
+from test_sharded import two
 
 import genlab
 from genlab.metrics.likelihood import held_out
@@ -120,6 +121,21 @@ def test_halves_of_a_batch_lose_what_the_whole_does(name, codecs, tmp_path):
     codec = read_run(codecs[name])["state_dict"]
     held = read_run(two)["state_dict"]
     assert all(torch.equal(held[f"codec.{k}"], v) for k, v in codec.items())
+
+
+@NAMES
+@pytest.mark.faults
+def test_weights_are_shared_out_and_the_codec_stays(name, codecs, tmp_path):
+    """trainer=fsdp, against the same halves in one process."""
+    words = words_of(name, codecs)
+    one = fit([*words, "trainer.accumulate=2"], tmp_path / "one")
+    run = two(words, tmp_path / "two")
+    assert losses(run) == pytest.approx(losses(one), rel=1e-5)
+    assert looks(run) == pytest.approx(looks(one), rel=1e-5)
+    codec, held = read_run(codecs[name])["state_dict"], read_run(run)["state_dict"]
+    assert all(torch.equal(held[f"codec.{k}"], v) for k, v in codec.items())
+    draws = [genlab.load(x).sample(2, seed=3) for x in (one, run)]
+    assert draws[0].shape == draws[1].shape
 
 
 @NAMES

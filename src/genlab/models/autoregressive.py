@@ -182,7 +182,9 @@ class _Reader:
         length = tokens.shape[1]
         context, new = self.context(length), tokens[:, self.seen :]
         if self.state is None or self.cached + new.shape[1] != context:
-            self.state, new = self.net.init_state(len(tokens), tokens.device), tokens[:, -context:]
+            emptied = getattr(self.state, "emptied", None)  # where a state can serve again
+            self.state = emptied() if emptied else self.net.init_state(len(tokens), tokens.device)
+            new = tokens[:, -context:]
         logits, self.state = self.net(new, self.cond, self.state)
         self.cached, self.seen = context, length
         return logits[:, -1]

@@ -34,6 +34,10 @@ class GPTState(NamedTuple):
     layers: list[Cache]
     decoder: Decoder | None = None
 
+    def emptied(self) -> GPTState:
+        """The same memory and decoder, for sequences that begin anew."""
+        return self._replace(length=0)
+
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x)): [B, T, width].
