@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 import subprocess
 import sys
@@ -24,7 +26,13 @@ TINY = [
 
 
 def settled(overrides: list[str]) -> dict[str, Any]:
-    """The settings that the command line composes."""
+    """The settings that the command line composes; a test that asks again need not wait again."""
+    here = (os.getcwd(), *(os.environ.get(n) for n in ("GENLAB_OUTPUTS", "GENLAB_DATA", "HOME")))
+    return copy.deepcopy(_settled(tuple(overrides), here))
+
+
+@functools.lru_cache(maxsize=8)
+def _settled(overrides: tuple[str, ...], here: tuple[str | None, ...]) -> dict[str, Any]:
     return compose.plan_of(overrides)[0].settings
 
 

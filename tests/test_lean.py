@@ -71,10 +71,10 @@ assert torchmetrics.MeanMetric is before
 """
 
 
-SLOW = [pytest.param(code, marks=pytest.mark.slow) for code in (AFTERWARDS, PLOTTED)]
+SLOW = [pytest.param(code, marks=pytest.mark.slow) for code in (COMPILED, AFTERWARDS, PLOTTED)]
 
 
-@pytest.mark.parametrize("code", [LEAN, COMPILED, SHAPES, *SLOW])
+@pytest.mark.parametrize("code", [LEAN + SHAPES, *SLOW])
 def test_lightning_is_imported_lean_and_the_rest_is_whole_when_asked_for(
     code: str,
 ) -> None:

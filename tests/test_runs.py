@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,12 @@ def parts(run: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def some_slow(names: Iterable[str], *quick: str) -> list:
+    """All of them, of which the fast tests run the quick ones."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
+@pytest.mark.parametrize("family", some_slow(FAMILIES, "vae", "gan", "gpt"))
 def test_bf16_with_clipped_gradients(family: str, tmp_path: Path) -> None:
     """What a GPU does by default, on the CPU: near float32's loss, and weights kept in float32."""
     more = ["budget.examples=128", "trainer.clip=1.0", "callbacks.ledger.log_every=4"]
@@ -129,8 +135,14 @@ def stopped_at(batches: int, overrides: list[str], run: Path, *, resume: bool = 
         train.Training.assemble = original
 
 
-@pytest.mark.parametrize("ema", ["default", "no_ema"])
-@pytest.mark.parametrize("family", FAMILIES)
+EMA = [(family, "default") for family in FAMILIES]
+NO_EMA = [
+    pytest.param(f, "no_ema", marks=[] if f in ("vae", "gan") else pytest.mark.slow)
+    for f in FAMILIES
+]
+
+
+@pytest.mark.parametrize(("family", "ema"), [*EMA, *NO_EMA])
 def test_resume_is_bitwise(family: str, ema: str, tmp_path: Path) -> None:
     overrides = [*FAMILIES[family], f"callbacks={ema}", "optim.warmup=64"]
     whole = fit(overrides, tmp_path / "whole")

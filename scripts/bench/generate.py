@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CASES = {  # nanoGPT's two Shakespeare recipes: for a CPU, and the larger one, of blocks of 256
+CASES = {  # nanoGPT's two Shakespeare recipes, for a CPU and the larger one, and between them
     "block 64, width 128, depth 4": dict(max_length=64, width=128, depth=4, heads=4),
+    "block 256, width 128, depth 4": dict(max_length=256, width=128, depth=4, heads=4),
     "block 256, width 384, depth 6": dict(max_length=256, width=384, depth=6, heads=6),
 }
 VOCAB = 65

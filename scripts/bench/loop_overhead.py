@@ -32,6 +32,7 @@ CASES = {
     ],
     "mlp of 1.1 M": ["data=ring", "model=diffusion", "net=mlp", "data.batch_size=64"],
     "U-Net of 1.4 M": ["data=digits", "model=diffusion"],
+    "VAE of Fashion": ["data=fashion_mnist", "model=vae", "data.batch_size=128"],  # needs its files
 }
 
 

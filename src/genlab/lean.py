@@ -83,14 +83,14 @@ def _disable(function: Callable, recursive: bool = True, **options: Any) -> Call
     marked: list[Callable] = []
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def unless_compiled(*args: Any, **kwargs: Any) -> Any:
         if not marked:
             if (compiler := _compiler()) is None:
                 return function(*args, **kwargs)
             marked.append(compiler.disable(function, recursive, **options))
         return marked[0](*args, **kwargs)
 
-    return call
+    return unless_compiled
 
 
 def _graph_break() -> None:

@@ -153,7 +153,7 @@ def test_one_class_collapsed_is_named(digits, cache):
     assert report.metrics["coverage_worst_class"] < 0.5 * report.floor["coverage_worst_class"]
 
 
-@pytest.mark.parametrize("num", [1, 3, 7, 36])
+@pytest.mark.parametrize("num", [1, 36, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 7))])
 def test_few_held_out_pictures_are_measured_too(digits, cache, num):
     held = digits.val.batch(torch.arange(num), None)
     small = copy.copy(digits)

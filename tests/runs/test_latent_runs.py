@@ -108,7 +108,7 @@ def test_the_last_run_is_named_by_its_folder(codecs, tmp_path, monkeypatch):
     assert swept.returncode == 2 and "name the run's folder" in swept.stderr
 
 
-@NAMES
+@pytest.mark.parametrize("name", ["kl", pytest.param("vq", marks=pytest.mark.slow)])
 def test_halves_of_a_batch_lose_what_the_whole_does(name, codecs, tmp_path):
     """In two accumulated parts, and on two processes: held-out losses and samples too."""
     words = words_of(name, codecs)

@@ -35,16 +35,16 @@ class LayerDecoder:
         self.attend = (
             F.scaled_dot_product_attention if plain else functools.partial(attend, causal=False)
         )
-        self.norm1, self.qkv = _normed(block.norm1, attention.qkv)
-        self.out = _matrix(attention.out)
-        self.norm2, self.up = _normed(block.norm2, feed_forward.up)
-        self.down, self.gated = _matrix(feed_forward.down), feed_forward.gated
+        self.norm1, self.qkv = _normed(block.norm1, *_of(attention.qkv))
+        self.out = _matrix(*_of(attention.out))
+        self.norm2, self.up = _normed(block.norm2, *_of(feed_forward.up))
+        self.down, self.gated = _matrix(*_of(feed_forward.down)), feed_forward.gated
         if not self.gated:  # gelu(u) = (v + v erf(v)) / sqrt(2) for v = u / sqrt(2)
             self.up, self.down = _scaled(self.up, both=True), _scaled(self.down, both=False)
         self.cross = cross
         if cross is not None:
-            self.norm_cross, self.query = _normed(block.norm_cross, cross.query)
-            self.cross_out = _matrix(cross.out)
+            self.norm_cross, self.query = _normed(block.norm_cross, *_of(cross.query))
+            self.cross_out = _matrix(*_of(cross.out))
         self.told: tuple[Tensor, Tensor] | None = None  # the context's keys and values
 
     def __call__(
@@ -84,10 +84,9 @@ class Decoder:
         self.layers = [LayerDecoder(block) for block in net.blocks]
         attention: SelfAttention = net.blocks[0].attention
         self.turns = None if attention.rope is None else _turns(attention.rope, attention)
-        head = nn.Linear(1, 1, bias=False) if net.head is None else net.head
-        if net.head is None:
-            head.weight = nn.Parameter(net.embed.weight[: net.vocab], requires_grad=False)
-        self.norm, self.head = _normed(net.norm, head)
+        tied = net.embed.weight[: net.vocab]
+        weight, bias = (tied, None) if net.head is None else (net.head.weight, net.head.bias)
+        self.norm, self.head = _normed(net.norm, weight, bias)
 
     def __call__(
         self,
@@ -124,11 +123,14 @@ def decodes(net: nn.Module, block: type) -> bool:
 Matrix = tuple[Tensor, Tensor | None]  # [width, other width], and what is added behind it
 
 
-def _matrix(linear: nn.Linear, gain: Tensor | None = None) -> Matrix:
-    weight = linear.weight if gain is None else linear.weight * gain
-    weight = weight.detach().t()
+def _of(linear: nn.Linear) -> tuple[Tensor, Tensor | None]:
+    return linear.weight, linear.bias
+
+
+def _matrix(weight: Tensor, bias: Tensor | None, gain: Tensor | None = None) -> Matrix:
+    weight = (weight if gain is None else weight * gain).detach().t()
     wide = weight.device.type == "cpu" and weight.shape[1] > weight.shape[0]
-    return (weight.contiguous() if wide else weight), linear.bias
+    return (weight.contiguous() if wide else weight), bias
 
 
 def _scaled(matrix: Matrix, *, both: bool) -> Matrix:
@@ -138,7 +140,7 @@ def _scaled(matrix: Matrix, *, both: bool) -> Matrix:
     return weight * scale, bias * scale if both and bias is not None else bias
 
 
-def _normed(norm: nn.Module, linear: nn.Linear) -> tuple[Map, Matrix]:
+def _normed(norm: nn.Module, weight: Tensor, bias: Tensor | None) -> tuple[Map, Matrix]:
     """A norm without its gain, and the matrix behind it with it."""
     if isinstance(norm, nn.RMSNorm):
         width, eps = norm.normalized_shape[0], norm.eps
@@ -147,9 +149,9 @@ def _normed(norm: nn.Module, linear: nn.Linear) -> tuple[Map, Matrix]:
             squares = torch.linalg.vecdot(x, x).unsqueeze_(-1)
             return x * squares.mul_(1 / width).add_(eps).rsqrt_()
 
-        return rms, _matrix(linear, norm.weight)
-    shape, gain, bias, eps = norm.normalized_shape, norm.weight, norm.bias, norm.eps
-    return lambda x: F.layer_norm(x, shape, gain, bias, eps), _matrix(linear)
+        return rms, _matrix(weight, bias, norm.weight)
+    shape, gain, shift, eps = norm.normalized_shape, norm.weight, norm.bias, norm.eps
+    return lambda x: F.layer_norm(x, shape, gain, shift, eps), _matrix(weight, bias)
 
 
 def _times(x: Tensor, matrix: Matrix) -> Tensor:
