@@ -377,3 +377,10 @@ def test_widths_are_found_where_none_are_stated(tmp_path) -> None:
     assert settled(vae)["objective"]["likelihood"]["widths"] == [1]
     with pytest.raises(ValueError, match=r"data.path=null: which file\?"):
         settled(["data=table", "net=mlp"])
+
+
+def test_a_delimiter_that_is_not_the_files_is_told(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("age,name\n1,a\n2,b\n")
+    with pytest.raises(ValueError, match=r"one column, 'age,name': write 'data.delimiter=\",\"'"):
+        parsed(path.read_bytes(), where="people.csv", delimiter=";")

@@ -164,7 +164,8 @@ def test_few_held_out_pictures_are_measured_too(digits, cache, num):
     assert all(math.isfinite(v) for v in report.metrics.values())
     assert ("kernel_distance" in report.metrics) == (num == 36)
     assert ("none: " in report.notes.get("distances", "")) == (num < 8)
-    assert ("none: " in report.notes.get("coverage", "")) == (num <= 3)
+    assert ("none, nor " in report.notes.get("coverage", "")) == (num < 36)
+    assert ("precision" in report.metrics) == (num == 36)
     if num == 36:
         assert "it needs 128 pictures, here 36" in report.notes["frechet_infinity"]
         assert report.interval["kernel_distance"][0] < report.interval["kernel_distance"][1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from running import fit
 
 import genlab
 from genlab.runs.export import classes, export
+from genlab.runs.say.summary import print_summary
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     run = fit(["net.width=8", "budget.examples=32"], tmp_path_factory.mktemp("export") / "run")
     found = {"metrics": {"frechet_distance": 12.5}, "floor": {"frechet_distance": 1.5},
-             "interval": {"frechet_distance": [11, 14]}}  # fmt: skip
+             "interval": {"frechet_distance": [11, 14]}, "examples": 32}  # fmt: skip
     (run / "evaluation.json").write_text(json.dumps(found))
     return run
 
@@ -47,6 +49,21 @@ def test_the_card_says_what_it_is(run: Path, tmp_path: Path) -> None:
         "genlab sample run=", "cond=0",
     ):  # fmt: skip
         assert words in card, words
+
+
+def test_figures_of_other_weights_are_shown_nowhere(run: Path, tmp_path: Path, capsys) -> None:
+    """A run that learnt on after it was measured."""
+    later = tmp_path / "later"
+    shutil.copytree(run, later)
+    found = json.loads((later / "evaluation.json").read_text())
+    (later / "evaluation.json").write_text(json.dumps({**found, "examples": 16}))
+    card = (export(str(later), tmp_path / "out") / "card.md").read_text()
+    assert "12.5" not in card and "Not evaluated at these weights." in card
+    for folder, shown in ((run, True), (later, False)):
+        print_summary(folder, None)
+        said = capsys.readouterr().err
+        assert ("12.5" in said) == shown
+        assert (f"genlab evaluate run={folder}" in said) != shown
 
 
 def test_the_code_on_the_card_runs(run: Path, tmp_path: Path, monkeypatch) -> None:

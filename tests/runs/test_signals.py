@@ -65,6 +65,7 @@ def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, 
     assert process.returncode == code, stderr
     assert time.monotonic() - sent < 10
     assert "Traceback" not in stderr
+    assert "saved after" in stderr and f"genlab train resume={run}" in stderr
     done = genlab_here("train", f"resume={run}")
     assert done.returncode == 0, done.stderr
     assert parts(run) == whole

@@ -8,6 +8,7 @@ finished.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import torch
@@ -85,6 +86,13 @@ class Signals(Callback):
             others[number](number, None)
             return
         self.restore()
+        if trainer.is_global_zero and checkpoint is not None:
+            done = f"{model.clock.examples:,} examples"
+            where = trainer.run.folder
+            print(
+                f"\ngenlab: saved after {done}; `genlab train resume={where}` goes on",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
         raise SystemExit(128 + number)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:

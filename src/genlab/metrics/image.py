@@ -22,6 +22,7 @@ from genlab.metrics.report import Data, Model, Report, gather, in_turn, same_lab
 from genlab.rng import generator
 
 FLOORS = 4  # draws of training pictures for a floor that is not known exactly
+CROWD = 6  # pictures for each neighbour: among fewer everything lies within a neighbour's radius
 MANIFOLD = 2000  # at most so many pictures of each side for precision, recall and coverage
 
 
@@ -105,7 +106,7 @@ class ImageEvaluation(Evaluation):
         groups = num_groups(len(found), len(real.val))
         if not groups:
             report.notes["distances"] = (
-                f"none: they need 8 samples and held-out pictures, here {len(found)} and"
+                f"none: they need 8 samples and 8 held-out pictures, here {len(found)} and"
                 f" {len(real.val)}"
             )
             return
@@ -125,8 +126,12 @@ class ImageEvaluation(Evaluation):
     def cover(self, report: Report, found: Tensor, asked: Tensor | None, real: Reference) -> None:
         """Precision, recall, coverage; and the floors that training pictures are drawn for."""
         num = min(len(found), len(real.val), MANIFOLD)
-        if num <= self.k:
-            report.notes["coverage"] = f"none: it needs more than {self.k} held-out pictures"
+        least = CROWD * self.k
+        if num < least:
+            report.notes["coverage"] = (
+                f"none, nor precision and recall: they need {least} samples and held-out pictures,"
+                f" here {len(found)} and {len(real.val)}"
+            )
             return
         self.tell("comparing", 0.3)
         held = subset(len(real.val), num)

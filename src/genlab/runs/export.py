@@ -98,7 +98,8 @@ def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size
         f", {provenance.get('time', 'at an unknown time')}",
     }
     lines = [f"# {settings['name']}", "", *(f"- {name}: {text}" for name, text in facts.items())]
-    lines += ["", *_figures(found), "", *_use(data)]
+    ours = found.get("examples") == clock["examples"]
+    lines += ["", *_figures(found if ours else {}), "", *_use(data)]
     return visible("\n".join(lines)) + "\n"
 
 
@@ -115,7 +116,7 @@ def classes(data: Any) -> str:
 def _figures(found: dict[str, Any]) -> list[str]:
     metrics = measured(found)
     if not metrics:
-        return ["Not evaluated."]
+        return ["Not evaluated at these weights."]
     rows = ["| metric | value | 95 % interval | real held-out data |", "|---|---|---|---|"]
     for m in metrics:
         floor = "" if m.floor is None else figure(m.floor)

@@ -97,7 +97,9 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
     except csv.Error as error:
         raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
     twice = next((n for n in names if names.count(n) > 1), None)
-    other = next((c for c in (";", "\t", "|") if _parts(c, [names, *rows])), "")
+    other = next(
+        (c for c in (",", ";", "\t", "|") if c != delimiter and _parts(c, [names, *rows])), ""
+    )
     if other:
         written = other.replace("\t", "\\t")
         raise ValueError(

@@ -28,7 +28,9 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
         read_json(run / "evaluation.json"),
     )  # fmt: skip
     last = {k: v for r in rows for k, v in r.items()}
-    found = measured(evaluation)
+    # of weights that have learnt on since, they would stand under another number of examples
+    ours = evaluation.get("examples") == last.get("examples")
+    found = measured(evaluation) if ours else []
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 100, highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("")
