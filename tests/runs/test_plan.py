@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from running import settled
 
+from genlab.runs.folder.layout import find_run
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
 
@@ -84,3 +85,12 @@ def test_a_secret_that_a_resolver_would_act_on_is_refused(monkeypatch) -> None:
     with pytest.raises(UserError, match="not allowed in a settled value"):
         Plan({"x": node}, secrets=True).restored("x")
     assert Plan({"x": node}).restored("x") == node
+
+
+def test_a_folder_of_runs_names_the_newest(tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("")
+        (tmp_path / name / "provenance.json").write_text(f'{{"started": {ord("c") - ord(name)}}}')
+    with pytest.raises(UserError, match=f"newest in it: {tmp_path / 'a'}$"):
+        find_run(tmp_path)

@@ -230,12 +230,16 @@ class DataModule(LightningDataModule, ABC):
 
     def describe(self) -> str:
         """One line of what was found: how many, which classes, how many held out, what is odd."""
+        return "; ".join([self.size(), *self.notes()])
+
+    def size(self) -> str:
+        """How many examples, which classes, how many held out."""
         self.load()
         parts = [f"{len(self.train):,} {self.noun}", *self.said_of_classes()]
         parts += [f"{len(self.split('val')):,} held out"]
         if "test" in (self._splits or {}):
             parts += [f"{len(self.test):,} for split=test"]
-        return "; ".join([", ".join(parts), *self.notes()])
+        return ", ".join(parts)
 
     def said_of_classes(self) -> list[str]:
         """The classes, as `describe` names them."""

@@ -92,11 +92,12 @@ class TextEvaluation(Evaluation):
             (theirs, report.floor, report.floor_interval),
         ):
             names = ("known_words", "distinct_2", "copied_share")
-            into |= jackknife(
+            found = jackknife(
                 lambda ids, texts=texts: self.numbers(known, [texts[i] for i in ids.tolist()]),
                 len(texts),
                 {name: values[name] for name in names},
             )
+            into |= {n: (max(0.0, low), min(1.0, high)) for n, (low, high) in found.items()}
         report.notes |= {
             "num_floor": len(theirs),
             "prompt_length": prompt,

@@ -340,7 +340,7 @@ def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | 
         provenance(
             overrides,
             parameters=sum(p.numel() for p in model.parameters()),
-            data=data.describe(),
+            data=data.size(),
             data_fingerprint=data.fingerprint(),
             seed=model.seed,
         ),

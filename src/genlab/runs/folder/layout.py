@@ -41,8 +41,10 @@ def find_run(path: str | Path) -> Path:
     if folder.is_file() and folder.suffix == ".ckpt":
         folder = folder.parent.parent
     if not (folder / "config.yaml").is_file():
+        inside = sorted((p.parent for p in folder.glob("*/config.yaml")), key=started)
+        there = f"; the newest in it: {inside[-1]}" if inside else ""
         raise UserError(
-            f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>"
+            f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>{there}"
         )
     refuse_links(folder)
     return folder
