@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from test_report import fake_run
 
+from genlab.rows import read_rows
 from genlab.runs.say.summary import print_summary
 
 
@@ -22,7 +23,8 @@ def ended(tmp_path: Path) -> Path:
     (run / "checkpoints" / "examples=1.ckpt").touch()
     found = {"metrics": {"frechet_distance": 12.31}, "floor": {"frechet_distance": 4.02},
              "interval": {"frechet_distance": [11.9, 12.8]},
-             "remarks": {"frechet_distance": "given class"}}  # fmt: skip
+             "remarks": {"frechet_distance": "given class"},
+             "examples": read_rows(run / "metrics.jsonl")[-1]["examples"]}  # fmt: skip
     (run / "evaluation.json").write_text(json.dumps(found))
     return run
 
