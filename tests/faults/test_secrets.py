@@ -246,4 +246,5 @@ def test_canaries_in_every_place_are_nowhere_in_what_is_written(tmp_path: Path) 
         len(CANARY) * commands - len(found),
     )
     assert not found, (found, texts)
-    assert codes == [0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 0], (codes, "\n".join(texts))
+    # a fault in one's own package is one's own to mend; debug=smoke shows its traceback
+    assert codes == [0, 0, 2, 1, 2, 2, 0, 0, 0, 0, 0], (codes, "\n".join(texts))
