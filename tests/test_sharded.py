@@ -70,7 +70,8 @@ def test_shards_train_as_one_process_does(family: str, tmp_path: Path) -> None:
     plain = [o for o in overrides if "compile" not in o and "accumulate" not in o]
     one = fit([*plain, f"trainer.accumulate={parts}"], tmp_path / "one")
     run = two(overrides, tmp_path / "two")
-    near = 1e-5 if family == "compiled" else 1e-6  # fused kernels round elsewhere
+    # fused kernels round elsewhere; Muon's iteration is in bfloat16, whatever the weights are
+    near = {"compiled": 1e-5, "muon": 5e-6}.get(family, 1e-6)
     if "bf16" in family:
         near += gap(losses(fit(plain, tmp_path / "whole")), losses(one))
     assert losses(run) == pytest.approx(losses(one), rel=near)
