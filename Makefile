@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-slow faults bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -21,8 +21,11 @@ $(BIN)/.installed: pyproject.toml
 demo: setup           ## train the default experiment, draw, measure, report: about 3 minutes
 	$(BIN)/genlab train experiment=digits_diffusion
 
-test: setup lint      ## the fast tests
+test: setup lint      ## what CI runs: the fast tests, and whole runs in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
+
+test-fast: setup      ## the fast tests alone: after each change
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not gpu'
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal

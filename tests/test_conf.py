@@ -42,6 +42,7 @@ def shrunk(name: str) -> list[str]:
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> None:
     if name.split("_")[0] in NEEDS_FILES:

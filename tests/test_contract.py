@@ -107,6 +107,7 @@ def test_a_net_of_another_shape_is_refused(name, net):
             model.loss(batch)
 
 
+@pytest.mark.whole
 def test_it_learns_one_batch_by_heart(name):
     model, batch = build(name)
     steps, cond = CASES[name][2], classes(model, batch["cond"].repeat(8))

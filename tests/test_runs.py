@@ -18,6 +18,7 @@ from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.load import load_model
 from genlab.runs.settings.plan import Plan
 
+pytestmark = pytest.mark.whole
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
     "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],

@@ -14,6 +14,7 @@ from test_runs import parts
 import genlab as package
 from genlab.runs.folder.checkpoint import newest, read
 
+pytestmark = pytest.mark.whole
 TWO = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1"]
 VAE = ["model=vae", "net.encoder.width=8", "net.decoder.width=8"]
 TOKENS = ["data=digits_pixels", "model=autoregressive", "net.width=16"]

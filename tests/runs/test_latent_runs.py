@@ -23,6 +23,7 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.overrides import changed
 from genlab.runs.settings.plan import Plan
 
+pytestmark = pytest.mark.whole
 SMALL = ["net.encoder.width=8", "net.decoder.width=8"]
 KL = ["model=vae", "net=conv_codec", "net.latent_shape=[2,2,2]", "conditions=none", *SMALL]
 VQ = [
