@@ -51,8 +51,9 @@ def test_time_left_is_that_of_the_part() -> None:
     told = Meter("measuring")
     told._began = 0.0
     told("drawing", 0.25)
-    told._part_began = 60.0
+    told._part_began, told._told = 60.0, 100.0
     assert "1:40 so far · about 2:00 left of this part" in told.line(100.0)
+    assert "about 1:30 left" in told.line(130.0), "it falls until the next share is told"
     told("comparing", 0.0)
     assert "left" not in told.line(100.0), "nothing is known yet"
     assert clock_time(3725) == "1:02:05"

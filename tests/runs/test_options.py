@@ -113,6 +113,8 @@ REFUSED = [
     ("text", "sampler.length=3 prompt=house", "sampler.length=3", "more than 5"),
     ("images", "data=mnist", "has no 'data'", "sampler"),
     ("images", "metric=text", "has no 'metric'", "device"),
+    ("images", "temperature=0.5", "has no 'temperature'", "sampler.temperature"),
+    ("images", "to=x.png", "to=x.png", "name a folder"),
     ("images", "-m", "-m", "no flags"),
     ("images", "num=1 num=2", "num is given twice", "takes one"),
     ("images", "elsewhere", "run is given twice", "takes one"),

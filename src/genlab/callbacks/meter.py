@@ -30,6 +30,7 @@ class Meter:
         self.title, self.seconds = title, seconds_between_lines
         self._began = self._part_began = time.monotonic()
         self._what, self._share = "", 0.0
+        self._told = self._began  # when it was told the share last
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -52,17 +53,17 @@ class Meter:
     def __call__(self, what: str, share: float) -> None:
         if what != self._what:
             self._what, self._part_began = what, time.monotonic()
-        self._share = min(1.0, max(0.0, share))
+        self._share, self._told = min(1.0, max(0.0, share)), time.monotonic()
 
     def line(self, now: float) -> str:
         """The line at the time `now`: of the part that is done, for it alone can be foreseen."""
-        spent, part = now - self._began, now - self._part_began
+        spent, part = now - self._began, self._told - self._part_began
         words = [f"{self.title}: {self._what}" if self._what else self.title]
         if 0 < self._share < 1:
             words.append(f"{self._share:.0%}")
         words.append(f"{clock_time(spent)} so far")
         if 0 < self._share < 1:
-            left = part * (1 - self._share) / self._share
+            left = part * (1 - self._share) / self._share - (now - self._told)
             words.append(f"about {clock_time(left)} left" + (" of this part" if self._what else ""))
         return "  " + " · ".join(words)
 

@@ -1,7 +1,7 @@
 """`genlab check`: compose and build without training; what would run, how large, how long.
 
 The model is built on torch's meta device and one batch of shapes flows through its networks, so no
-memory is taken and no data is read.
+memory is taken; of the data only what its settings leave to be found is read (a table's columns).
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(
-        "  nothing was trained and no data was read; `genlab train` with the same words does both",
+        "  nothing was trained, and pictures and texts were not read; `genlab train` with the same"
+        " words does both",
         highlight=False,
     )

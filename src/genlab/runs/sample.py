@@ -15,13 +15,15 @@ from genlab.callbacks.meter import Meter
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
-from genlab.shown import visible
+from genlab.shown import duration, visible
 
 ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
 
 
 def sample_command(overrides: list[str]) -> None:
     asked, changes = parse("sample", overrides)
+    if asked["to"] and Path(asked["to"]).suffix in (".png", ".csv", ".txt", ".safetensors"):
+        raise UserError(f"to={asked['to']}: name a folder; a picture and the numbers go into it")
     folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     device = device_of(asked["device"])
     from genlab.runs.folder.load import load_data, load_model, read_run
@@ -56,7 +58,7 @@ def sample_command(overrides: list[str]) -> None:
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     rows = stem.with_name(stem.name + ".csv")
     say(
-        f"genlab: {num} samples in {seconds:.1f} s ({num / seconds:,.0f}/s)\n"
+        f"genlab: {num} {'sample' if num == 1 else 'samples'} in {duration(seconds)}\n"
         f"  to look at  {picture}{part}\n"
         + (f"  as rows     {rows}{part}\n" if rows.is_file() else "")
         + f"  as numbers  {numbers}"

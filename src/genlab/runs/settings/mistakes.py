@@ -27,6 +27,12 @@ SYNONYMS = {
     "max_steps": "budget.examples", "learning_rate": "optim.optimizer.lr",
     "gpus": "trainer.devices", "dataset": "data", "checkpoint": "init_from", "optimizer": "optim",
 }  # fmt: skip
+# what others call an option of a group
+OTHERS = {
+    "trainer": {"cuda": "gpu"}, "net": {"transformer": "gpt", "rnn": "gru", "u_net": "unet"},
+    "model": {"transformer": "autoregressive", "vq_vae": "vqvae"},
+    "data": {"fashion": "fashion_mnist", "cifar": "cifar10"}, "optim": {"sgd": "adam"},
+}  # fmt: skip
 # of a folder of files, and of one file
 ELSEWHERE = {"root": "path", "path": "root"}
 # what may be a number or a word, whatever its file has
@@ -98,6 +104,8 @@ def _check_option(word: str, override: Any, value: Any, *own: Path) -> None:
     elif not isinstance(value, dict) and str(value) not in there:
         others = [f"{g}={value}" for g in groups(*own) if str(value) in options(g, *own)]
         remedy = f"; there is {' and '.join(others)}" if others else nearest(str(value), there)
+        if known_as := OTHERS.get(group, {}).get(str(value)):
+            remedy = f"; nearest: {known_as}"
         raise UserError(f"{group}={value}: there is no such option{remedy}")
 
 
@@ -198,6 +206,10 @@ def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) 
         if close:
             own = [k for k in every if k.split(".")[-1] in close]
             return f"{line}; nearest: {', '.join(own[:4])}"
+        having = {group: options_with(group, {word}) for group in groups()}
+        knobs = [f"{g}.{word} ({g}={' or '.join(of[:4])})" for g, of in having.items() if of]
+        if knobs:
+            return f"{line}; nearest: {', '.join(knobs)}"
     return line + nearest(word, own)
 
 

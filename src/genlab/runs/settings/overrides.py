@@ -28,7 +28,7 @@ from genlab.runs.gate import classes
 from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.compose import composed, settled_data
-from genlab.runs.settings.conf import conf_dir, options
+from genlab.runs.settings.conf import conf_dir, options, options_with
 from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
@@ -51,8 +51,9 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
         if not equals or "/" in key:  # `genlab evaluate outputs/...` is clear enough
             key, text = "run", override
         if key not in settings and key.split(".")[0] not in groups:
-            known = [*settings, *groups]
-            raise UserError(f"{override}: `genlab {command}` has no {key!r}{nearest(key, known)}")
+            knobs = [f"{group}.{key}" for group in groups if options_with(group, {key})]
+            more = f"; nearest: {knobs[0]}" if knobs else nearest(key, [*settings, *groups])
+            raise UserError(f"{override}: `genlab {command}` has no {key!r}{more}")
         if key in given:
             raise UserError(
                 f"{key} is given twice ({given[key]!r} and {text!r}): `genlab {command}` takes one"
