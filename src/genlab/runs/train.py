@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -174,7 +173,8 @@ class Training:
     def fit(self, *, resume: bool) -> list:
         """Build everything and train to the end of the budget; gives the loggers, to be closed."""
         began = time.monotonic()
-        say(f"genlab: {self.plan['name']} in {self.run}")
+        if ranks.rank_here() == 0:
+            say(f"genlab: {self.plan['name']} in {self.run}")
         import pytorch_lightning as pl
 
         from genlab.metrics.several import rehearse
@@ -218,8 +218,8 @@ class Training:
                 done = f"{model.clock.examples:,} examples"
                 say(f"genlab: saved after {done}; `genlab train resume={self.run}` goes on")
             raise KeyboardInterrupt
-        seconds = time.monotonic() - began
-        print(f"genlab: trained in {seconds:.0f} s", file=sys.stderr, flush=True)
+        if trainer.is_global_zero:
+            say(f"genlab: trained in {time.monotonic() - began:.0f} s")
         return trainer.loggers
 
     def assemble(
