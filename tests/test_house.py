@@ -12,7 +12,7 @@ import yaml
 from conftest import CONF, ROOT
 
 SRC = ROOT / "src" / "genlab"
-COMMON = {"batch", "clock", "machine", "rng", "rows", "shapes", "shown"}
+COMMON = {"batch", "clock", "machine", "own", "rng", "rows", "shapes", "shown"}
 MAY = {
     "data": COMMON | {"views"},
     "views": COMMON,
@@ -27,7 +27,8 @@ MAY = {
     "cli": {"runs"},
     "__init__": {"lean", "runs", "models"},
     "lean": set(),
-    **{root: set() for root in COMMON},
+    **{root: set() for root in COMMON - {"rows"}},
+    "rows": {"own"},
 }
 FILES = sorted(SRC.rglob("*.py"))
 

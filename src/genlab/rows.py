@@ -10,6 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from genlab.own import open_to_append
+
 ENDING = b', "crc": "%08x"}'
 
 
@@ -67,7 +69,7 @@ def damaged_rows(path: Path) -> list[str]:
 
 def append(path: Path, row: dict[str, Any]) -> None:
     """Add one row to a ledger that no run has open."""
-    with path.open("ab", buffering=0) as f:
+    with open_to_append(path) as f:
         f.write(line_of(row))
 
 
@@ -91,7 +93,7 @@ def mend(path: Path, batches: int, rows: int | None = None) -> list[str]:
     if rows is not None and have < rows:
         notices.append(f"{path.name} holds {have} of the {rows} rows up to the checkpoint")
     if bad:
-        with path.with_name("metrics.damaged.jsonl").open("ab") as f:
+        with open_to_append(path.with_name("metrics.damaged.jsonl")) as f:
             f.write(b"".join(line + b"\n" for line in bad))
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(b"".join(line_of(r) for r in kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import pytest
 import yaml
 from running import fit, genlab_here
+
+from genlab.own import own_folder
+from genlab.rows import append
+from genlab.runs.folder import checkpoint
+from genlab.runs.folder.layout import write_text
 
 PLACES = {
     "data": ["data"],
@@ -67,3 +73,73 @@ def test_nothing_of_it_is_built(command, place, whole: Path, tmp_path: Path) -> 
     else:
         assert done.returncode in (0, 2), done.stderr
     assert "Traceback" not in done.stderr
+
+
+LINKED = ("evaluation", "samples", "checkpoints", "wandb", "wandb/run-1/files", "logs/deep")
+WRITERS = {
+    **COMMANDS,
+    "evaluate": ("evaluate", "run={}", "metric.num_samples=8"),
+    "train into it": ("train", "data=ring", "model=diffusion", "net=mlp", "hydra.run.dir={}"),
+}
+
+
+@pytest.mark.parametrize("command", WRITERS)
+@pytest.mark.parametrize("place", LINKED)
+def test_a_folder_that_is_a_link_is_not_written_through(
+    command, place, whole: Path, tmp_path: Path
+) -> None:
+    """The files of the victim, that a run's own would replace, are as they were."""
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    shutil.copytree(whole, run)
+    (run / place).parent.mkdir(parents=True, exist_ok=True)
+    if (run / place).is_dir():
+        shutil.move(run / place, victim)  # so that a command finds what it looks for
+    victim.mkdir(exist_ok=True)
+    for name in ("samples.png", "000000000512.png", "real.png", ".x.tmp", "latest-run"):
+        (victim / name).write_text("mine")
+    (run / place).symlink_to(victim)
+    before = {p.name: p.read_bytes() for p in victim.iterdir()}
+    done = genlab_here(*(word.format(run) for word in WRITERS[command]))
+    assert {p.name: p.read_bytes() for p in victim.iterdir()} == before
+    assert done.returncode == 2 and f"{run / place} is a link to" in done.stderr, done.stderr
+
+
+def test_wandbs_own_links_pass(whole: Path, tmp_path: Path) -> None:
+    """The negative control: wandb links from its folder to what lies in it."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "wandb" / "run-1").mkdir(parents=True)
+    (run / "wandb" / "latest-run").symlink_to("run-1")
+    (run / "wandb" / "debug.log").symlink_to(run / "wandb" / "run-1" / "debug.log")
+    assert genlab_here("sample", f"run={run}", "num=2").returncode == 0
+    (run / "wandb" / "config").symlink_to("../config.yaml")
+    assert genlab_here("sample", f"run={run}", "num=2").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", ".writer", "report.html", "config.yaml"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pipe_is_not_waited_for(command, name, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    done = genlab_here(*(word.format(run) for word in COMMANDS[command]))
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_what_became_a_link_after_the_check_is_not_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (tmp_path / "samples").symlink_to(victim)
+    (tmp_path / "metrics.jsonl").symlink_to(victim / "rows")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a link to"):
+        own_folder(tmp_path / "samples")
+    with pytest.raises(ValueError, match="no file of the run's own"):
+        append(tmp_path / "metrics.jsonl", {"kind": "x"})
+    with pytest.raises(ValueError, match="remove it"):
+        append(tmp_path / "pipe", {"kind": "x"})
+    with pytest.raises(ValueError, match="is a link to"):
+        checkpoint.save({}, tmp_path / "samples" / "x.ckpt")
+    write_text(tmp_path / "metrics.jsonl", "x")  # takes the link's place
+    assert not list(victim.iterdir()) and (tmp_path / "metrics.jsonl").read_text() == "x"

@@ -18,6 +18,7 @@ from pytorch_lightning import Callback, Trainer
 from torch.optim import Optimizer
 
 from genlab.models.base import GenerativeModel
+from genlab.own import open_to_append
 
 WHAT = ("stop", "skip")
 
@@ -144,8 +145,8 @@ class Guard(Callback):
             return
         ids = trainer.datamodule.train_ids(batch).tolist() if trainer.datamodule else []
         row = {"what": name, "batch": batch, "seed": model.seed, "ids": ids}
-        with self.path.open("a", encoding="utf-8") as f:
-            f.write(json.dumps(row) + "\n")
+        with open_to_append(self.path) as f:
+            f.write(json.dumps(row).encode() + b"\n")
 
 
 class Sums:

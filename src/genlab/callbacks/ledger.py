@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from genlab.models.base import GenerativeModel
+from genlab.own import open_to_append
 from genlab.rows import line_of, read_rows
 
 
@@ -82,7 +83,7 @@ class Ledger(Callback):
             **values,
         }
         if self._file is None:
-            self._file = self.path.open("ab", buffering=0)
+            self._file = open_to_append(self.path)
         self._file.write(line_of(row))
         self._rows += kind in ("train", "look")
         for logger in trainer.loggers:

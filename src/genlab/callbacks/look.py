@@ -19,6 +19,7 @@ from genlab.callbacks.checkpoint import is_last
 from genlab.callbacks.meter import Meter
 from genlab.metrics.report import in_turn
 from genlab.models.base import GenerativeModel
+from genlab.own import own_folder
 
 PIECE = 5.0  # seconds of drawing between two signs of life, about
 BEGINNING = 4  # samples in the first piece, which tells how long one takes
@@ -127,7 +128,8 @@ class Look(Callback):
         data = trainer.datamodule
         items = data.decode(x)
         captions = data.captions(*(each(lambda rows: rows[: len(x)], c) for c in (cond, known)))
-        path = data.view.save(items, trainer.run.folder / "samples" / stem, captions)
+        folder = own_folder(trainer.run.folder / "samples")
+        path = data.view.save(items, folder / stem, captions)
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:
             data.view.log(logger, name, items, path, step=model.clock.batches)

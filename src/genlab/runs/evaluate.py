@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.metrics.figures import plain
+from genlab.own import own_folder
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact
@@ -113,7 +114,7 @@ def evaluate_run(
         "seconds": round(time.perf_counter() - began, 1),
     }
     place = to or folder
-    shown = save_pictures(found.pictures, data, place / "evaluation")
+    shown = save_pictures(found.pictures, data, own_folder(place / "evaluation"))
     write_json(place / "evaluation.json", result)
     if to is None:
         row = _note(folder, model, result)
@@ -180,7 +181,6 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
     from genlab.batch import each
     from genlab.callbacks.look import real_examples
 
-    folder.mkdir(parents=True, exist_ok=True)
     view, shown = data.view, {}
 
     def save(name: str, x: Any, cond: Any, known: Any = None) -> None:

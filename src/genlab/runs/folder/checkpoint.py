@@ -9,6 +9,7 @@ the hash of the bytes that were meant, so that whatever happens to them afterwar
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -19,6 +20,7 @@ from typing import IO
 
 import torch
 
+from genlab.own import own_folder
 from genlab.runs.folder.layout import file_hash, write_text
 from genlab.runs.gate import torchfile
 from genlab.runs.say.errors import UserError
@@ -29,9 +31,13 @@ def manifest(path: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder last; some file systems cannot, and keep it in time anyway."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)
 
@@ -70,12 +76,13 @@ def _without_crc32() -> Iterator[None]:
 def save(checkpoint: dict, path: Path) -> None:
     """Write a checkpoint and its hash durably; on any error the files of before are untouched."""
     new_folder = not path.parent.is_dir()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     if new_folder:
         _sync_folder(path.parent.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as f, _without_crc32():
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as f, _without_crc32():
             hashing = _Hashing(f)
             try:
                 torch.save(checkpoint, hashing)

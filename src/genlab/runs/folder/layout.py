@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import yaml
 
 from genlab.runs.gate.files import check_plain, read_yaml
 from genlab.runs.say.errors import UserError
+from genlab.runs.say.terminal import say
 
 
 def outputs() -> Path:
@@ -46,21 +48,31 @@ def find_run(path: str | Path) -> Path:
         raise UserError(
             f"{path} is no run folder: it has no config.yaml; give outputs/<name>/<run>{there}"
         )
-    refuse_links(folder)
+    check_own(folder)
     return folder
 
 
-def refuse_links(run: Path) -> None:
-    """Refuse a foreign run folder whose links would have us write over other files."""
+def check_own(run: Path) -> None:
+    """Refuse a foreign run folder of which a link leads out, or where a pipe would be waited for.
+
+    wandb's folder has links of its own, to what lies in it.
+    """
+    wandb = os.path.join(run, "wandb")
     for at, folders, files in os.walk(run):
-        if Path(at) == run and "wandb" in folders:  # has links of its own, and is not written again
-            folders.remove("wandb")
-        for name in files:
-            if os.path.islink(file := os.path.join(at, name)):
-                raise UserError(
-                    f"{file} is a link to {os.readlink(file)}: a run folder holds its own files;"
-                    " put a copy in its place, or remove it"
-                )
+        for name in (*folders, *files):
+            place = os.path.join(at, name)
+            kind = os.lstat(place).st_mode
+            if stat.S_ISDIR(kind) or stat.S_ISREG(kind):
+                continue
+            if not stat.S_ISLNK(kind):
+                raise UserError(f"{place} is neither a file nor a folder: remove it")
+            inside = os.path.realpath(place).startswith(os.path.realpath(wandb) + os.sep)
+            if inside and Path(at).is_relative_to(wandb):
+                continue
+            raise UserError(
+                f"{place} is a link to {os.readlink(place)}: a run folder holds its own files;"
+                " put a copy in its place, or remove it"
+            )
 
 
 def started(run: Path) -> tuple[float, str]:
@@ -178,10 +190,11 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def claim(run: Path):
+def claim(run: Path) -> contextlib.AbstractContextManager:
     """The lock that makes this process the folder's only writer; freed when the process ends."""
     from filelock import FileLock, Timeout
 
+    check_own(run)
     lock = FileLock(run / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -191,5 +204,8 @@ def claim(run: Path):
         except OSError:
             owner = "another process"
         raise UserError(f"{run} is being written by {owner}: wait for it or stop it") from None
-    (run / ".writer").write_text(f"process {os.getpid()} on {os.uname().nodename}")
+    except (OSError, NotImplementedError) as error:  # a network's disk without locks
+        say(f"genlab: {run} cannot be locked ({error}): see to it that no second run writes there")
+        return contextlib.nullcontext()
+    write_text(run / ".writer", f"process {os.getpid()} on {os.uname().nodename}")
     return lock
