@@ -38,7 +38,7 @@ def put(settings: dict[str, Any], place: str, node: Any) -> None:
 def gate_node(payload: dict[str, Any], folder: Path) -> None:
     settings = copy.deepcopy(_base())
     put(settings, payload["place"], payload["node"])
-    compose.checked(settings)
+    compose.checked(settings, [])
 
 
 def gate_folder(files: dict[str, str], folder: Path) -> None:
@@ -68,7 +68,7 @@ def gate_yaml(text: str, folder: Path) -> None:
 def gate_name(name: str, folder: Path) -> None:
     with pytest.raises(UserError):
         folder_name(name)
-    compose.checked({**_base(), "name": name})
+    compose.checked({**_base(), "name": name}, [])
 
 
 def gate_settled(changes: dict[str, Any], folder: Path) -> None:
@@ -80,7 +80,7 @@ def gate_settled(changes: dict[str, Any], folder: Path) -> None:
     torch.save({"genlab": own, "state_dict": {}, "clock": {}}, path)
     with pytest.raises(UserError):
         load_model(path)
-    compose.checked({**read_settings(folder), "trust": []})
+    compose.checked({**read_settings(folder), "trust": []}, [])
 
 
 GATES = {

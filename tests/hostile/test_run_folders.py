@@ -111,6 +111,8 @@ def test_wandbs_own_links_pass(whole: Path, tmp_path: Path) -> None:
     (run / "wandb" / "run-1").mkdir(parents=True)
     (run / "wandb" / "latest-run").symlink_to("run-1")
     (run / "wandb" / "debug.log").symlink_to(run / "wandb" / "run-1" / "debug.log")
+    (run / "wandb" / "run-1" / "logs").mkdir()
+    (run / "wandb" / "run-1" / "logs" / "debug-core.log").symlink_to(tmp_path / "core.log")
     assert genlab_here("sample", f"run={run}", "num=2").returncode == 0
     (run / "wandb" / "config").symlink_to("../config.yaml")
     assert genlab_here("sample", f"run={run}", "num=2").returncode == 2

@@ -13,6 +13,7 @@ from typing import Any
 from genlab.metrics.figures import plain
 from genlab.own import own_folder
 from genlab.runs.folder.layout import find_run, read_settings, write_json
+from genlab.runs.gate.reach import keep_inside
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
@@ -60,11 +61,13 @@ def evaluate_run(
     device: str = "auto",
     to: Path | None = None,
     trusted: list[str] | None = None,
+    settings: dict[str, Any] | None = None,
     logs: list | None = None,
     split: str = "val",
 ) -> dict[str, Any]:
     """Measure the newest checkpoint of a run (or one file) and write what was found.
 
+    settings: of a run that has just been trained, as its command line has them; None reads them.
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
     """
@@ -83,7 +86,7 @@ def evaluate_run(
     began = time.perf_counter()
     checkpoint = find_checkpoint(run)
     trusted = trusted or []  # what the run's own file trusts counts for nothing
-    before = read_settings(folder)
+    before = settings or keep_inside(read_settings(folder), ())
     settings = changed(before, changes or [], trusted)
     parts = {k: settings.get(k) for k in ("data", "model", "metric")}
     plan = Plan(parts, trusted, secrets=True)
@@ -122,10 +125,10 @@ def evaluate_run(
     return result
 
 
-def evaluate_at_end(run: Path, *, trusted: list[str], logs: list | None = None) -> None:
+def evaluate_at_end(run: Path, plan: Plan, *, logs: list | None = None) -> None:
     """Measure a run that has just been trained; stopped there, it keeps all but the figures."""
     try:
-        evaluate_run(run, trusted=trusted, logs=logs)
+        evaluate_run(run, trusted=plan.trust, settings=plan.settings, logs=logs)
     except (KeyboardInterrupt, SystemExit):
         from genlab.runs.page.write import write_report
 

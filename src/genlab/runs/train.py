@@ -115,14 +115,16 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
     if resume:
         run = find_run(resume)
         settings = resumed_settings(run, overrides, OmegaConf.to_container(cfg.logger))
-        plan = compose.checked({**settings, "trust": list(cfg.trust)}, here=True)
+        asked = {**settings, "trust": list(cfg.trust)}
+        plan = compose.checked(asked, overrides, here=True)
+        less = plan.settings != asked  # something in the folder reached beyond it
     else:
         if hydra.mode.name != "RUN" and {"init_from=last", "codec=last"} & set(overrides):
             raise UserError(
                 "init_from=last, codec=last: in a sweep the last run would be the cell before;"
                 " name the run's folder"
             )
-        plan = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True)
+        plan, less = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True), False
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
@@ -133,7 +135,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         tidy(run)
         if not resume and holds_this_run(run, plan.settings):
             resume, changes = str(run), []
-        if not resume or changes:  # a resumed run keeps what its folder says
+        if not resume or changes or less:  # a resumed run keeps what its folder says
             write_settings(run, redact(plan.settings))
             before = read_overrides(run) if resume else []
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
@@ -281,7 +283,7 @@ class Training:
             if self.plan["evaluate"] and self.plan.get("metric") and not measured(self.run):
                 from genlab.runs.evaluate import evaluate_at_end
 
-                evaluate_at_end(self.run, trusted=self.plan.trust, logs=logs)
+                evaluate_at_end(self.run, self.plan, logs=logs)
         finally:
             close(logs or [])
         from genlab.runs.page.write import write_report

@@ -26,6 +26,9 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 
 
+WANDBS_LOG = "/logs/debug-core.log"  # linked to its cache, and not opened again
+
+
 def outputs() -> Path:
     return Path(os.environ.get("GENLAB_OUTPUTS", "outputs"))
 
@@ -55,7 +58,7 @@ def find_run(path: str | Path) -> Path:
 def check_own(run: Path) -> None:
     """Refuse a foreign run folder of which a link leads out, or where a pipe would be waited for.
 
-    wandb's folder has links of its own, to what lies in it.
+    wandb's folder has links of its own: to what lies in it, and to the log of its process.
     """
     wandb = os.path.join(run, "wandb")
     for at, folders, files in os.walk(run):
@@ -67,7 +70,7 @@ def check_own(run: Path) -> None:
             if not stat.S_ISLNK(kind):
                 raise UserError(f"{place} is neither a file nor a folder: remove it")
             inside = os.path.realpath(place).startswith(os.path.realpath(wandb) + os.sep)
-            if inside and Path(at).is_relative_to(wandb):
+            if Path(at).is_relative_to(wandb) and (inside or place.endswith(WANDBS_LOG)):
                 continue
             raise UserError(
                 f"{place} is a link to {os.readlink(place)}: a run folder holds its own files;"

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from genlab.runs.gate.reach import PLACES
 from genlab.runs.say.errors import UserError
 
 BYTES = 2**20  # of a YAML file
@@ -25,7 +26,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # what only the command line may set, never a file brought with --config-dir: Hydra's own settings
 # (callbacks, launcher, logging, folders: they run before genlab's gate), and what reaches beyond
 # the run folder
-RESERVED = re.compile(r"hydra|trust|resume|save_dir|tracking_uri|artifact_location|cache")
+RESERVED = re.compile("|".join(("hydra", "trust", "resume", *PLACES)))
 HYDRA = re.compile(r"(?:^|[\s/@.:])hydra(?:$|[\s/@.:])")
 # keys may be interpolated, resolvers not: ${oc.env:...} reads the environment
 HARMLESS = re.compile(

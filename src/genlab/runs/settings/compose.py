@@ -19,6 +19,7 @@ from genlab.runs.devices.memory import check_weights
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name
+from genlab.runs.gate.reach import keep_inside, said_by
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.settings.checks import check_fit, check_run
 from genlab.runs.settings.conf import conf_dir, options_with
@@ -92,11 +93,12 @@ def settle(
     check_values(words, choices, settings)
     check_run(settings, here=here)
     data = settled_data(cfg, settings.get("trust") or ())
-    return _fitting({**resolved(cfg, choices), "data": data})
+    return _fitting(keep_inside({**resolved(cfg, choices), "data": data}, said_by(words)))
 
 
-def checked(settings: dict[str, Any], *, here: bool = False) -> Plan:
-    """The plan of settings that were settled before: of a run that goes on."""
+def checked(settings: dict[str, Any], words: Sequence[str], *, here: bool = False) -> Plan:
+    """The plan of settings that were settled before: of a run that goes on by these words."""
+    settings = keep_inside(settings, said_by(words))
     # its weights are a checkpoint's: what it began from may be gone
     check_run({**settings, "init_from": None}, here=here)
     return _fitting(settings)
