@@ -35,6 +35,7 @@ class File:
     kind: str
     make: Callable[[Path, str], Path]
     pickled: bool = False  # whether a trusting loader would run it
+    says: str = ""  # why it is refused: another reason would hide that this one is not held
 
 
 OWN: dict[str, Any] = {
@@ -155,7 +156,7 @@ def _long(n: int) -> bytes:
 
 
 def _call(module: str, name: str, args: bytes) -> Callable[[str], bytes]:
-    body = f"\x80\x02c{module}\n{name}\n".encode() + args + b"\x85R."
+    body = b"\x80\x02c" + f"{module}\n{name}\n".encode() + args + b"\x85R."
     return lambda m: _again({"w": torch.zeros(3)}, _replace_pickle(body))
 
 
@@ -166,6 +167,45 @@ def _many_entries(marker: str) -> bytes:
     data[at + 8 : at + 12] = struct.pack("<HH", 65534, 65534)
     data[at + 12 : at + 16] = struct.pack("<I", 46 * 10**6)
     return bytes(data)
+
+
+def two_readers(first: Any, second: Any) -> bytes:
+    """One file behind another: torch finds the first's directory, Python's reader the second's.
+
+    The end record of the second names a place counted from the file's start; Python adds what
+    stands before it.
+    """
+    parts = []
+    for data in (first, second):
+        out = io.BytesIO()
+        torch.save(data, out)
+        parts.append(out.getvalue())
+    assert len(parts[0]) == len(parts[1]), "the directories must lie at the same place"
+    return b"".join(parts)
+
+
+def _between(marker: str) -> bytes:
+    """Bytes between two entries: no reader's, and a place for a second pickle."""
+    data = _again(contents(), lambda e: None)
+    at = data.rfind(b"PK\1\2archive/version"[:4], 0, data.rfind(b"PK\5\6"))
+    return data[:at] + bytes(64) + data[at:]
+
+
+def _wide_end(marker: str) -> bytes:
+    """A wide end record (zip64) that says another directory than the narrow one."""
+    out = io.BytesIO()
+    torch.save(contents(), out)
+    data = bytearray(out.getvalue())
+    at = data.rfind(b"PK\6\6")
+    data[at + 48 : at + 56] = struct.pack("<Q", 0)
+    return bytes(data)
+
+
+def _renamed(marker: str) -> bytes:
+    """An entry whose own header calls it otherwise than the directory does."""
+    out = io.BytesIO()
+    torch.save(contents(), out)
+    return out.getvalue().replace(b"data.pkl", b"data.pkX", 1)
 
 
 def _numpy(folder: Path, marker: str, name: str) -> Path:
@@ -350,9 +390,17 @@ CHECKPOINTS: dict[str, tuple[Any, bool]] = {
     "10^10 elements of 3": (raw(lambda m: _claiming(3, 10**10, 1)), False),
     "storage larger than its record": (raw(lambda m: _claiming(10**6, 10**6, 1)), False),
     "negative storage": (raw(lambda m: _claiming(-5, 3, 1)), False),
-    "bytearray of 10 GB": (raw(_call("__builtin__", "bytearray", _long(10**10))), False),
+    "bytearray of 10 GB": (raw(_call("builtins", "bytearray", _long(10**10))), False),
     "torch.Tensor of 10 GB": (raw(_call("torch", "Tensor", _long(10**10))), False),
     "million entries": (raw(_many_entries), False),
+    "two readers, two pickles": (
+        raw(lambda m: two_readers({"w": torch.zeros(3)}, {"w": torch.ones(3)})), False),
+    "bytes before the first entry": (
+        raw(lambda m: b"x" * 100 + _again(contents(), lambda e: None)), False),
+    "bytes behind the end": (raw(lambda m: _again(contents(), lambda e: None) + b"x"), False),
+    "bytes before the directory": (raw(_between), False),
+    "two ends that differ": (raw(_wide_end), False),
+    "two names of an entry": (raw(_renamed), False),
     "a model of 10^12 weights": (saved(lambda m: contents(model=HUGE)), False),
     "a model of 10^7 layers": (saved(lambda m: contents(model=DEEP)), False),
     "deep nesting": (saved(lambda m: contents(name=_nested(150))), False),
@@ -449,9 +497,83 @@ def _shared(depth: int) -> Any:
     return value
 
 
-FILES = [
-    *(File(f"checkpoint: {n}", "checkpoint", make, run) for n, (make, run) in CHECKPOINTS.items()),
-    *(File(f"export: {n}", "checkpoint", make) for n, make in EXPORTS.items()),
-    *(File(f"archive: {n}", "archive", make) for n, make in ARCHIVES.items()),
-    *(File(f"image: {n}", "image", make) for n, make in IMAGES.items()),
-]
+# why each is refused, by name or by the end of a group's names
+NO_ZIP, MAY_NOT, NO_FILE = "no end of a zip", "it may not", "is no regular file"
+SAYS = {
+    **dict.fromkeys(
+        ("pickle .ckpt", "pickle .pt", "pickle, protocol 0", "pickle, protocol 5", "old form",
+         "old tar", "numpy .npy", "no zip", "bytes behind the end"), NO_ZIP),
+    **dict.fromkeys(
+        ("zip of torch", "zip of torch .pt", "in the weights", "in the optimiser",
+         "in the callbacks", "in the loops", "in hyper_parameters", "in the settings",
+         "in the clock", "as a key"), "its pickle names posix.mkdir"),
+    "zip, protocol 4": "its pickle uses STACK_GLOBAL",
+    "in a list's items": "its pickle names __builtin__.list",
+    "by eval": "its pickle names __builtin__.eval",
+    "by exec": "its pickle names __builtin__.exec",
+    "by system": "its pickle names posix.system",
+    "by Path.touch": "its pickle names __builtin__.getattr",
+    "by torch.save": "its pickle names torch.serialization.save",
+    "by numpy.save": "its pickle names numpy.save",
+    "by genlab": "its pickle names genlab.runs.folder.layout.write_text",
+    "_instantiator": "does not fit the model",  # such a key is read by nobody here
+    "_class_path": "holds no settings of a model",
+    "a target of os": "'os.mkdir' is not on genlab's list",
+    "its own trust": "'os.mkdir' is not on genlab's list",
+    "numpy .npz": "it holds 'arr_0.npy'", "TorchScript": "it holds 'x/",
+    "distributed .metadata": "is no run folder", "zip in a zip": "it holds 'x/y.pt'",
+    "two pickles": "an entry twice", "an entry that climbs": "it holds '../x'",
+    "deflated bomb": "is compressed", "pickle bomb": "its data.pkl is over",
+    "10^10 elements": "resize storage", "10^10 elements by stride 0": "has too few bytes",
+    "10^10 elements of 3": "resize storage", "storage larger than its record": "resize storage",
+    "negative storage": "resize storage",
+    "bytearray of 10 GB": "its pickle names builtins.bytearray",
+    "torch.Tensor of 10 GB": "its pickle names torch.Tensor",
+    "million entries": "directory is not where", "two readers, two pickles": "end of a wide zip",
+    "bytes before the first entry": "directory is not where",
+    "bytes before the directory": "directory is not where",
+    "two ends that differ": "two ends say different", "two names of an entry": "another name",
+    "a model of 10^12 weights": "does not fit the model",
+    "a model of 10^7 layers": "describe a larger one",
+    "deep nesting": "nested too deep", "shared without end": "nested too deep",
+    "a list": "it holds a list", "weights are numbers": "not tensors by name",
+    "settings are a text": "holds no settings",
+    "header of 100 MB": "header claims", "header of 2^63": "header claims",
+    "header longer than the file": "header claims", "pickle as weights": "header claims",
+    "no header": "header too small", "overlapping tensors": "invalid offset",
+    "offsets beyond the file": "incomplete metadata",
+    "shape larger than its bytes": "invalid shape", "shape that overflows": "overflow",
+    "header is no JSON": "invalid JSON", "header nested": "recursion limit",
+    "unknown dtype": "unknown variant",
+    "config: target": "holds no settings of a model", "config: python tag": "the tag",
+    "config: a list": "holds no settings", "config: 17 MB": "larger than a config",
+    **dict.fromkeys(
+        ("tar climbs", "tar climbs within", "tar absolute", "tar escape", "zip climbs",
+         "zip climbs within", "zip absolute", "zip backslash", "zip drive", "zip long name"),
+        MAY_NOT),
+    **dict.fromkeys(
+        ("tar symlink then file", "tar symlink", "tar hard link", "tar device", "tar fifo",
+         "zip NUL", "zip symlink", "zip device"), NO_FILE),
+    **dict.fromkeys(("tar twice", "tar case", "zip case"), "is in it twice"),
+    **dict.fromkeys(("tar bomb", "zip bomb"), "a bomb"),
+    "tar file and folder": "a file and a folder", "tar header bomb": "a header of 2,000,000,000",
+    "tar torn": "invalid header", "zip million entries": "is damaged", "zip torn": "it is no zip",
+    "2^31 wide": "pixels", "60000 x 60000": "pixels", "8000 x 8000": "over 45,000,000",
+    "text bomb": "too large",
+    **dict.fromkeys(
+        ("EPS named png", "SVG named png", "html named jpg", "pickle named png", "zip named png",
+         "empty", "torn"), "no "),
+}  # fmt: skip
+
+
+def _files() -> list[File]:
+    groups = {"export": EXPORTS, "archive": ARCHIVES, "image": IMAGES}
+    kinds = {"export": "checkpoint", "archive": "archive", "image": "image"}
+    made = [File(f"checkpoint: {n}", "checkpoint", make, run, SAYS[n])
+            for n, (make, run) in CHECKPOINTS.items()]  # fmt: skip
+    for group, files in groups.items():
+        made += [File(f"{group}: {n}", kinds[group], m, says=SAYS[n]) for n, m in files.items()]
+    return made
+
+
+FILES = _files()

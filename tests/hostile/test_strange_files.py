@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import strange_files
 import torch
@@ -49,6 +53,7 @@ def test_a_hostile_file_is_refused(file: File, tmp_path_factory, monkeypatch) ->
     assert not marker.exists()
     text = str(refused.value)
     assert str(path) in text and "\n" not in text, text
+    assert file.says in text, "refused for another reason than what is hostile in it"
     written = [p for p in (folder / "cache").rglob("*") if p.suffix != ".lock" and p.is_file()]
     assert not written, "what is refused leaves nothing"
 
@@ -59,6 +64,36 @@ def test_an_honest_checkpoint_is_let_in(tmp_path: Path) -> None:
     assert torch.equal(read_run(path)["state_dict"]["w"], torch.zeros(3))
     good = tensors({"w": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}, bytes(12))
     assert read_run(export(good)(tmp_path, ""))["clock"]["examples"] == 1
+
+
+TAKES = """
+import resource, sys, torch
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+try:
+    torch.load(sys.argv[1], weights_only=True)
+except (MemoryError, RuntimeError) as error:
+    print("no memory" if "memory" in str(error) or not str(error) else error)
+"""
+
+
+@pytest.mark.parametrize("name", ["bytearray of 10 GB", "torch.Tensor of 10 GB"])
+def test_what_torchs_safe_loading_lets_take_memory(name: str, tmp_path: Path) -> None:
+    """The files are what they say: without the gate's own list of names they would take it."""
+    path = next(f for f in FILES if f.name.endswith(name)).make(tmp_path, "")
+    done = subprocess.run(
+        [sys.executable, "-c", TAKES, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "no memory", done.stdout
+
+
+def test_two_readers_of_one_file_see_two_contents(tmp_path: Path) -> None:
+    """What the corpus' file is: Python's reader, which looks, sees ones, and torch loads zeros."""
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(strange_files.two_readers({"w": torch.zeros(3)}, {"w": torch.ones(3)}))
+    assert torch.load(path, weights_only=True)["w"].sum() == 0
+    with zipfile.ZipFile(path) as pack:
+        (name,) = (n for n in pack.namelist() if n.endswith("/data/0"))
+        assert np.frombuffer(pack.read(name), np.float32).sum() == 3
 
 
 def test_an_honest_archive_is_unpacked(tmp_path: Path, monkeypatch) -> None:

@@ -25,7 +25,6 @@ from genlab.runs.gate.files import check_plain, read_yaml
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 
-
 WANDBS_LOG = "/logs/debug-core.log"  # linked to its cache, and not opened again
 
 

@@ -31,7 +31,9 @@ def keep_inside(settings: dict[str, Any], said: Iterable[str]) -> dict[str, Any]
         if value is None or at in said:
             return value
         if key in PLACES:
-            say(f"genlab: {at}={value!s:.80} is left out: only the command line says where to write")
+            say(
+                f"genlab: {at}={value!s:.80} is left out: only the command line says where to write"
+            )
             return None
         if at.startswith("logger.") and key == "mode" and value not in OFFLINE:
             say(f"genlab: {at}={value!s:.80} is taken as offline: only the command line"

@@ -2,7 +2,8 @@
 
 What genlab writes is a zip of stored entries: a pickle of few known names, and raw tensors. `check`
 refuses all else (TorchScript, old tar and pickle forms, deflated bombs); `owned` bounds and copies
-what torch has mapped from the file.
+what torch has mapped from the file. Python's reader of zips looks here, torch's loads: a file that
+the two could take for different ones (bytes before the first entry, a second directory) is refused.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ GLOBALS = re.compile(
     r"torch\._utils _rebuild_tensor_v2|torch\._utils _rebuild_parameter"
     r"|collections OrderedDict|torch \w+Storage|torch (float|bfloat|int|uint)\d+|torch bool"
 )
+END, END64 = struct.Struct("<4sHHHHIIH"), struct.Struct("<4sQHHIIQQQQ")
+LOCATOR, HEADER = struct.Struct("<4sIQI"), struct.Struct("<4sHHHHHIIIHH")
+WIDE = 0xFFFFFFFF  # stands in a narrow field for what the wide one says
 NO_MEMO_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
 
 
@@ -38,6 +42,7 @@ def check(path: Path) -> None:
     """Raise ValueError unless the file is of the form that genlab writes, and no larger inside."""
     size = path.stat().st_size
     try:
+        first = _first_of_directory(path, size)
         num = num_members(path)
         if num > ENTRIES:
             raise ValueError(f"it holds {num:,} entries")
@@ -47,10 +52,12 @@ def check(path: Path) -> None:
             for entry in entries:
                 if not NAME.fullmatch(entry.filename):
                     raise ValueError(f"it holds {entry.filename[:60]!r}")
-                if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+                stored = entry.compress_type == zipfile.ZIP_STORED
+                if not stored or entry.flag_bits & 1 or entry.compress_size != entry.file_size:
                     raise ValueError(f"{entry.filename} is compressed or encrypted")
             if len({e.filename for e in entries}) < len(entries) or len(pickles) != 1:
                 raise ValueError("it holds an entry twice, or no data.pkl")
+            _check_places(path, entries, first)
             if sum(e.file_size for e in entries) > size:
                 raise ValueError("its entries claim more bytes than the file has")
             if pickles[0].file_size > PICKLE:
@@ -61,6 +68,51 @@ def check(path: Path) -> None:
     except (zipfile.BadZipFile, struct.error, NotImplementedError, EOFError, OSError) as error:
         raise ValueError(f"it is no zip of torch.save: {error}") from None
     _check_pickle(contents)
+
+
+def _first_of_directory(path: Path, size: int) -> int:
+    """Where the directory begins, if the file's end says it in one way only.
+
+    The end record is the last 22 bytes. What it says, and what the wide one (zip64) before it says,
+    must be the same and reach from the directory's first byte to these records without a gap.
+    """
+    with path.open("rb") as f:
+        f.seek(max(0, size - 98))
+        tail = f.read().rjust(98, b"\0")
+    mark, disk, disk_of, here, num, length, first, comment = END.unpack(tail[76:])
+    if mark != b"PK\5\6" or disk or disk_of or here != num or comment:
+        raise ValueError("its last bytes are no end of a zip")
+    end = size - 22
+    if tail[56:60] == b"PK\6\7":
+        end -= 76
+        _, at_disk, at, disks = LOCATOR.unpack(tail[56:76])
+        mark, rest, *_, disk, disk_of, here64, num64, length64, first64 = END64.unpack(tail[:56])
+        if mark != b"PK\6\6" or rest != 44 or at != end or (at_disk, disks) != (0, 1):
+            raise ValueError("its last bytes are no end of a wide zip")
+        narrow = ((num, num64, 0xFFFF), (length, length64, WIDE), (first, first64, WIDE))
+        if disk or disk_of or here64 != num64 or any(a not in (b, most) for a, b, most in narrow):
+            raise ValueError("its two ends say different things")
+        length, first = length64, first64
+    if first + length != end:
+        raise ValueError("its directory is not where its end says")
+    return first
+
+
+def _check_places(path: Path, entries: list[zipfile.ZipInfo], first: int) -> None:
+    """The entries follow one another from the file's first byte to the directory, as both say."""
+    reached = 0
+    with path.open("rb") as f:
+        for entry in sorted(entries, key=lambda e: e.header_offset):
+            f.seek(entry.header_offset)
+            mark, *_, name, extra = HEADER.unpack(f.read(HEADER.size))
+            # a descriptor of at most 24 bytes may follow an entry
+            if mark != b"PK\3\4" or not 0 <= entry.header_offset - reached <= 24 * (reached > 0):
+                raise ValueError(f"{entry.filename} does not lie where its entries end")
+            if f.read(name) != entry.filename.encode():
+                raise ValueError(f"{entry.filename} has another name in the directory")
+            reached = entry.header_offset + HEADER.size + name + extra + entry.file_size
+    if not 0 <= first - reached <= 24:
+        raise ValueError("there are bytes between its entries and its directory")
 
 
 def _check_pickle(contents: bytes) -> None:
