@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -171,3 +172,46 @@ def test_the_vocabulary_is_as_large_as_is_found() -> None:
     assert fitted(BPE, vocab=None).vocab <= BPE().size == 1024
     with pytest.raises(ValueError, match=r"^tokenizer\.size=100: BPE needs 257"):
         BPE(size=100).fit([SAMPLE], [], vocab=None)
+
+
+def _asked(change) -> dict[str, str]:
+    """What a stranger's file may say of a tokenizer."""
+    honest = BPE(size=300)
+    honest.fit(["the cat sat on the mat " * 20], [""], vocab=300)
+    state = json.loads(honest.state()["bpe"])
+    change(state)
+    return {"bpe": json.dumps(state)}
+
+
+def _replaced(state: dict) -> None:
+    """Each text of one letter becomes one of 10^8."""
+    replace = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}
+    state["normalizer"] = {"type": "Sequence", "normalizers": [replace] * 8}
+
+
+def _padded(state: dict) -> None:
+    state["padding"] = {"strategy": {"Fixed": 3 * 10**9}, "direction": "Right", "pad_id": 0,
+                        "pad_to_multiple_of": None, "pad_type_id": 0, "pad_token": "x"}  # fmt: skip
+
+
+def _strange(state: dict) -> None:
+    state["added_tokens"] = [{"id": 2, "content": "cat", "single_word": False, "lstrip": False,
+                              "rstrip": False, "normalized": False, "special": True}]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [_replaced, _padded, _strange])
+def test_of_a_strangers_bpe_only_vocabulary_and_merges_count(change) -> None:
+    plain, asked = BPE(), BPE()
+    plain.load_state(_asked(lambda state: None))
+    began = time.process_time()
+    asked.load_state(_asked(change))
+    text = "the cat sat <|end|> aaaa"
+    assert asked.encode(text).tolist() == plain.encode(text).tolist()
+    assert asked.decode(asked.encode(text)) == text
+    assert asked.state() == plain.state() and time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("ids", [{"a": 0, "b": 10**9}, {"a": 0, "b": 0}, {"a": -1}])
+def test_a_vocabulary_with_holes_is_refused(ids) -> None:
+    with pytest.raises(ValueError, match="ids that are not 0, 1, 2"):
+        BPE().load_state(_asked(lambda state: state["model"].update(vocab=ids, merges=[])))

@@ -336,6 +336,18 @@ HANDLER = (
     "{version: 1, handlers: {h: {class: logging.FileHandler, filename: MARK}},"
     " root: {handlers: [h], level: DEBUG}, disable_existing_loggers: false}"
 )
+
+
+def _bomb(levels: int, times: int, form: str = "{}") -> str:
+    """Texts of texts: `times` ** `levels` of the last, when they unfold."""
+    lines = [f"b{i}: '{f'${{b{i + 1}}}' * times}'" for i in range(levels)]
+    return "\n".join([*lines, f"b{levels}: x", form.format("name: '${b0}'"), ""])
+
+
+NODES = "c0: {x: 1}\n" + "".join(
+    f"c{i}: {{{', '.join(f'k{j}: {chr(39)}${{c{i - 1}}}{chr(39)}' for j in range(10))}}}\n"
+    for i in range(1, 9)
+)
 FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
     "hydra callback": (_evil(f"hydra: {{callbacks: {{x: {TOUCH}}}}}\n"), "hydra"),
     "hydra launcher": (_evil(f"hydra: {{launcher: {TOUCH}}}\n"), "hydra"),
@@ -405,6 +417,23 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
     "decode": (_evil("model: {net: '${oc.decode:\"{_target_: os.mkdir}\"}'}\n"), "oc.decode"),
     "escaped": (_evil("model: {net: {width: '\\${oc.env:HOME}'}}\n"), "width"),
     "id resolver": (_evil("name: '${genlab.id:x}'\n"), "name"),
+    "interpolation bomb": (_evil(_bomb(8, 10)), "unfolds into more"),
+    "interpolation bomb in a name": (_evil(_bomb(8, 10, "sampler: {{{}}}")), "unfolds into more"),
+    "interpolation bomb of nodes": (_evil(NODES + "model: {net: '${c8}'}\n"), "unfolds into more"),
+    "interpolation bomb, relative": (
+        _evil(_bomb(8, 10).replace("${b", "${.b")), "unfolds into more"),
+    "interpolation bomb by brackets": (
+        _evil("a: {b: ['" + "${a.b[1]}" * 2000 + "', '" + "${a.b[2]}" * 2000 + "', x]}\n"
+              "name: '${a.b[0]}'\n"), "unfolds into more"),
+    "interpolation bomb of two files": (
+        _evil("defaults: [/extra: x]\nname: '${extra.b0}'\n",
+              extra__x=_bomb(8, 10).replace("${b", "${extra.b").replace("name: ", "y: ")),
+        "unfolds into more"),
+    "interpolation bomb by a resolver": (
+        _evil(_bomb(8, 10).replace("${b", "${oc.select:b")), "unfolds into more"),
+    "a chain of interpolations": (
+        _evil("\n".join(f"d{i}: '${{d{i + 1}}}'" for i in range(3000)) + "\nd3000: x\n"),
+        "without end"),
     "python tag": (_evil("name: !!python/object/apply:os.mkdir [MARK]\n"), "python"),
     "python name": (_evil("name: !!python/name:os.mkdir\n"), "python"),
     "path tag": (_evil("name: !!python/object/apply:pathlib.PosixPath [x]\n"), "python"),

@@ -332,7 +332,26 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'
 GOOD = tensors({"w": _entry(0, 12, [3])}, bytes(12))
 HUGE = {**OWN["model"], "net": {**OWN["model"]["net"], "width": 10**6}}
 DEEP = {**OWN["model"], "net": {**OWN["model"]["net"], "depth": 10**7}}
+
+
+def _asking(**changes: Any):
+    """A checkpoint whose settings ask for much: part="objective", num_levels=..."""
+    part, model = changes.pop("part", None), dict(OWN["model"])
+    if part:
+        model[part] = {**model[part], **changes}
+    return saved(lambda m: contents(model={**model, **({} if part else changes)}))
+
+
+LEVELS = {"_target_": "genlab.objectives.diffusion.DDPM", "num_levels": 600_000_000}
+TOKENS = {"_target_": "genlab.samplers.tokens.Greedy", "length": 200_000_000}
 CHECKPOINTS: dict[str, tuple[Any, bool]] = {
+    "600 million levels": (_asking(objective=LEVELS), False),
+    "400 million steps": (_asking(part="sampler", num_steps=400_000_000), False),
+    "resampled without end": (_asking(part="sampler", resample=10**9), False),
+    "200 million tokens": (_asking(sampler=TOKENS), False),
+    "a picture of 4096 x 4096": (_asking(shape=[1, 4096, 4096]), False),
+    "a negative shape": (_asking(part="net", shape=[-4]), False),
+    "10^9 frequencies": (_asking(part="net", frequencies=10**9), False),
     "pickle .ckpt": (raw(lambda m: pickle.dumps(Touch(m))), True),
     "pickle .pt": (raw(lambda m: pickle.dumps(Touch(m)), ".pt"), True),
     "pickle, protocol 0": (raw(lambda m: pickle.dumps(Touch(m), 0)), True),
@@ -529,6 +548,12 @@ SAYS = {
     "negative storage": "resize storage",
     "bytearray of 10 GB": "its pickle names builtins.bytearray",
     "torch.Tensor of 10 GB": "its pickle names torch.Tensor",
+    "600 million levels": "num_levels=600000000: it must be at most",
+    "400 million steps": "num_steps=400000000: it must be at most",
+    "resampled without end": "resample=1000000000: it must be at most",
+    "200 million tokens": "length=200000000: it must be at most",
+    "a picture of 4096 x 4096": "10,000,000 numbers at most", "a negative shape": "above 0",
+    "10^9 frequencies": "frequencies=1000000000: it must be at most",
     "million entries": "directory is not where", "two readers, two pickles": "end of a wide zip",
     "bytes before the first entry": "directory is not where",
     "bytes before the directory": "directory is not where",

@@ -18,6 +18,7 @@ from genlab.data import remembered
 
 END = 0
 END_TEXT = "<|end|>"
+MOST = 2**22  # ids of a vocabulary
 
 
 class Tokenizer(ABC):
@@ -164,9 +165,12 @@ class BPE(Tokenizer):
         return {"bpe": self._fitted().to_str()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        from tokenizers import Tokenizer as Model
-
-        self._model = Model.from_str(state["bpe"])
+        """Vocabulary and merges alone: a stranger's file may ask for more that takes its time."""
+        learnt = json.loads(state["bpe"])["model"]
+        vocab, merges = learnt["vocab"], [tuple(pair) for pair in learnt["merges"]]
+        if len(vocab) > MOST or sorted(vocab.values()) != [*range(len(vocab))]:
+            raise ValueError(f"a vocabulary of {len(vocab):,} ids that are not 0, 1, 2, ...")
+        self._model = _model(vocab, merges)
 
 
 def _model(vocab: dict[str, int] | None = None, merges: list[tuple[str, str]] | None = None) -> Any:

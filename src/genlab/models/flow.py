@@ -5,11 +5,14 @@ On torch's meta device: no memory is taken and nothing is computed.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genlab.batch import Batch, each
 from genlab.models.base import GenerativeModel
@@ -70,6 +73,47 @@ def flow(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> tuple[
         for handle in handles:
             handle.remove()
     return list(passed.values()), total
+
+
+class Peak(TorchDispatchMode):
+    """Within: how many bytes of tensors were alive at once, of those that were made within."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self.now = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in _tensors(out):
+            if tensor._is_view() or id(tensor) in self._known:
+                continue
+            size = tensor.numel() * tensor.element_size()
+            self._known.add(id(tensor))
+            weakref.finalize(tensor, self._free, id(tensor), size)
+            self.now += size
+            self.most = max(self.most, self.now)
+        return out
+
+    def _free(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+class Fused(TorchFunctionMode):
+    """Within: attention keeps no matrix of weights, as on a device, where shapes alone would."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is nn.functional.scaled_dot_product_attention:
+            return args[0].new_empty(*args[0].shape[:-1], args[2].shape[-1])
+        return func(*args, **(kwargs or {}))
+
+
+def peak(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> int:
+    """Bytes that a batch of `size` takes at once on its way through the networks, no gradient."""
+    with torch.no_grad(), Fused(), Peak() as found:
+        flow(model, size, tokens=tokens)
+    return found.most
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -7,6 +7,7 @@ keeps nearly all of its networks' outputs for the gradient.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from genlab import machine
@@ -71,6 +72,26 @@ def activations(plan: Plan) -> int:
     # auto may choose bfloat16, and what is refused must be at least so much
     size = 4 if str(plan["trainer"]["precision"]).startswith("32") else 2
     return num * size
+
+
+def check_drawing(plan: Plan, num: int, shape: Sequence[int], *, tokens: bool) -> None:
+    """Refuse to draw `num` at a time where the networks take more than this machine's memory."""
+    from genlab.models.flow import peak
+
+    if num * math.prod(shape) <= ORDINARY_NUMBERS:
+        return
+    needed = peak(plan.model_of_shapes(), (1, *shape), tokens=tokens)
+    there = machine.memory()
+    if needed > there:
+        raise UserError(
+            f"one sample of shape {list(shape)} takes {needed / 2**30:,.0f} GiB in the networks,"
+            f" here are {there / 2**30:,.0f}"
+        )
+    if num * needed > there:
+        raise UserError(
+            f"batch_size={num}: so many samples at a time take {num * needed / 2**30:,.0f} GiB in"
+            f" the networks, here are {there / 2**30:,.0f}: batch_size={there // needed // 2 or 1}"
+        )
 
 
 def memory_of(trainer: dict[str, Any]) -> tuple[float, int]:

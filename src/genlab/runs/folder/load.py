@@ -16,6 +16,7 @@ from genlab.runs.folder.checkpoint import newest, read
 from genlab.runs.folder.layout import find_run
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
+from genlab.runs.settings.bounds import check_bounds
 from genlab.runs.settings.plan import Plan
 from genlab.shapes import shapes_alone
 
@@ -110,6 +111,10 @@ def read_run(path: str | Path) -> dict:
     ):
         raise UserError(f"{path} holds no settings of a model and its data")
     check_plain(parts, f"{path}: settings")
+    try:
+        check_bounds(parts)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     check_plain(
         own.get("data_state"), f"{path}: data_state", texts=False
     )  # texts: a tokenizer's tokens

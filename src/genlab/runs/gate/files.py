@@ -20,6 +20,7 @@ from genlab.runs.say.errors import UserError
 BYTES = 2**20  # of a YAML file
 NODES = 50_000  # that it may unfold into, aliases counted as what they stand for
 DEPTH = 50
+UNFOLDED = 1_000_000  # entries that interpolations may unfold into
 FILES = 10_000  # in a folder of configs
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -29,6 +30,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 RESERVED = re.compile("|".join(("hydra", "trust", "resume", *PLACES)))
 HYDRA = re.compile(r"(?:^|[\s/@.:])hydra(?:$|[\s/@.:])")
 # keys may be interpolated, resolvers not: ${oc.env:...} reads the environment
+REFERENCE = re.compile(r"\$\{(?:oc\.select: *)?(\.*)([\w.\[\]]+)(?:,[^${}]*)?\}", re.ASCII)
 HARMLESS = re.compile(
     r"\$\{(?:[\w.\[\]]+|hydra:runtime\.choices\.[\w/@]+|now:[^${}]*|oc\.select:[^${}]*)\}", re.ASCII
 )
@@ -130,6 +132,48 @@ def check_plain(data: Any, where: str = "", *, texts: bool = True) -> None:
             raise UserError(f"{place}={value[:60]!r}: '${{' is not allowed in a settled value")
 
 
+def check_unfolding(data: Any, where: str) -> None:
+    """Refuse what interpolations (`${a.b}`, `${.b}`) would unfold into too much, before they do."""
+    sizes: dict[tuple, int] = {}
+
+    def found(path: tuple) -> Any:
+        node = data
+        for part in path:
+            if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+                node = node[int(part)]
+            elif isinstance(node, dict) and part in node:
+                node = node[part]
+            else:
+                return None
+        return node
+
+    def size(node: Any, path: tuple) -> int:
+        if path in sizes:
+            return sizes[path]
+        sizes[path] = 0  # while it is counted: a circle is refused by OmegaConf
+        if isinstance(node, dict):
+            num = sum(1 + size(value, (*path, str(key))) for key, value in node.items())
+        elif isinstance(node, list):
+            num = sum(1 + size(value, (*path, str(i))) for i, value in enumerate(node))
+        else:
+            num = 1
+            for dots, keys in REFERENCE.findall(node) if isinstance(node, str) else ():
+                inner = tuple(re.findall(r"[^.\[\]]+", keys))
+                target = (*path[: len(path) - len(dots)], *inner) if dots else inner
+                num += size(found(target), target)
+        if num > UNFOLDED:
+            raise UserError(
+                f"{where}: {'.'.join(path)[:80]} unfolds into more than {UNFOLDED:,} entries"
+            )
+        sizes[path] = num
+        return num
+
+    try:
+        size(data, ())
+    except RecursionError:
+        raise UserError(f"{where}: interpolations of interpolations, without end") from None
+
+
 def folder_name(name: Any) -> str:
     """A name that becomes a folder: one part of a path, which prints as it is."""
     text = str(name)
@@ -190,6 +234,7 @@ def check_config(path: Path) -> None:
         data = OmegaConf.to_container(OmegaConf.create(text), resolve=False)  # as Hydra will see it
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())[:200]}") from None
+    check_unfolding(data, str(path))
     for line in text.splitlines():
         if line.lstrip().startswith("#") and "@package" in line and HYDRA.search(line):
             raise UserError(f"{path}: {line.strip()[:80]!r}: hydra is for the command line only")

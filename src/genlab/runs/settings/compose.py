@@ -18,7 +18,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from genlab.runs.devices.memory import check_weights
 from genlab.runs.devices.ranks import shared_name
 from genlab.runs.gate import classes
-from genlab.runs.gate.files import folder_name
+from genlab.runs.gate.files import check_unfolding, folder_name
 from genlab.runs.gate.reach import keep_inside, said_by
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.settings.checks import check_fit, check_run
@@ -59,7 +59,10 @@ def composed(words: Sequence[str], *own: Path) -> DictConfig:
     more = [f"hydra.searchpath=[{places}]"] if own else []
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("train", [*words, *more], return_hydra_config=True)
+            cfg = compose("train", [*words, *more], return_hydra_config=True)
+            if own:  # from several files together
+                check_unfolding(OmegaConf.to_container(cfg), " ".join(map(str, own)))
+            return cfg
     finally:
         GlobalHydra.instance().clear()
 
