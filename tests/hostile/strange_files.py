@@ -465,6 +465,17 @@ ARCHIVES: dict[str, Any] = {
     "tar file and folder": _tar(("a", b"x"), ("a/b", b"y")),
     "tar bomb": _tar(("a.png", bytes(100 * 2**20)), mode="w:gz", ending=".tar.gz"),
     "tar header bomb": _tar_header_bomb,
+    "tar deep": _tar(("a/" * 2000 + "a.png", b"x"), mode="w:gz", ending=".tar.gz"),
+    "tar of folders": _tar(
+        *(
+            ("/".join(f"{i}{c}" for c in "abcdefghijklmnopqrst") + "/a.png", b"")
+            for i in range(400)
+        ),
+        mode="w:gz",
+        ending=".tar.gz",
+    ),
+    "tar beyond PATH_MAX": _tar(("/".join(["a" * 250] * 20) + "/a.png", b"x")),
+    "zip deep": _zip(("a/" * 3000 + "a.png", b"x"), deflated=True),
     "tar escape": _tar(("\x1b[2Ja.png", b"x")),
     "tar torn": lambda f, m: raw(lambda _: b"x" * 2000, ".tar")(f, m),
     "zip climbs": _zip(("../marker", b"x")),
@@ -574,8 +585,10 @@ SAYS = {
     "config: a list": "holds no settings", "config: 17 MB": "larger than a config",
     **dict.fromkeys(
         ("tar climbs", "tar climbs within", "tar absolute", "tar escape", "zip climbs",
-         "zip climbs within", "zip absolute", "zip backslash", "zip drive", "zip long name"),
+         "zip climbs within", "zip absolute", "zip backslash", "zip drive", "zip long name",
+         "tar deep", "tar beyond PATH_MAX", "zip deep"),
         MAY_NOT),
+    "tar of folders": "far more names",
     **dict.fromkeys(
         ("tar symlink then file", "tar symlink", "tar hard link", "tar device", "tar fifo",
          "zip NUL", "zip symlink", "zip device"), NO_FILE),

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -525,6 +526,20 @@ def test_a_comparison(tmp_path: Path) -> None:
     for cell in find_cells(sweep):
         assert (cell / "report.html").is_file(), "every link leads somewhere"
     assert len([i for i in page.of("img") if i["src"].startswith("data:image/svg")]) == 2 * 2
+
+
+@pytest.mark.parametrize("num", [100, 5000])
+def test_many_names_in_a_ledger_cost_no_more_than_what_is_drawn(num: int, tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    rows = [{"kind": "train", "examples": e, **{f"train/x{i:04}": i + e for i in range(num)}}
+            for e in range(1, 4)]  # fmt: skip
+    with (run / "metrics.jsonl").open("a") as f:
+        f.write("".join(json.dumps(r) + "\n" for r in rows))
+    began = time.process_time()
+    page = Page(write_report(run))
+    assert time.process_time() - began < 8
+    assert_inert(page)
+    assert f"{num + 1 - 24:,} more are in metrics.jsonl" in page.text  # and grad_norm
 
 
 def test_many_cells(tmp_path: Path) -> None:

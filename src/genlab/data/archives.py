@@ -21,6 +21,7 @@ from typing import IO, Any
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 FILES, BYTES, RATIO = 1_000_000, 200 * 10**9, 200  # RATIO: unpacked to packed bytes
 BLOCK = 1 << 20
+DEPTH, PATH, ENTRY = 32, 1000, 4096  # of a path: parts, bytes; bytes counted for an entry
 
 
 def is_archive(path: Path) -> bool:
@@ -45,6 +46,7 @@ def unpack(archive: Path, target: Path, *, files: int = FILES, limit: int = BYTE
 
 def _write_all(archive: Path, folder: Path, files: int, limit: int) -> None:
     seen: set[str] = set()
+    folders: set[PurePosixPath] = set()
     for name, member in _members(archive, files):
         parts = PurePosixPath(name).parts
         if (
@@ -54,6 +56,8 @@ def _write_all(archive: Path, folder: Path, files: int, limit: int) -> None:
             or not name.isprintable()
             or any(c in name for c in '\\:*?"<>|')
             or max(len(p.encode()) for p in parts) > 255
+            or len(parts) > DEPTH
+            or len(name.encode()) > PATH
         ):
             raise ValueError(f"{archive}: a member is called {name[:80]!r}: it may not")
         path = str(PurePosixPath(*parts))
@@ -62,6 +66,12 @@ def _write_all(archive: Path, folder: Path, files: int, limit: int) -> None:
         seen.add(path.casefold())
         if len(seen) > files:
             raise ValueError(f"{archive} holds more than {files:,} files")
+        # a name is a few bytes in an archive, and an entry on the disk
+        before = len(folders)
+        folders.update(PurePosixPath(path).parents)
+        limit -= ENTRY * (1 + len(folders) - before)
+        if limit < 0:
+            raise ValueError(f"{archive} unpacks to far more names than its size: a bomb")
         out = folder / path
         try:
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -30,14 +30,15 @@ RATE = "speed/examples_per_second"
 def write_report(run: Path) -> Path:
     """run/report.html, of whatever the folder holds so far."""
     record = read_record(run)
-    loss, others = curves(record)
+    charts, more = curves(record)
     found = measured(record.evaluation)
     page = {
         "title": record.name,
         "record": record,
         "state": state(record),
         "figures": figures(record, found),
-        "charts": loss + others[:MORE_CURVES],
+        "charts": charts,
+        "more_curves": more,
         "looks": looks(record),
         "samples": samples(record, width=560),
         "real": read_named(run, "evaluation/real", width=560)
@@ -146,8 +147,11 @@ def figures(record: Record, found: Sequence[Metric]) -> list[tuple[str, str, str
     return shown
 
 
-def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The loss, rate and speed; then all other logged values, training and validation together."""
+def curves(record: Record) -> tuple[list[dict[str, Any]], int]:
+    """Loss, rate and speed, then other logged values, training and validation together.
+
+    At most `MORE_CURVES` others are drawn; gives how many are not.
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
     for name in record.series:
         side, _, base = name.partition("/")
@@ -160,8 +164,8 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         groups[base].sort()
     titles = {"loss": "Loss", "lr": "Learning rate", RATE: "Speed, examples per second"}
     first = [b for b in titles if b in groups]
-    charts = []
-    for base in [*first, *sorted(b for b in groups if b not in titles)]:
+    charts, others = [], sorted(b for b in groups if b not in titles)
+    for base in [*first, *others[:MORE_CURVES]]:
         lines = []
         for side, name in groups[base]:
             color = PALETTE[side == "val"]
@@ -173,7 +177,7 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         charts.append(
             drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
         )
-    return charts[: len(first)], charts[len(first) :]
+    return charts, max(0, len(others) - MORE_CURVES)
 
 
 def compared(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
