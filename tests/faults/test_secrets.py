@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import re
 import sqlite3
+import string
 import subprocess
 import sys
 import zipfile
@@ -15,11 +17,14 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from conftest import CONF
 from faults.record import record
+from omegaconf import OmegaConf
 
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact, restore
 from genlab.runs.say.terminal import say
+from genlab.runs.settings.compose import composed
 
 # where it comes from: the secret; the third holds what URLs, YAML and shells give a meaning to
 CANARY = {
@@ -123,8 +128,68 @@ def test_no_form_of_a_secret_is_left(form: str, capsys) -> None:
     assert "canary" not in capsys.readouterr().err
 
 
+NAMES = (
+    *("DB_PASS", "SSHPASS", "GITHUB_PAT", "SENTRY_DSN", "JWT", "SESSION_COOKIE", "AccountKey"),
+    *("sshKey", "signingkey", "masterkey", "PASSCODE", "PIN_CODE", "WEBHOOK_URL", "AZURE_SAS"),
+    *("AUTHORIZATION", "OTP_SEED", "PGPASSFILE_CONTENT", "api-key", "clientKey", "smtpPass"),
+    *("dbpass", "userJwt", "SLACK_WEBHOOK", "STORAGE_KEY", "authKey", "cookie", "HTTP_COOKIE"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_by_their_names(name: str, monkeypatch) -> None:
+    value = f"canary-{name.lower()}-77"
+    assert redact({name: value}) == {name: "[redacted]"}
+    assert value not in redact(f"could not log in with {name}={value}")
+    assert value not in redact(f"/{name.lower()}?{name}={value}&x=1")
+    monkeypatch.setattr("genlab.runs.say.secrets._met", set())
+    monkeypatch.setenv(name.replace("-", "_"), value)
+    assert value not in redact(f"said by value: {value}.")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Zm9vYmFy4Qx8LkT2vRw9JpB3", "x9Kq2LmN8vB4cD7fG1hJ5kP0", "aB3dE5gH7jK9mN1pQ3sT5vX7zA2c",
+     "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEX4MPLEKEY"],
+)  # fmt: skip
+def test_a_key_without_a_name_is_blotted_out(value: str) -> None:
+    assert redact({"note": f"it was {value}, I think"}) == {"note": "it was [redacted], I think"}
+
+
+def test_random_keys_are_found_nearly_always() -> None:
+    rng = random.Random(0)
+    letters = string.ascii_letters + string.digits
+    keys = ["".join(rng.choices(letters, k=40)) for _ in range(1000)]
+    assert sum(redact(key) == "[redacted]" for key in keys) >= 950
+
+
+EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_no_experiment_has_a_false_alarm(name: str, request) -> None:
+    data = {"adult": "adult", "fashion": "fashion", "shakespeare": "shakespeare"}
+    if name.split("_")[0] in data:
+        request.getfixturevalue("data_root")
+    codec = ["codec=x"] if "codes" in name or "latent" in name or "vq_t" in name else []
+    cfg = composed([f"experiment={name}", *codec])
+    plain = {k: v for k, v in OmegaConf.to_container(cfg).items() if k != "hydra"}
+    plain["model"] = {k: v for k, v in plain["model"].items() if k != "start_token"}  # ${...}
+    assert redact(plain) == plain
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    assert redact(text) == text
+
+
 @pytest.mark.usefixtures("_canaries")
 def test_what_is_no_secret_stays() -> None:
+    for text in (
+        "outputs/captioned_shapes/2026-11-29_06-53-44_1ea515/checkpoints/examples=000000192000.ckpt",
+        "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "test_an_experiment_reaches_its_bar0", "commit 8ed6ec0f2a7c9d0b1e4a8ed6ec0f2a7c9d0b1e4a",
+        "MyRun2024ExperimentFinalV2b3C4d5E6", "DiffusionTransformer4x4Patch2Width384Depth12",
+        "carbon footprint", "compass: north", "bypass=true", "pattern=x", "keyboard", "passenger=3",
+    ):  # fmt: skip
+        assert redact(text) == text
     plain = {
         "tokenizer": "byte-pair", "num_tokens": 512, "max_tokens": "1_000", "token_dropout": 0.1,
         "monkey": "business", "keyboard": "qwerty-layout", "url": "https://host/a@b?c=d",

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import stat
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from running import fit
 
 import genlab
@@ -49,6 +51,61 @@ def test_the_card_says_what_it_is(run: Path, tmp_path: Path) -> None:
         "genlab sample run=", "cond=0",
     ):  # fmt: skip
         assert words in card, words
+
+
+NAMES = [
+    "<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](https://evil.example/a.png)",
+    "a | b | c |\n| forged | 1 | 2 | 3 |", "x\n\n# Forged\n\n- licence of the data: free", "`code`",
+    "**bold** _it_", "<https://evil.example>", "<!-- x", "\\[x](javascript:y)", "&lt;b&gt;",
+    "~~x~~", "[x]: https://evil.example", "x\r- y", "\u2028# z",
+]  # fmt: skip
+
+
+def kinds(text: str) -> tuple[set[str], int, int]:
+    """What a reader of Markdown finds: kinds of pieces, rows of tables, items of lists."""
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    tokens = [t for token in reader.parse(text) for t in (token, *(token.children or ()))]
+    count = Counter(t.type for t in tokens)
+    return set(count), count["tr_open"], count["list_item_open"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strangers_names_are_text_in_the_card(name: str, run: Path, tmp_path: Path) -> None:
+    plain = kinds((export(str(run), tmp_path / "plain") / "card.md").read_text())
+    theirs = tmp_path / "theirs"
+    shutil.copytree(run, theirs)
+    found = {"metrics": {name: 1.0}, "floor": {name: 2.0}, "examples": 32}
+    (theirs / "evaluation.json").write_text(json.dumps(found))
+    told = json.loads((theirs / "provenance.json").read_text())
+    told |= {"data": name, "data_fingerprint": name, "time": name, "versions": {"genlab": name}}
+    (theirs / "provenance.json").write_text(json.dumps(told))
+    card = (export(str(theirs), tmp_path / "out") / "card.md").read_text()
+    assert kinds(card) == plain, card
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [("evaluation", {"metrics": {"a": [1]}, "examples": 32}), ("evaluation", {"metrics": 3}),
+     ("evaluation", {"metrics": {"a": 1}, "floor": 1, "interval": {"a": "x"}, "examples": 32}),
+     ("provenance", {"parameters": "many"}), ("provenance", {"versions": [1]}),
+     ("provenance", {"parameters": -1e400, "time": {"a": 1}, "data": None}), ("provenance", [1])],
+)  # fmt: skip
+def test_what_is_malformed_in_a_run_leaves_an_export_whole(file, data, run, tmp_path) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(run, theirs)
+    (theirs / f"{file}.json").write_text(json.dumps(data))
+    to = export(str(theirs), tmp_path / "out")
+    assert genlab.load(to).sample(1).shape == (1, 1, 8, 8)
+
+
+def test_an_export_is_whole_or_not_at_all(run, tmp_path, monkeypatch) -> None:
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("genlab.runs.export.card", full)
+    with pytest.raises(OSError, match="No space"):
+        export(str(run), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_figures_of_other_weights_are_shown_nowhere(run: Path, tmp_path: Path, capsys) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.overrides import drawer
-from genlab.shown import described, figure, visible
+from genlab.shown import described, figure, number, visible
 
 MOST = 100  # classes that a card names
+# what Markdown reads as more than itself; an underscore within a word is none
+MARKUP = re.compile(r"[\\`*\[\]>|~]|(?<!\w)_|_(?!\w)")
 
 
 def export_command(overrides: list[str]) -> None:
@@ -41,18 +46,23 @@ def export(path: str, to: Path) -> Path:
     if to.exists():
         raise UserError(f"{to} is there already: name a new folder")
     loaded = read_run(path)
-    to.mkdir(parents=True)
     weights, settings = merged(loaded, path)
     state = {k: v.clone().contiguous() for k, v in weights.items()}
-    save_file(state, to / "model.safetensors")
-    (to / "model.safetensors").chmod(0o666 & ~umask())  # safetensors lets nobody else read it
     kept = {"genlab": {**loaded["genlab"], "settings": settings}, "clock": loaded["clock"]}
-    write_yaml(to / "config.yaml", kept)
-    write_text(
-        to / "card.md",
-        card(path, load_data(path), kept, state, (to / "model.safetensors").stat().st_size),
-    )
-    write_text(to / "manifest.sha256", "".join(hash_line(to / name) for name in FILES))
+    told = partial(card, path, load_data(path), kept, state)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    beside = to.with_name(f".{to.name[:100]}.{os.getpid()}.tmp")  # whole, or not at all
+    beside.mkdir()
+    try:
+        save_file(state, beside / "model.safetensors")
+        # safetensors lets nobody else read it
+        (beside / "model.safetensors").chmod(0o666 & ~umask())
+        write_yaml(beside / "config.yaml", kept)
+        write_text(beside / "card.md", told((beside / "model.safetensors").stat().st_size))
+        write_text(beside / "manifest.sha256", "".join(hash_line(beside / n) for n in FILES))
+        os.rename(beside, to)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return to
 
 
@@ -83,21 +93,24 @@ def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size
         path = str(find_run(path))
     provenance, found = (read_json(Path(path) / f"{n}.json") for n in ("provenance", "evaluation"))
     # a model's own buffers are kept too, but are not learnt
-    parameters = provenance.get("parameters") or sum(t.numel() for t in state.values())
+    parameters = number(provenance.get("parameters")) or sum(t.numel() for t in state.values())
     source = settings["data"].get("source") or settings["data"]
+    versions = provenance.get("versions")
+    made = versions.get("genlab", "unknown") if isinstance(versions, dict) else "unknown"
     facts = {
         "model": _family(settings["model"]),
-        "parameters": f"{parameters:,} ({size:,} bytes)",
-        "trained on": f"{clock['examples']:,} examples seen, seed {settings['seed']}",
+        "parameters": f"{parameters:,.0f} ({size:,} bytes)",
+        "trained on": f"{clock['examples']:,} examples seen,"
+        f" seed {settings.get('seed', 'unknown')}",
         "data set": f"{_class(source)}: {provenance.get('data', 'size unknown')}",
         "data fingerprint": provenance.get("data_fingerprint", "unknown"),
         "classes": classes(data),
         "licence of the data": getattr(data, "licence", None) or "unknown",
         "sampler": described(drawer(settings["model"]).get("sampler")),
-        "made with": f"genlab {(provenance.get('versions') or {}).get('genlab', 'unknown')}"
-        f", {provenance.get('time', 'at an unknown time')}",
+        "made with": f"genlab {made}, {provenance.get('time', 'at an unknown time')}",
     }
-    lines = [f"# {settings['name']}", "", *(f"- {name}: {text}" for name, text in facts.items())]
+    lines = [f"# {inert(settings.get('name', 'a model'))}", ""]
+    lines += [f"- {name}: {inert(text)}" for name, text in facts.items()]
     ours = found.get("examples") == clock["examples"]
     lines += ["", *_figures(found if ours else {}), "", *_use(data)]
     return visible("\n".join(lines)) + "\n"
@@ -120,8 +133,14 @@ def _figures(found: dict[str, Any]) -> list[str]:
     rows = ["| metric | value | 95 % interval | real held-out data |", "|---|---|---|---|"]
     for m in metrics:
         floor = "" if m.floor is None else figure(m.floor)
-        rows.append(f"| {m.title} | {figure(m.value)} | {m.between} | {floor} |")
+        rows.append(f"| {inert(m.title)} | {figure(m.value)} | {m.between} | {floor} |")
     return rows
+
+
+def inert(text: Any) -> str:
+    """A name that may be a stranger's, as Markdown that shows it: one line, and no markup."""
+    line = " ".join(visible(str(text)[:20_000]).split())
+    return MARKUP.sub(r"\\\g<0>", line.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def _use(data: Any) -> list[str]:

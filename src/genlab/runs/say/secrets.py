@@ -1,7 +1,8 @@
 """Secrets: blotted out of everything that a run writes or prints, by name, by shape and by value.
 
-A secret is what stands under a secret-looking key, before the @ of a URL, or after `token=`; and
-any value that such a name has in the environment or in .netrc, wherever it turns up. What came from
+A secret is what stands under a secret-looking key, before the @ of a URL, or after `token=`; any
+value that such a name has in the environment or in .netrc, wherever it turns up; and what looks
+like a key by itself: a known prefix, or letters and digits in no order. What came from
 the environment is written as [redacted:$NAME] and read back from there (`restore`), so that a run
 can be resumed; every other secret is written as [redacted] and must be given again.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +23,17 @@ BLOT = "[redacted]"
 MARK = re.compile(r"\[redacted:\$(\w+)\]")
 LEAST = 8  # characters: a shorter value turns up by chance
 # whatever stands under these is secret; under the weaker words only what is no number (num_tokens)
-STRONG = r"password|passwd|passphrase|secret|credential|api_?key|access_?key|private_?key|auth_?key"
-NAME = re.compile(rf"{STRONG}|(?<![a-z])key(?![a-z])|token(?!s?izer)|(?<![a-z])pwd(?![a-z])", re.I)
+KEYS = "api|access|private|auth|ssh|signing|master|account|encryption|session|storage|deploy|root"
+STRONG = (
+    rf"passw(?:or)?d|passphrase|passcode|(?:pg|ssh)pass|secret|credential|authorization|webhook"
+    rf"|(?:{KEYS})[_-]?key|pin_?code|(?<![a-z])otp(?![a-z])"
+)
+WEAK = "key|pwd|pass|pat|dsn|jwt|cookies?|sas"
+NAME = re.compile(
+    rf"{STRONG}|token(?!s?izer)|(?<![a-z])(?:{WEAK})(?![a-z])"
+    r"|(?-i:(?<=[a-z])(?:Key|Pass|Pat|Dsn|Jwt|Cookie)(?![a-z]))|(?:db|user|smtp|ftp)pass(?![a-z])",
+    re.I,
+)
 ALWAYS = re.compile(STRONG, re.I)
 NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?|true|false|null|none", re.I)
 STOPS = ":."  # behind a value in a sentence: "data.start_token=99: ..."
@@ -36,6 +47,10 @@ TOLD = re.compile(
     re.I,
 )
 SHAPE = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abpr]-|AKIA)[\w-]{12,}")
+# a key without a name: long, of all three kinds of characters in no order, no word in it. Hashes,
+# which genlab writes itself, have no capitals
+LONG = re.compile(r"(?<![\w+=-])[\w+=-]{24,}(?![\w+=-])", re.ASCII)
+CHANGES, WORD = 8, re.compile("[a-z]{8}")
 
 _met: set[str] = set()  # secrets blotted out once by name: from then on by value too
 
@@ -92,7 +107,15 @@ def _text(text: str, known: list[tuple[str, str]]) -> str:
         text = GIVEN.sub(_after_name, text)
         text = TOLD.sub(_after_name, text)
     text = BEARER.sub(rf"\1{BLOT}", text)
-    return SHAPE.sub(BLOT, text)
+    return LONG.sub(_in_disorder, SHAPE.sub(BLOT, text))
+
+
+def _in_disorder(found: re.Match[str]) -> str:
+    """A blot for letters and digits that no word or name would have in this order."""
+    kinds = ["Aa1"[2 * c.isdigit() or c.islower()] for c in found[0] if c.isalnum()]
+    changes = sum(a != b for a, b in pairwise(kinds))
+    plain = changes < CHANGES or kinds.count("1") < 2 or set(kinds) != set("Aa1")
+    return found[0] if plain or WORD.search(found[0]) else BLOT
 
 
 def _in_url(found: re.Match[str]) -> str:
