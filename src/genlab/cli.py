@@ -56,6 +56,11 @@ def main(argv: list[str] | None = None) -> None:
             remedy = f"; write genlab train {command}"
         print(f"genlab: there is no command {command!r}{remedy}", file=sys.stderr)
         sys.exit(USER)
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("genlab: the working folder is gone: cd to one that is there", file=sys.stderr)
+        sys.exit(2)
     code = answer(lambda: run(command, rest), rest)
     if code - 128 in signal.valid_signals():
         from genlab.runs.say.terminal import say

@@ -89,6 +89,7 @@ def again(command: str, run: Path, trust: Sequence[str] = ()) -> str:
 
     words = ["genlab", command, f"run={run}"]
     words += [f"trust=[{','.join(trust)}]"] if trust else []
-    places = {folder for package in trust if (folder := folder_of(package))} - {os.getcwd()}
+    places = {folder for package in trust if (folder := folder_of(package))}
+    places -= {os.getcwd()} if places else set()  # it may be gone
     path = f"PYTHONPATH={shlex.quote(os.pathsep.join(sorted(places)))} " if places else ""
     return path + shlex.join(words)

@@ -110,6 +110,10 @@ def readable(word: str) -> str:
         return word
     value = os.path.expanduser(value)
     bare, text = f"{key}={value}", quoted(value)
+    if PATH.fullmatch(key) and "${" in value and os.path.exists(value):
+        raise UserError(
+            f"{word}: ${{...}} in a name is read as an interpolation: rename the folder"
+        )
     if PATH.fullmatch(key) and value and "${" not in value:
         several = "," in value and not os.path.exists(value)
         return bare if PLAIN.fullmatch(value) or several else f"{key}={text}"
