@@ -1,4 +1,4 @@
-"""Write docs/reliability.md from the figures of the faults tests: `make faults` runs it.
+"""Write docs/reliability.md, and the corpus' figures in SECURITY.md: `make faults` runs it.
 
 python scripts/faults_table.py ROWS.jsonl [ROWS.jsonl ...]
 """
@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -68,6 +69,28 @@ def main(paths: list[str]) -> None:
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")
     print(f"{target}: {passed} of {cases} cases passed")
+    write_corpus(rows)
+
+
+def write_corpus(rows: dict[str, dict]) -> None:
+    """What SECURITY.md says of the hostile corpus, where all of it was run."""
+    told = [rows.get(f"hostile {kind} refused") for kind in ("configs", "files")]
+    plain = [
+        rows.get(n) for n in ("hostile configs, plain Hydra", "hostile pickles, plain loaders")
+    ]
+    if not all([*told, *plain]):
+        return
+    cases, passed = ([row[key] for row in told] for key in ("cases", "passed"))
+    text = (
+        f"It holds {cases[0]} hostile configs and {cases[1]} hostile files: {sum(passed)} of"
+        f" {sum(cases)} are refused. Against plain {plain[0]['note']};\n{plain[1]['note']}."
+    )
+    target = Path(__file__).resolve().parent.parent / "SECURITY.md"
+    written = target.read_text(encoding="utf-8")
+    pattern = r"(<!-- corpus[^\n]*-->\n).*?(\n<!-- end -->)"
+    target.write_text(
+        re.sub(pattern, lambda m: m[1] + text + m[2], written, flags=re.S), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
