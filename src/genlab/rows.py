@@ -12,6 +12,7 @@ from typing import Any
 
 from genlab.own import open_to_append
 
+LEDGER = 2**30  # bytes: three million rows
 ENDING = b', "crc": "%08x"}'
 
 
@@ -47,7 +48,11 @@ def _ends_with_checksum(line: bytes) -> bool:
 
 def lines_of(path: Path) -> list[bytes]:
     """The ledger's lines; the last one is torn where the file does not end with a line's end."""
-    return [x for x in path.read_bytes().split(b"\n") if x] if path.is_file() else []
+    if not path.is_file():
+        return []
+    if (size := path.stat().st_size) > LEDGER:
+        raise ValueError(f"{path}: {size:,} bytes, a ledger has {LEDGER:,} at most: put it aside")
+    return [x for x in path.read_bytes().split(b"\n") if x]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

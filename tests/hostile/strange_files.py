@@ -342,6 +342,11 @@ def _asking(**changes: Any):
     return saved(lambda m: contents(model={**model, **({} if part else changes)}))
 
 
+def _data(cls: str, **numbers: int):
+    """A checkpoint whose data asks for much."""
+    return saved(lambda m: contents(data={"_target_": f"genlab.data.{cls}", **numbers}))
+
+
 LEVELS = {"_target_": "genlab.objectives.diffusion.DDPM", "num_levels": 600_000_000}
 TOKENS = {"_target_": "genlab.samplers.tokens.Greedy", "length": 200_000_000}
 CHECKPOINTS: dict[str, tuple[Any, bool]] = {
@@ -351,6 +356,9 @@ CHECKPOINTS: dict[str, tuple[Any, bool]] = {
     "200 million tokens": (_asking(sampler=TOKENS), False),
     "a picture of 4096 x 4096": (_asking(shape=[1, 4096, 4096]), False),
     "a negative shape": (_asking(part="net", shape=[-4]), False),
+    "a ring of 10^9": (_data("toy.Ring", modes=10**9), False),
+    "a grid of 10^10": (_data("toy.Grid", side=10**5), False),
+    "a million workers": (_data("images.Digits", num_workers=10**6), False),
     "10^9 frequencies": (_asking(part="net", frequencies=10**9), False),
     "pickle .ckpt": (raw(lambda m: pickle.dumps(Touch(m))), True),
     "pickle .pt": (raw(lambda m: pickle.dumps(Touch(m)), ".pt"), True),
@@ -564,6 +572,9 @@ SAYS = {
     "resampled without end": "resample=1000000000: it must be at most",
     "200 million tokens": "length=200000000: it must be at most",
     "a picture of 4096 x 4096": "10,000,000 numbers at most", "a negative shape": "above 0",
+    "a ring of 10^9": "modes=1000000000: it must be at most",
+    "a grid of 10^10": "side=100000: it must be at most",
+    "a million workers": "num_workers=1000000: it must be at most",
     "10^9 frequencies": "frequencies=1000000000: it must be at most",
     "million entries": "directory is not where", "two readers, two pickles": "end of a wide zip",
     "bytes before the first entry": "directory is not where",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,21 @@ def test_what_became_a_link_after_the_check_is_not_written_through(tmp_path: Pat
         checkpoint.save({}, tmp_path / "samples" / "x.ckpt")
     write_text(tmp_path / "metrics.jsonl", "x")  # takes the link's place
     assert not list(victim.iterdir()) and (tmp_path / "metrics.jsonl").read_text() == "x"
+
+
+SMALL = ("provenance.json", "evaluation.json", "overrides.yaml", "config.yaml.sha256",
+         "precision.json", "metrics.jsonl")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("command", ["report", "sample", "evaluate", "resume", "export"])
+def test_gigabytes_without_a_byte_are_not_read(command, name, whole: Path, tmp_path: Path) -> None:
+    """A sparse file takes no room in an archive, and all memory where it is read whole."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / name).touch()
+    os.truncate(run / name, 8 * 2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    done = genlab_here(*(word.format(run) for word in COMMANDS[command]))
+    assert done.returncode in (0, 2) and "Traceback" not in done.stderr, done.stderr
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB

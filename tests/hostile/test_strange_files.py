@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -56,6 +57,16 @@ def test_a_hostile_file_is_refused(file: File, tmp_path_factory, monkeypatch) ->
     assert file.says in text, "refused for another reason than what is hostile in it"
     written = [p for p in (folder / "cache").rglob("*") if p.suffix != ".lock" and p.is_file()]
     assert not written, "what is refused leaves nothing"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda p: p.touch() or os.truncate(p, 10**12)])
+def test_a_hash_that_is_a_pipe_or_a_terabyte_is_not_read(make, tmp_path: Path) -> None:
+    path = strange_files.saved(lambda m: contents())(tmp_path, "")
+    make(path.with_name(path.name + ".sha256"))
+    before = peak()
+    with pytest.raises(UserError, match=r"has (no readable|a damaged) x\.ckpt\.sha256"):
+        genlab.load(path)
+    assert peak() - before < 2**28
 
 
 def test_an_honest_checkpoint_is_let_in(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from genlab.runs.gate.reach import keep_inside
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
+from genlab.runs.settings.bounds import check_bounds
 from genlab.runs.settings.checks import other_kinds
 from genlab.runs.settings.conf import options_that
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
@@ -88,6 +89,7 @@ def evaluate_run(
     trusted = trusted or []  # what the run's own file trusts counts for nothing
     before = settings or keep_inside(read_settings(folder), ())
     settings = changed(before, changes or [], trusted)
+    check_bounds(settings)
     parts = {k: settings.get(k) for k in ("data", "model", "metric")}
     plan = Plan(parts, trusted, secrets=True)
     if changes:

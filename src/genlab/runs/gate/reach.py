@@ -39,9 +39,9 @@ def keep_inside(settings: dict[str, Any], said: Iterable[str]) -> dict[str, Any]
             say(f"genlab: {at}={value!s:.80} is taken as offline: only the command line"
                 " and WANDB_MODE may send to an account")  # fmt: skip
             return "offline"
-        if at.startswith("logger.") and key == "entity":
+        if at.startswith("logger.") and key in ("entity", "id"):
             say(f"genlab: {at}={value!s:.80} is left out: only the command line"
-                " and WANDB_ENTITY may name whose account it is sent to")  # fmt: skip
+                " and WANDB_ENTITY, WANDB_RUN_ID may name where it is sent to")  # fmt: skip
             return None
         return kept(value, at)
 

@@ -20,8 +20,13 @@ AT_LEAST_1 = (
 AT_MOST = {
     "num_levels": 100_000, "num_steps": 100_000, "resample": 1_000, "num_importance": 100_000,
     "critic_steps": 1_000, "length": 2**20, "max_length": 2**20, "frequencies": 4096,
-    "num_classes": 2**20, "vocab": 2**22, "levels": 2**16,
+    "num_classes": 2**20, "vocab": 2**22, "caption_vocab": 2**22, "caption_length": 2**20,
+    "levels": 2**16, "side": 1_000, "modes": 100_000, "grid": 1_000, "num_workers": 1_000,
+    "val_examples": 10**8, "num": 10**6, "num_samples": 10**8, "chunk": 10**6, "pairs": 10**4,
+    "max_train": 10**8, "threads": 4096,
 }  # fmt: skip
+GROUPS = ("net", "conditions", "objective", "sampler", "data", "model", "metric", "callbacks",
+          "trainer")  # fmt: skip
 VALUES, TOKENS = 10**7, 2**20  # that one example may have
 ABOVE_0 = ("sigma_data", "sigma_min", "sigma_max", "rho", "shift")
 DIVIDES = (("heads", "width"), ("kv_heads", "heads"))  # the first divides the second
@@ -33,7 +38,7 @@ def check_bounds(settings: dict[str, Any]) -> None:
         rate = node.get("lr") if isinstance(node, dict) else None
         if type(rate) in (int, float) and rate < 0:
             raise UserError(f"{place}.lr={rate}: it must not be below 0")
-    for group in ("net", "conditions", "objective", "sampler", "data", "model"):
+    for group in GROUPS:
         for place, node in walk(settings.get(group), group):
             if isinstance(node, dict) and str(node.get("_target_")).startswith("genlab."):
                 numbers = {k: v for k, v in node.items() if type(v) in (int, float)}
