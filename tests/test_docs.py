@@ -17,6 +17,7 @@ from PIL import Image
 
 from genlab.runs.settings.compose import plan_of
 
+PROMISES = ROOT / "docs" / "promises.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 EXTEND, PYTHON, DATA = (
     (ROOT / "docs" / name).read_text() for name in ("extend.md", "python.md", "data.md")
@@ -121,3 +122,18 @@ def test_the_blocks_of_the_python_page_run(tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text("\n".join(blocks))
     done = ran(["page.py"], tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_promise_has_its_test() -> None:
+    """The tests that docs/promises.md names are there; no promise of SECURITY.md lacks one."""
+    rows = [line.split("|")[1:-1] for line in PROMISES.read_text().splitlines()[6:]]
+    told = [[cell.strip() for cell in row] for row in rows if len(row) == 4]
+    for promise, where, test, _ in told[1:]:
+        file, _, name = test.strip("`").partition("::")
+        assert where in ("README", "SECURITY"), promise
+        assert f"def {name}(" in (ROOT / file).read_text(), (promise, test)
+    promised = (ROOT / "SECURITY.md").read_text().partition("## Promised")[2].partition("\n## ")[0]
+    named = re.findall(r"^- \*\*(.+?)\.?\*\*", promised.replace("\n  ", " "), re.M)
+    held = {promise.lower() for promise, where, *_ in told if where == "SECURITY"}
+    missing = [p for p in named if not any(h.split()[:4] == p.lower().split()[:4] for h in held)]
+    assert len(named) > 10 and not missing, missing
