@@ -1,4 +1,4 @@
-"""The state of a tokenizer, from a stranger's checkpoint: it spells and reads, or is refused."""
+"""What a tokenizer or a column has learnt, of a stranger's checkpoint: it works, or is refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from fuzzing import ODD, change, fuzz, mutated, sizes
 
+from genlab.data.columns import Categories, Numbers, fit_column, restored
 from genlab.data.tokenizers import BPE, Characters, Tokenizer
 
 SAMPLE = "the cat sat on the mat; the hat sat on the cat. Grüße, 世界 🙂\r\n\t" * 5
@@ -105,3 +106,36 @@ def test_the_state_of_a_tokenizer(num: int, tmp_path: Path, monkeypatch) -> None
         return name
 
     fuzz("a tokenizer's state", num, tmp_path / "here", lambda rng: make(rng, states), meet)
+
+
+CELLS = (
+    ["1", "2", "2", None, "5", "7"], ["0.5", "1.25", "-3.5"], ["a", "b", None, "a"],
+    [str(i * 3) for i in range(40)], ["x", "x", "y"],
+)  # fmt: skip
+
+
+@sizes(few=100)
+def test_the_state_of_a_column(num: int, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    states = [fit_column("c", cells, cells, None).state() for cells in CELLS]
+
+    def make(rng: random.Random) -> Any:
+        state = copy.deepcopy(rng.choice(states))
+        if rng.random() < 0.9:
+            change(rng, rng.choice((state, state, state["values"])), most=2)
+        return state
+
+    def meet(state: Any) -> str:
+        column = restored(state)
+        widest = np.linspace(-9, 9, 5 * sum(column.widths)).reshape(5, -1)
+        for cells in (column.decode(widest), column.decode(-widest), column.typical(3)):
+            texts = isinstance(column, Categories)
+            kinds = str if texts else int if column.kind == "integer" else float
+            assert all(v is None or isinstance(v, kinds) for v in cells)
+        assert str(column) and restored(json.loads(json.dumps(column.state()))).widths
+        if isinstance(column, Numbers):
+            middle, half = column.place(column.read(["1", None, "1e9"]))
+            assert len(middle) == len(half) == 3
+        return column.kind
+
+    fuzz("a column's state", num, tmp_path / "here", make, meet)
