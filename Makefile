@@ -33,10 +33,11 @@ test-slow: setup      ## what takes minutes: whole experiments against their bar
 faults: setup         ## kills, damage, full disks: about 25 minutes; writes docs/reliability.md
 	rm -f .faults.jsonl
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal -p no:cacheprovider tests; \
-		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
+		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl $(wildcard .fuzz.jsonl) && exit $$code
 
-fuzz: setup           ## 10,000 odd inputs to each gate, for the night; GENLAB_FUZZ_INPUTS, GENLAB_FUZZ_SEED
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m fuzz -p no:cacheprovider tests/fuzz
+fuzz: setup           ## 10,000 odd inputs to each gate: about 12 minutes, for the night; GENLAB_FUZZ_SEED=1 for others
+	rm -f .fuzz.jsonl
+	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.fuzz.jsonl $(BIN)/python -m pytest -q -s -m fuzz -p no:cacheprovider tests/fuzz
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py

@@ -100,8 +100,7 @@ class _Watch:
     def note(self, event: str, path: Any) -> None:
         if isinstance(path, str | bytes | os.PathLike):
             path = os.path.abspath(os.fsdecode(path))
-            # rmtree names what it removes relative to an open folder
-            away = not path.startswith(self.folder) and os.path.dirname(path) != os.getcwd()
+            away = not path.startswith(self.folder)
             if away and "__pycache__" not in path and path != os.devnull:
                 self.found.append(f"{event} {path}")
 
@@ -160,7 +159,8 @@ def fuzz(
         try:
             # of the library's loops that no signal reaches
             faulthandler.dump_traceback_later(12 * SECONDS, exit=True, file=sys.__stderr__)
-            with _watch.on(folder) as written, limited():
+            # in the folder: rmtree names what it removes relative to an open one
+            with contextlib.chdir(folder), _watch.on(folder) as written, limited():
                 seen[meet(value) or "accepted"] += 1
             accepted += 1
         except KeyboardInterrupt:

@@ -152,7 +152,7 @@ def test_a_text(num: int, tmp_path: Path) -> None:
     fuzz("texts of configs", num, folder, lambda rng: make_text(rng, texts), meet)
 
 
-@sizes(share=0.3, few=60)
+@sizes(share=0.2, few=40)
 def test_the_settings_of_a_run(num: int, tmp_path: Path) -> None:
     """config.yaml of a stranger's run folder, read and checked as `resume` does."""
     folder = tmp_path / "here"

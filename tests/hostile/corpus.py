@@ -394,6 +394,8 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
         _evil("defaults: [override hydra/job_logging: x]\n"), "hydra"),
     "defaults of a number": (_evil("defaults: [3]\n"), "Unsupported type in defaults"),
     "defaults of no group": (_evil("defaults: [{}]\n"), "Missing group name"),
+    "a header that is no package": (
+        lambda f, m: {"experiment/evil.yaml": "# @x: y\n# x\nseed: 1\n"}, "Too many components"),
     "folder hydra": (
         _evil("name: x\n", hydra__callbacks__x=f"x: {TOUCH}\n"), "hydra"),
     "defaults climb": (_evil("defaults: [../../side/x]\n"), "defaults"),

@@ -62,7 +62,7 @@ def of_composition(error: BaseException) -> bool:
     if type(error).__module__.startswith(("hydra", "omegaconf")):
         return True
     frames = traceback.extract_tb(error.__traceback__)  # plain ValueErrors of OmegaConf's, Hydra's
-    places = ("/omegaconf/", "/hydra/_internal/config")
+    places = ("/omegaconf/", "/hydra/_internal/config", "/hydra/plugins/config")
     return isinstance(error, ValueError) and any(
         p in f.filename for f in frames[-1:] for p in places
     )
