@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults fuzz bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -25,7 +25,7 @@ test: setup lint      ## what CI runs: the fast tests, and whole runs in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
 
 test-fast: setup      ## the fast tests alone: after each change
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not fuzz and not gpu'
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
@@ -33,7 +33,11 @@ test-slow: setup      ## what takes minutes: whole experiments against their bar
 faults: setup         ## kills, damage, full disks: about 25 minutes; writes docs/reliability.md
 	rm -f .faults.jsonl
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal -p no:cacheprovider tests; \
-		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
+		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl $(wildcard .fuzz.jsonl) && exit $$code
+
+fuzz: setup           ## 10,000 odd inputs to each gate: about 12 minutes, for the night; GENLAB_FUZZ_SEED=1 for others
+	rm -f .fuzz.jsonl
+	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.fuzz.jsonl $(BIN)/python -m pytest -q -s -m fuzz -p no:cacheprovider tests/fuzz
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py

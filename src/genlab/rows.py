@@ -13,6 +13,8 @@ from typing import Any
 from genlab.own import open_to_append
 
 LEDGER = 2**30  # bytes: three million rows
+NUMBERS = ("examples", "batches", "seconds")  # what is counted with, where a row has them
+DEEP = 100  # brackets of a row that may be nested too deep
 ENDING = b', "crc": "%08x"}'
 
 
@@ -34,9 +36,13 @@ def parse(line: bytes) -> dict[str, Any] | None:
     """The row of one line; None if it is torn or damaged."""
     try:
         row = json.loads(body(line))
-    except ValueError:
+        if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+            return None
+        if line.count(b"[") + line.count(b"{") > DEEP:
+            json.dumps(row)  # what cannot be written again is no row
+    except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and "kind" in row else None
+    return row if all(type(row.get(k, 0)) in (int, float) for k in NUMBERS) else None
 
 
 def _ends_with_checksum(line: bytes) -> bool:

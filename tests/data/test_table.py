@@ -18,7 +18,7 @@ from conftest import CONF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.data.columns import Categories, Numbers, fit_column, infer
+from genlab.data.columns import Categories, Numbers, fit_column, infer, restored
 from genlab.data.sources.tables import Adult, CsvFile, parsed
 from genlab.data.table import Table
 from genlab.runs.folder.layout import write_yaml
@@ -384,3 +384,20 @@ def test_a_delimiter_that_is_not_the_files_is_told(tmp_path):
     path.write_text("age,name\n1,a\n2,b\n")
     with pytest.raises(ValueError, match=r"one column, 'age,name': write 'data.delimiter=\",\"'"):
         parsed(path.read_bytes(), where="people.csv", delimiter=";")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kind": "name"}, {"kind": None}, {"values": []}, {"values": [2, 1]}, {"values": [1, "2"]},
+     {"low": [0.0]}, {"high": [0.0, math.nan]}, {"low": [0.0, math.inf]}, {"decimals": 10**400},
+     {"missing": None}, {"name": 3}, {"more": 1}],
+    ids=str,
+)  # fmt: skip
+def test_an_odd_column_is_refused(change: dict[str, Any]) -> None:
+    """A stranger's checkpoint: it was taken, and failed when rows were drawn."""
+    state = fit_column("c", ["1", "1", "2", "2"] * 9, [], "integer").state()
+    assert isinstance(restored(state), Numbers)
+    with pytest.raises(ValueError, match="no column"):
+        restored({**state, **change})
+    with pytest.raises(ValueError, match="no column"):
+        restored({"name": "c", "kind": "category", "values": ["a", 1], "shares": [0.5, 0.5]})

@@ -215,3 +215,36 @@ def test_of_a_strangers_bpe_only_vocabulary_and_merges_count(change) -> None:
 def test_a_vocabulary_with_holes_is_refused(ids) -> None:
     with pytest.raises(ValueError, match="ids that are not 0, 1, 2"):
         BPE().load_state(_asked(lambda state: state["model"].update(vocab=ids, merges=[])))
+
+
+def _bpe_state(**changes) -> dict:
+    model = json.loads(fitted(BPE).state()["bpe"])
+    model["model"] |= changes
+    return {"bpe": json.dumps(model)}
+
+
+ODD_STATES = {
+    "no state": (Characters, {}),
+    "a number": (Characters, {"characters": 1}),
+    "a list": (Characters, {"characters": ["ab", "c"]}),
+    "bytes": (Characters, {"characters": b"abc"}),
+    "twice the same": (Characters, {"characters": "aab"}),
+    "not sorted": (Characters, {"characters": "ba"}),
+    "half a pair": (Characters, {"characters": "a\ud800"}),
+    "null": (BPE, {"bpe": "null"}),
+    "nested": (BPE, {"bpe": "[" * 5000}),
+    "merges of three": (BPE, _bpe_state(merges=[["a", "b", "c"]])),
+    "a merge of no tokens": (BPE, _bpe_state(merges=[["at", "@@"]])),
+    "ids of texts": (BPE, _bpe_state(vocab={"a": "0", "b": 1})),
+    "ids of truths": (BPE, _bpe_state(vocab={"a": False, "b": True})),
+    "a byte short": (BPE, _bpe_state(vocab={"a": 0, "b": 1}, merges=[])),
+}
+
+
+@pytest.mark.parametrize("name", ODD_STATES)
+def test_an_odd_state_is_refused(name: str) -> None:
+    """Found by the fuzzer: it was taken, and encode or decode failed later, or lost a byte."""
+    cls, state = ODD_STATES[name]
+    with pytest.raises(ValueError) as refused:
+        cls().load_state(state)
+    assert type(refused.value) is ValueError and "\n" not in str(refused.value)

@@ -392,6 +392,10 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
         _evil("defaults: [override /hydra/launcher: joblib]\n"), "hydra"),
     "defaults override logging": (
         _evil("defaults: [override hydra/job_logging: x]\n"), "hydra"),
+    "defaults of a number": (_evil("defaults: [3]\n"), "Unsupported type in defaults"),
+    "defaults of no group": (_evil("defaults: [{}]\n"), "Missing group name"),
+    "a header that is no package": (
+        lambda f, m: {"experiment/evil.yaml": "# @x: y\n# x\nseed: 1\n"}, "Too many components"),
     "folder hydra": (
         _evil("name: x\n", hydra__callbacks__x=f"x: {TOUCH}\n"), "hydra"),
     "defaults climb": (_evil("defaults: [../../side/x]\n"), "defaults"),
@@ -479,6 +483,11 @@ YAMLS: dict[str, str] = {
     "python tag": "a: !!python/object/apply:os.mkdir [MARK]\n",
     "python module": "a: !!python/module:antigravity ''\n",
     "binary": "\x00\x01\x02",
+    "base sixty in quotes": 'a: !!int "1' + ":1" * 400_000 + '"\n',
+    "hexadecimal in quotes": 'a: !!int "0x' + "f" * 5000 + '"\n',
+    "a number of no digits": "a: !!int ''\n",
+    "a truth of another word": "a: !!bool x\n",
+    "a time that is none": "a: !!timestamp x\n",
     "a bad date": "a: 2001-99-99\n",
     "torn": "a: [1, 2\n",
 }
@@ -501,6 +510,10 @@ SETTLED: dict[str, Callable[[str], Any]] = {
     "trainer": lambda m: {"trainer": _touch(m)},
     "a date": lambda m: {"seed": __import__("datetime").date(2020, 1, 1)},
     "no model": lambda m: {"model": None},
+    "data is a text": lambda m: {"data": "os.mkdir"},
+    "data without a class": lambda m: {"data": {"batch_size": 2}},
+    "no budget": lambda m: {"budget": None, "model": None},
+    "a seed of two lines": lambda m: {"seed": f"1\n{m}", "model": None},
     "model is a text": lambda m: {"model": "os.mkdir"},
     "name climbs": lambda m: {"name": "../../x"},
     "name is an escape": lambda m: {"name": "\x1b]0;x\x07"},

@@ -288,6 +288,27 @@ def _zip_claims(folder: Path, marker: str) -> Path:
     return folder / "x.zip"
 
 
+def _zip_before(folder: Path, marker: str) -> Path:
+    """An entry that the directory places before the file's first byte."""
+    path = _zip(("a.png", b"x"))(folder, marker)
+    data = path.read_bytes()
+    at = data.rfind(b"PK\5\6")
+    later = struct.pack("<I", struct.unpack_from("<I", data, at + 16)[0] + 1)
+    path.write_bytes(data[: at + 16] + later + data[at + 20 :])
+    return path
+
+
+def _tar_pax(headers: dict[str, str]):
+    def write(folder: Path, marker: str) -> Path:
+        with tarfile.open(folder / "x.tar", "w", format=tarfile.PAX_FORMAT) as pack:
+            info = tarfile.TarInfo("a.png")
+            info.pax_headers = headers
+            pack.addfile(info)
+        return folder / "x.tar"
+
+    return write
+
+
 def _tar_header_bomb(folder: Path, marker: str) -> Path:
     """A pax header of 2 GB, packed: tarfile reads it whole into memory."""
     info = tarfile.TarInfo("x")
@@ -347,6 +368,7 @@ def _data(cls: str, **numbers: int):
     return saved(lambda m: contents(data={"_target_": f"genlab.data.{cls}", **numbers}))
 
 
+PATCHES = {"_target_": "genlab.nn.dit.DiT", "shape": [1, "x", "x"], "patch": 2}
 LEVELS = {"_target_": "genlab.objectives.diffusion.DDPM", "num_levels": 600_000_000}
 TOKENS = {"_target_": "genlab.samplers.tokens.Greedy", "length": 200_000_000}
 CHECKPOINTS: dict[str, tuple[Any, bool]] = {
@@ -416,6 +438,9 @@ CHECKPOINTS: dict[str, tuple[Any, bool]] = {
     "10^10 elements by stride 0": (raw(lambda m: _claiming(3, 10**10, 0)), False),
     "10^10 elements of 3": (raw(lambda m: _claiming(3, 10**10, 1)), False),
     "storage larger than its record": (raw(lambda m: _claiming(10**6, 10**6, 1)), False),
+    "storage into the next entry": (raw(lambda m: _claiming(16, 16, 1)), False),
+    "a storage's name by parts": (
+        raw(lambda m: _again({"w": 1}, _replace_pickle(b"\x80\x02K\x01\x85Q."))), False),
     "negative storage": (raw(lambda m: _claiming(-5, 3, 1)), False),
     "bytearray of 10 GB": (raw(_call("builtins", "bytearray", _long(10**10))), False),
     "torch.Tensor of 10 GB": (raw(_call("torch", "Tensor", _long(10**10))), False),
@@ -434,6 +459,11 @@ CHECKPOINTS: dict[str, tuple[Any, bool]] = {
     "shared without end": (saved(lambda m: contents(name=_shared(40))), False),
     "no zip": (raw(lambda m: b"PK\3\4" + os.urandom(1000)), False),
     "empty": (raw(lambda m: b""), False),
+    "protocol 255": (raw(lambda m: _again({"w": 1}, _replace_pickle(b"\x80\xff}."))), False),
+    "last weights are a tensor": (
+        saved(lambda m: {**contents(), "current_model_state": torch.ones(2)}), False),
+    "a clock of texts": (saved(lambda m: {**contents(), "clock": {"examples": "x"}}), False),
+    "a shape of texts": (_asking(net=PATCHES), False),
     "a list": (saved(lambda m: [1, 2]), False),
     "weights are numbers": (saved(lambda m: contents({"w": 3})), False),
     "settings are a text": (saved(lambda m: {**contents(), "genlab": "x"}), False),
@@ -485,6 +515,8 @@ ARCHIVES: dict[str, Any] = {
     "tar beyond PATH_MAX": _tar(("/".join(["a" * 250] * 20) + "/a.png", b"x")),
     "zip deep": _zip(("a/" * 3000 + "a.png", b"x"), deflated=True),
     "tar escape": _tar(("\x1b[2Ja.png", b"x")),
+    "tar sparse of letters": _tar_pax({"GNU.sparse.map": "0,x", "GNU.sparse.size": "1"}),
+    "zip before its first byte": _zip_before,
     "tar torn": lambda f, m: raw(lambda _: b"x" * 2000, ".tar")(f, m),
     "zip climbs": _zip(("../marker", b"x")),
     "zip climbs within": _zip(("a/../../marker", b"x")),
@@ -562,9 +594,11 @@ SAYS = {
     "distributed .metadata": "is no run folder", "zip in a zip": "it holds 'x/y.pt'",
     "two pickles": "an entry twice", "an entry that climbs": "it holds '../x'",
     "deflated bomb": "is compressed", "pickle bomb": "its data.pkl is over",
-    "10^10 elements": "resize storage", "10^10 elements by stride 0": "has too few bytes",
-    "10^10 elements of 3": "resize storage", "storage larger than its record": "resize storage",
-    "negative storage": "resize storage",
+    "10^10 elements": "its entry differs", "10^10 elements by stride 0": "has too few bytes",
+    "10^10 elements of 3": "resize storage", "negative storage": "its entry differs",
+    **dict.fromkeys(
+        ("storage larger than its record", "storage into the next entry"), "its entry differs"),
+    "a storage's name by parts": "in another way",
     "bytearray of 10 GB": "its pickle names builtins.bytearray",
     "torch.Tensor of 10 GB": "its pickle names torch.Tensor",
     "600 million levels": "num_levels=600000000: it must be at most",
@@ -583,6 +617,8 @@ SAYS = {
     "a model of 10^12 weights": "does not fit the model",
     "a model of 10^7 layers": "describe a larger one",
     "deep nesting": "nested too deep", "shared without end": "nested too deep",
+    "protocol 255": "of protocol 255", "last weights are a tensor": "not tensors by name",
+    "a clock of texts": "does not say how many", "a shape of texts": "each a whole number",
     "a list": "it holds a list", "weights are numbers": "not tensors by name",
     "settings are a text": "holds no settings",
     "header of 100 MB": "header claims", "header of 2^63": "header claims",
@@ -606,6 +642,8 @@ SAYS = {
     **dict.fromkeys(("tar twice", "tar case", "zip case"), "is in it twice"),
     **dict.fromkeys(("tar bomb", "zip bomb"), "a bomb"),
     "tar file and folder": "a file and a folder", "tar header bomb": "a header of 2,000,000,000",
+    **dict.fromkeys(
+        ("tar sparse of letters", "zip before its first byte"), "is damaged"),
     "tar torn": "invalid header", "zip million entries": "is damaged", "zip torn": "it is no zip",
     "2^31 wide": "pixels", "60000 x 60000": "pixels", "8000 x 8000": "over 45,000,000",
     "text bomb": "too large",

@@ -6,6 +6,8 @@ member (link, device, absolute or climbing path, a name twice) is refused whole.
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import shutil
 import stat
@@ -23,6 +25,12 @@ FILES, BYTES, RATIO = 1_000_000, 200 * 10**9, 200  # RATIO: unpacked to packed b
 BLOCK = 1 << 20
 DEPTH, PATH, ENTRY = 32, 1000, 4096  # of a path: parts, bytes; bytes counted for an entry
 
+# what the readers of zip, tar, gzip, bzip2 and xz raise of a damaged file
+DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    OSError, ValueError, LookupError, OverflowError, TypeError, AttributeError,
+)  # fmt: skip
+
 
 def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS) and path.is_file()
@@ -36,10 +44,15 @@ def unpack(archive: Path, target: Path, *, files: int = FILES, limit: int = BYTE
     try:
         _write_all(archive, temporary, files, limit)
         os.replace(temporary, target)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, struct.error) as error:
-        raise ValueError(f"{archive} is damaged: {error}") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in another way
         raise ValueError(f"{archive} cannot be unpacked: {error}") from None
+    except DAMAGED as error:
+        if str(error).startswith(str(archive)):  # refused here
+            raise
+        # of the file system, all but a seek to before the file's first byte
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise ValueError(f"{archive} is damaged: {' '.join(str(error).split())}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -195,13 +195,36 @@ class Categories:
 Column = Numbers | Categories
 
 
-def restored(state: dict[str, Any]) -> Column:
-    """The column that gave `state`."""
-    state = dict(state)
+def restored(state: Any) -> Column:
+    """The column that gave `state`; what none can have given (a stranger's) is refused."""
+    if not isinstance(state, dict) or not _whole(state):
+        raise ValueError(f"no column of a table says {str(state)[:80]!r}")
     if state["kind"] == "category":
-        del state["kind"]
-        return Categories(**state)
+        return Categories(**{k: v for k, v in state.items() if k != "kind"})
     return Numbers(**state)
+
+
+def _whole(state: dict[str, Any]) -> bool:
+    category = state.get("kind") == "category"
+    lists = ("values", "shares") if category else ("values", "low", "high")
+    rest = set() if category else {"decimals", "missing"}
+    if {*state} != {"name", "kind", *lists, *rest} or state["kind"] not in KINDS:
+        return False
+    held = [state[k] for k in lists]
+    if not all(isinstance(some, list) and len(some) == len(held[0]) > 0 for some in held):
+        return False
+    figures = [n for some in held[category:] for n in some]
+    if not isinstance(state["name"], str) or not all(type(n) in (int, float) for n in figures):
+        return False
+    if not all(abs(n) < 1e300 for n in figures):
+        return False
+    values, decimals = held[0], state.get("decimals")
+    if category:
+        return all(v is None or isinstance(v, str) for v in values) and len({*values}) == len(
+            values
+        )
+    few = decimals is None or (type(decimals) is int and abs(decimals) < 300)
+    return few and isinstance(state["missing"], bool) and values == sorted(values)
 
 
 def infer(cells: Sequence[str | None]) -> Kind:

@@ -197,8 +197,13 @@ class Images(DataModule):
         return {"image_shape": list(self._image_shape or ()), "class_names": names}
 
     def load_state(self, state: dict) -> None:
-        self._image_shape = tuple(state["image_shape"]) or self._image_shape
-        self.class_names = state["class_names"]
+        shape, names = tuple(state["image_shape"]), state["class_names"]
+        if len(shape) not in (0, 3) or not all(type(n) is int and n > 0 for n in shape):
+            raise ValueError(f"image_shape={shape}: three sizes, or none")
+        if names is not None and not all(isinstance(n, str | int) for n in list(names)):
+            raise ValueError("class_names: texts, or null")
+        self._image_shape = shape or self._image_shape
+        self.class_names = names
 
     def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
         """bits_per_dim too, where levels have a probability."""

@@ -291,6 +291,8 @@ class Table(DataModule):
 
     def load_state(self, state: dict[str, Any]) -> None:
         self._label = restored(state["label"]) if state["label"] is not None else None
+        if not isinstance(self._label, Categories | None):
+            raise ValueError(f"{self._label} is no class to predict")
         self._take(Columns([restored(s) for s in state["columns"]]))
 
     def decode(self, x: Tensor) -> list[dict[str, Any]]:

@@ -115,7 +115,12 @@ class Characters(Tokenizer):
         return {"characters": self.characters}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.characters = state["characters"]
+        found = state.get("characters") if isinstance(state, dict) else None
+        if not isinstance(found, str) or found != "".join(sorted(set(found))):
+            raise ValueError("its characters are no text of different ones, sorted")
+        if any("\ud800" <= c <= "\udfff" for c in found):
+            raise ValueError("its characters are not all of Unicode")
+        self.characters = found
 
 
 class BPE(Tokenizer):
@@ -166,11 +171,20 @@ class BPE(Tokenizer):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Vocabulary and merges alone: a stranger's file may ask for more that takes its time."""
-        learnt = json.loads(state["bpe"])["model"]
-        vocab, merges = learnt["vocab"], [tuple(pair) for pair in learnt["merges"]]
-        if len(vocab) > MOST or sorted(vocab.values()) != [*range(len(vocab))]:
-            raise ValueError(f"a vocabulary of {len(vocab):,} ids that are not 0, 1, 2, ...")
-        self._model = _model(vocab, merges)
+        from tokenizers import pre_tokenizers
+
+        try:
+            learnt = json.loads(state["bpe"])["model"]
+            vocab, merges = learnt["vocab"], [tuple(pair) for pair in learnt["merges"]]
+            ids = sorted(id for id in vocab.values() if type(id) is int)
+            if len(vocab) > MOST or ids != [*range(len(vocab))]:
+                raise ValueError(f"a vocabulary of {len(vocab):,} ids that are not 0, 1, 2, ...")
+            if missing := set(pre_tokenizers.ByteLevel.alphabet()) - {*vocab}:
+                raise ValueError(f"a vocabulary without {len(missing)} of the 256 bytes")
+            self._model = _model(vocab, merges)
+        except Exception as error:  # the library raises plain Exceptions
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"no BPE that genlab has learnt: {said}") from error
 
 
 def _model(vocab: dict[str, int] | None = None, merges: list[tuple[str, str]] | None = None) -> Any:

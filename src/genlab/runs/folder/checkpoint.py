@@ -195,3 +195,11 @@ def read(path: Path, *, verify: bool = True) -> dict:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} is not a checkpoint that genlab reads: {first[:200]}") from error
     return loaded
+
+
+def check_clock(loaded: dict, path: Path | str) -> None:
+    """Refuse a checkpoint that does not say how far its run was."""
+    clock = loaded.get("clock")
+    counts = [clock.get(k) for k in ("batches", "examples")] if isinstance(clock, dict) else [None]
+    if not all(type(n) is int and 0 <= n < 2**63 for n in counts):
+        raise UserError(f"{path} does not say how many batches and examples its run had seen")

@@ -12,7 +12,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from genlab.runs.folder.checkpoint import newest, read
+from genlab.runs.folder.checkpoint import check_clock, newest, read
 from genlab.runs.folder.layout import find_run
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
@@ -104,7 +104,7 @@ def read_run(path: str | Path) -> dict:
         loaded = read(find_checkpoint(path))
     if "genlab" not in loaded or "state_dict" not in loaded:
         raise UserError(f"{path} was not written by genlab: it holds no settings to rebuild from")
-    own, weights = loaded["genlab"], loaded["state_dict"]
+    own, weights, last = (loaded.get(k) for k in ("genlab", "state_dict", "current_model_state"))
     parts = own.get("settings") if isinstance(own, dict) else None
     if not isinstance(parts, dict) or not all(
         isinstance(parts.get(k), dict) and "_target_" in parts[k] for k in ("data", "model")
@@ -118,7 +118,8 @@ def read_run(path: str | Path) -> dict:
     check_plain(
         own.get("data_state"), f"{path}: data_state", texts=False
     )  # texts: a tokenizer's tokens
-    for state in (weights, loaded.get("current_model_state") or {}):
+    check_clock(loaded, path)
+    for state in (weights, {} if last is None else last):
         if not isinstance(state, dict) or not all(
             isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
         ):

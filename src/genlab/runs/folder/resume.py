@@ -109,12 +109,19 @@ def newest_saved(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
 
     None where nothing was saved yet: such a run begins again in its folder, and says so.
     """
-    from genlab.runs.folder.checkpoint import checkpoint_files, newest_and_notices, read
+    from genlab.runs.folder.checkpoint import (
+        check_clock,
+        checkpoint_files,
+        newest_and_notices,
+        read,
+    )
 
     if not checkpoint_files(run):
         return None, {}, [f"{run} has no checkpoint yet: it begins from the start"]
     path, notices = newest_and_notices(run)
-    return path, read(path, verify=False), [f"skipped: {n}; {path.name} is used" for n in notices]
+    held = read(path, verify=False)
+    check_clock(held, path)
+    return path, held, [f"skipped: {n}; {path.name} is used" for n in notices]
 
 
 def continue_ledger(run: Path, held: dict[str, Any], notices: list[str]) -> None:

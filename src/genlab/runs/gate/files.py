@@ -20,8 +20,13 @@ from genlab.runs.say.errors import UserError
 BYTES = 2**20  # of a YAML file
 NODES = 50_000  # that it may unfold into, aliases counted as what they stand for
 DEPTH = 50
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 UNFOLDED = 1_000_000  # entries that interpolations may unfold into
 FILES = 10_000  # in a folder of configs
+# what libyaml and PyYAML raise of a text: `!!int ''`, `!!bool x` and `!!timestamp x` the last two
+NOT_YAML = (
+    yaml.YAMLError, ValueError, RecursionError, OverflowError, LookupError, AttributeError,
+)  # fmt: skip
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # what only the command line may set, never a file brought with --config-dir: Hydra's own settings
@@ -64,7 +69,7 @@ def parse(text: str, where: str) -> Any:
             loader.dispose()
     except UserError:
         raise
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+    except NOT_YAML as error:
         raise UserError(f"{where} is not YAML: {' '.join(str(error).split())[:200]}") from None
 
 
@@ -91,7 +96,9 @@ def bounded(text: str, where: str) -> None:
         else:
             anchor, size = event.anchor, 1 + len(event.value) // 1000
             digits = not event.style and event.value[:1] in tuple("0123456789+-.")
-            if digits and len(event.value) > 1000:  # a number's digits cost their square
+            if (digits or tag in NUMBERS) and len(
+                event.value
+            ) > 1000:  # a number's digits cost their square
                 raise UserError(f"{where}, line {line}: a number of {len(event.value):,} digits")
         if anchor is not None:
             sizes[anchor] = size

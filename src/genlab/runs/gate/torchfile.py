@@ -22,7 +22,7 @@ from genlab.data.archives import num_members
 
 ENTRIES = 100_000
 PICKLE = 8 * 2**20  # bytes of data.pkl: names, numbers and settings, no tensor
-DEPTH = 100
+DEPTH, PROTOCOL = 100, 5
 NAME = re.compile(
     r"[^/]+/(data\.pkl|version|byteorder|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id|data/\d+)"
@@ -35,6 +35,8 @@ GLOBALS = re.compile(
 END, END64 = struct.Struct("<4sHHHHIIH"), struct.Struct("<4sQHHIIQQQQ")
 LOCATOR, HEADER = struct.Struct("<4sIQI"), struct.Struct("<4sHHHHHIIIHH")
 WIDE = 0xFFFFFFFF  # stands in a narrow field for what the wide one says
+PUTS, GETS = ("BINPUT", "LONG_BINPUT"), ("BINGET", "LONG_BINGET")
+LITERALS = ("BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "GLOBAL")
 NO_MEMO_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
 
 
@@ -67,7 +69,10 @@ def check(path: Path) -> None:
                 contents = member.read()
     except (zipfile.BadZipFile, struct.error, NotImplementedError, EOFError, OSError) as error:
         raise ValueError(f"it is no zip of torch.save: {error}") from None
-    _check_pickle(contents)
+    root = pickles[0].filename.removesuffix("data.pkl")
+    if not all(e.filename.startswith(root) for e in entries):
+        raise ValueError("its entries lie in several folders")
+    _check_pickle(contents, {e.filename.removeprefix(f"{root}data/"): e.file_size for e in entries})
 
 
 def _first_of_directory(path: Path, size: int) -> int:
@@ -115,12 +120,44 @@ def _check_places(path: Path, entries: list[zipfile.ZipInfo], first: int) -> Non
         raise ValueError("there are bytes between its entries and its directory")
 
 
-def _check_pickle(contents: bytes) -> None:
+def _check_pickle(contents: bytes, sizes: dict[str, int]) -> None:
+    """Known names alone, and every storage as large as its entry, whose `sizes` are by its key.
+
+    Mapped, a storage that claims more would go on into the entries behind it. A pickle is read
+    from its first byte to its last: what stands on its stack since the last mark can be followed.
+    """
+    known: dict[Any, Any] = {}
+    last: list[Any] = []
     for code, argument, _ in pickletools.genops(contents):
         if code.name in NO_MEMO_NAMES:
             raise ValueError(f"its pickle uses {code.name}")
+        if code.name == "PROTO" and argument > PROTOCOL:  # torch reads on, Python's own does not
+            raise ValueError(f"its pickle is of protocol {argument}")
         if code.name == "GLOBAL" and not GLOBALS.fullmatch(argument):
             raise ValueError(f"its pickle names {argument.replace(' ', '.')[:80]}")
+        if code.name in PUTS:
+            known[argument] = last[-1] if last else None
+        elif code.name in GETS:
+            last.append(known.get(argument))
+        elif code.name in LITERALS:
+            last.append(argument)
+        elif code.name in ("MARK", "TUPLE"):
+            last = [] if code.name == "MARK" else [tuple(last)]
+        else:
+            if code.name == "BINPERSID":
+                _check_storage(last[-1] if last else None, sizes)
+            last = [None]
+
+
+def _check_storage(asked: Any, sizes: dict[str, int]) -> None:
+    if not isinstance(asked, tuple) or len(asked) != 5 or asked[0] != "storage":
+        raise ValueError("its pickle asks for a storage in another way than torch writes it")
+    _, kind, key, _, num = asked
+    cls = getattr(torch, str(kind).removeprefix("torch "), None)
+    width = cls._dtype.itemsize if hasattr(cls, "_dtype") else 1
+    held = sizes.get(key) if isinstance(key, str) else None
+    if type(num) is not int or num * width != held:
+        raise ValueError(f"storage {key!s:.40} claims {num!s:.40} elements: its entry differs")
 
 
 def owned(loaded: Any, size: int) -> Any:

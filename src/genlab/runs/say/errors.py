@@ -16,7 +16,10 @@ USER, FAULT, NOT_FINITE = 2, 1, 20
 
 
 class UserError(ValueError):
-    """Something to put right in the command line or in a file."""
+    """Something to put right in the command line or in a file: one line, whatever these hold."""
+
+    def __init__(self, text: object = "") -> None:
+        super().__init__(" ".join(str(text).splitlines()))
 
 
 def nearest(word: str, known: Iterable[str], num: int = 3) -> str:
@@ -58,8 +61,11 @@ def of_composition(error: BaseException) -> bool:
         return False
     if type(error).__module__.startswith(("hydra", "omegaconf")):
         return True
-    frames = traceback.extract_tb(error.__traceback__)  # a plain ValueError of OmegaConf's
-    return isinstance(error, ValueError) and bool(frames) and "/omegaconf/" in frames[-1].filename
+    frames = traceback.extract_tb(error.__traceback__)  # plain ValueErrors of OmegaConf's, Hydra's
+    places = ("/omegaconf/", "/hydra/_internal/config", "/hydra/plugins/config")
+    return isinstance(error, ValueError) and any(
+        p in f.filename for f in frames[-1:] for p in places
+    )
 
 
 def root_cause(error: BaseException) -> BaseException:

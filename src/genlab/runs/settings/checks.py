@@ -33,6 +33,7 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 def check_run(settings: dict[str, Any], *, here: bool = False) -> None:
     """Refuse what a run cannot do; `here`: it is to run on this machine's devices."""
     check_plain(settings)
+    _check_parts(settings)
     folder_name(settings["name"])
     trust = settings.get("trust") or ()
     if not isinstance(trust, list | tuple):
@@ -63,6 +64,18 @@ def check_run(settings: dict[str, Any], *, here: bool = False) -> None:
     if str(precision) not in (*PRECISIONS, "32"):
         raise UserError(f"trainer.precision={precision}: allowed are {', '.join(PRECISIONS)}")
     _check_start(settings.get("init_from"))
+
+
+def _check_parts(settings: dict[str, Any]) -> None:
+    """Refuse settings that lack what every run has: a run folder may be a stranger's."""
+    for key in ("name", "evaluate"):
+        if key not in settings:
+            raise UserError(f"{key} is missing from the settings")
+    for key in ("data", "model", "budget", "callbacks", "trainer"):
+        if not isinstance(part := settings.get(key), dict):
+            raise UserError(f"{key}={part!s:.60}: it must be a group of settings")
+        if key in ("data", "model") and "_target_" not in part:
+            raise UserError(f"{key}: a group without a class: it has no _target_")
 
 
 def _check_number(key: str, value: Any, least: float, optional: bool) -> None:
