@@ -8,6 +8,7 @@ import math
 import os
 import random
 import string
+import time
 from pathlib import Path
 from typing import Any
 
@@ -401,3 +402,37 @@ def test_an_odd_column_is_refused(change: dict[str, Any]) -> None:
         restored({**state, **change})
     with pytest.raises(ValueError, match="no column"):
         restored({"name": "c", "kind": "category", "values": ["a", 1], "shares": [0.5, 0.5]})
+
+
+def read_whole(path: Path) -> None:
+    """What training does first: what the columns hold is found, and the rows are read."""
+    found = CsvFile(path=str(path)).cells()
+    for j, name in enumerate(found.names[:5]):
+        cells = [row[j] for row in found.train]
+        fit_column(name, cells, cells, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(",".join(f"c{i}" for i in range(130_000)) + "\n", "130,000 columns"),
+     ("a,b\n" + "".join(f"w{i},1\n" for i in range(120_000)), "different texts"),
+     ("a,b\n" + "".join(f"{'1' * 40_000}x,{i}\n" for i in range(22)), "")],
+    ids=["wide", "many words", "long cells"],
+)  # fmt: skip
+def test_what_would_cost_its_square_is_quick(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    began = time.process_time()
+    if says:
+        with pytest.raises(ValueError, match=says):
+            read_whole(path)
+    else:
+        read_whole(path)
+    assert time.process_time() - began < 8
+
+
+def test_a_packed_table_is_bounded_by_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 10**7))
+    with pytest.raises(ValueError, match="times its size, unpacked"):
+        read_whole(path)

@@ -395,7 +395,36 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
     "defaults of a number": (_evil("defaults: [3]\n"), "Unsupported type in defaults"),
     "defaults of no group": (_evil("defaults: [{}]\n"), "Missing group name"),
     "a header that is no package": (
-        lambda f, m: {"experiment/evil.yaml": "# @x: y\n# x\nseed: 1\n"}, "Too many components"),
+        lambda f, m: {"experiment/evil.yaml": "# @x y z\n# x\nseed: 1\n"}, "Too many components"),
+    "package hydra by brackets": (
+        lambda f, m: {"experiment/evil.yaml": "# @package hydra[callbacks]\nx: "
+                      + TOUCH.replace("MARK", m) + "\n"}, "hydra"),
+    "package of a run's folder by brackets": (
+        lambda f, m: {"experiment/evil.yaml": f"# @package hydra[run]\ndir: {m}\n"}, "hydra"),
+    "defaults into hydra by brackets": (
+        _evil("defaults:\n  - /extra@hydra[callbacks]: x\n", extra__x=f"x: {TOUCH}\n"), "hydra"),
+    "defaults into hydra by quotes": (
+        _evil("defaults:\n  - '/extra@\"hydra\".callbacks': x\n", extra__x=f"x: {TOUCH}\n"),
+        "hydra"),
+    "package trust": (
+        lambda f, m: {"experiment/evil.yaml": "# @package trust\nx: os\n"}, "command line only"),
+    "package of a cache": (
+        lambda f, m: {"experiment/evil.yaml": f"# @package metric[cache]\nx: {m}\n"},
+        "command line only"),
+    "defaults into a cache": (
+        _evil("defaults:\n  - /extra@metric.cache: x\n", extra__x="x: MARK\n"),
+        "command line only"),
+    "a text that is said without end": (
+        _evil("model: {_target_: '" + "passwd" * 450 + ":'}\n"), "not on genlab's list"),
+    "a long text, often": (
+        _evil("big: " + "x" * 400_000 + "\nt: '" + "${big}" * 20_000 + "'\n"), "unfolds into more"),
+    "interpolation bomb of quoted keys": (
+        _evil(_bomb(8, 10).replace("${b", '${oc.select:"b').replace("}", '"}')), "only ${key}"),
+    "a name of dots": (_evil("name: '${" + "." * 40_000 + "}'\n"), "name"),
+    "a name of dots, escaped": (_evil("name: '\\${" + "." * 40_000 + "'\n"), "name"),
+    "many tags": (
+        lambda f, m: {"experiment/evil.yaml": "".join(f"%TAG !a{i}! x\n" for i in range(60_000))
+                      + "---\nseed: 1\n"}, "begins with %"),
     "folder hydra": (
         _evil("name: x\n", hydra__callbacks__x=f"x: {TOUCH}\n"), "hydra"),
     "defaults climb": (_evil("defaults: [../../side/x]\n"), "defaults"),

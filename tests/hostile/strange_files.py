@@ -283,6 +283,14 @@ def _zip(*members: tuple[str, bytes], deflated: bool = False, mode: int = 0):
     return write
 
 
+def _bzipped() -> bytes:
+    """A zip that unpacks a million to one, however little is asked of it at a time."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_BZIP2) as pack:
+        pack.writestr("a.png", bytes(10**6))
+    return out.getvalue()
+
+
 def _zip_claims(folder: Path, marker: str) -> Path:
     (folder / "x.zip").write_bytes(_many_entries(marker))
     return folder / "x.zip"
@@ -514,6 +522,9 @@ ARCHIVES: dict[str, Any] = {
     ),
     "tar beyond PATH_MAX": _tar(("/".join(["a" * 250] * 20) + "/a.png", b"x")),
     "zip deep": _zip(("a/" * 3000 + "a.png", b"x"), deflated=True),
+    "tar of bzip2": _tar(("a.png", bytes(10**6)), mode="w:bz2"),
+    "tar of xz": _tar(("a.png", bytes(10**6)), mode="w:xz", ending=".tar.gz"),
+    "zip of bzip2": lambda f, m: raw(lambda _: _bzipped(), ".zip")(f, m),
     "tar escape": _tar(("\x1b[2Ja.png", b"x")),
     "tar sparse of letters": _tar_pax({"GNU.sparse.map": "0,x", "GNU.sparse.size": "1"}),
     "zip before its first byte": _zip_before,
@@ -635,7 +646,8 @@ SAYS = {
          "zip climbs within", "zip absolute", "zip backslash", "zip drive", "zip long name",
          "tar deep", "tar beyond PATH_MAX", "zip deep"),
         MAY_NOT),
-    "tar of folders": "far more names",
+    "tar of folders": "far more names", "tar of bzip2": "is damaged", "tar of xz": "is damaged",
+    "zip of bzip2": "is not packed by deflate",
     **dict.fromkeys(
         ("tar symlink then file", "tar symlink", "tar hard link", "tar device", "tar fifo",
          "zip NUL", "zip symlink", "zip device"), NO_FILE),

@@ -112,11 +112,15 @@ def _members(archive: Path, files: int) -> Iterator[tuple[str, IO[bytes] | Any]]
                     stat.S_IFDIR,
                 ):
                     raise ValueError(f"{archive}: {info.filename[:80]!r} is no regular file")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{archive}: {info.filename[:80]!r} is not packed by deflate")
                 if not info.is_dir():
                     with pack.open(info) as member:
                         yield info.filename, member
         return
-    with tarfile.open(archive, mode="r|*", tarinfo=_Header) as pack:
+    # bzip2 and xz unpack a million to one at a time, whatever is asked of them
+    mode = "r|" if archive.name.lower().endswith(".tar") else "r|gz"
+    with tarfile.open(archive, mode=mode, tarinfo=_Header) as pack:
         num = 0
         for info in pack:
             num += 1

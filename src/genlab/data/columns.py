@@ -19,7 +19,7 @@ import numpy as np
 Kind = Literal["integer", "continuous", "category"]
 KINDS = ("integer", "continuous", "category")
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")  # 007 is a name
-REAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+REAL = re.compile(r"-?([0-9]++(\.[0-9]*+)?|\.[0-9]++)([eE][+-]?[0-9]{1,3})?")
 EXACT = 2**53  # the whole numbers that a float64 holds
 KNOTS = 1000  # values that a column of numbers keeps
 SEEN = 5  # times that a column's values are seen on average, if only those are ever drawn
@@ -232,7 +232,7 @@ def infer(cells: Sequence[str | None]) -> Kind:
     texts = {c for c in cells if c is not None}
     if not texts:
         return "category"
-    if all(WHOLE.fullmatch(t) and abs(int(t)) <= EXACT for t in texts):
+    if all(WHOLE.fullmatch(t) and len(t) < 18 and abs(int(t)) <= EXACT for t in texts):
         return "integer"
     if all(REAL.fullmatch(t) and math.isfinite(float(t)) for t in texts):
         return "category" if any(_is_name(t) for t in texts) else "continuous"
@@ -276,9 +276,9 @@ def fit_column(
 def _refuse_a_slip(name: str, cells: Sequence[str | None], kind: Kind) -> None:
     """A few words among numbers would make a category of every number: they are slips."""
     told = [c for c in cells if c is not None]
-    words = sorted({c for c in told if not REAL.fullmatch(c)}) if kind == "category" else []
+    words = {c for c in {*told} if not REAL.fullmatch(c)} if kind == "category" else set()
     if words and sum(c in words for c in told) < SLIPS * len(told):
-        word = words[0][:40]
+        word = min(words)[:40]
         raise ValueError(
             f"column {name!r} holds numbers, but {word!r} too: mend the file, or write"
             f" 'data.missing=["

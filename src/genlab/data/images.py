@@ -24,6 +24,8 @@ from genlab.data.sources.images import ImageSource
 from genlab.data.stated import check, sha256
 from genlab.views.grid import Grid
 
+MOST = 10**7  # numbers of a picture that a stranger's checkpoint may name
+
 Form = Literal["image", "pixels"]
 
 
@@ -202,6 +204,8 @@ class Images(DataModule):
             raise ValueError(f"image_shape={shape}: three sizes, or none")
         if names is not None and not all(isinstance(n, str | int) for n in list(names)):
             raise ValueError("class_names: texts, or null")
+        if math.prod(shape) > max(MOST, math.prod(self.shape)):
+            raise ValueError(f"image_shape={shape}: {MOST:,} numbers at most")
         self._image_shape = shape or self._image_shape
         self.class_names = names
 

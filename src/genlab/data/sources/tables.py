@@ -10,13 +10,16 @@ import csv
 import gzip
 import io
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from genlab.data import files
+from genlab.data.archives import BLOCK, RATIO
 
 BYTES = 2**32  # of a file, unpacked
+COLUMNS = 10_000
 Rows = list[list[str]]
 
 
@@ -71,12 +74,15 @@ class CsvFile(TableSource):
         if not file.is_file():
             raise FileNotFoundError(f"{where}: there is no such file")
         try:
-            with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as f:
-                contents = f.read(BYTES + 1)
+            packed = file.suffix == ".gz"
+            most = min(BYTES, RATIO * file.stat().st_size + BLOCK) if packed else BYTES
+            with gzip.open(file) if packed else file.open("rb") as f:
+                contents = f.read(most + 1)
         except (OSError, EOFError) as error:
             raise ValueError(f"{where}: it cannot be read ({error})") from None
-        if len(contents) > BYTES:
-            raise ValueError(f"{where}: over {BYTES // 2**30} GiB; give a part of it")
+        if len(contents) > most:
+            what = f"over {BYTES // 2**30} GiB" if most == BYTES else f"over {RATIO} times its size"
+            raise ValueError(f"{where}: {what}, unpacked; give a part of it")
         return parsed(contents, where=where, delimiter=self.delimiter)
 
 
@@ -96,7 +102,9 @@ def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[s
         wrong = next((i for i, row in enumerate(rows) if len(row) != len(names)), None)
     except csv.Error as error:
         raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
-    twice = next((n for n in names if names.count(n) > 1), None)
+    twice = next((n for n, num in Counter(names).items() if num > 1), None)
+    if len(names) > COLUMNS:
+        raise ValueError(f"{where}: {len(names):,} columns, {COLUMNS:,} at most")
     other = next(
         (c for c in (",", ";", "\t", "|") if c != delimiter and _parts(c, [names, *rows])), ""
     )

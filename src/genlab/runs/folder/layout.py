@@ -81,7 +81,7 @@ def started(run: Path) -> tuple[float, str]:
     """When a run was started, from its own provenance (never from the file system's clock)."""
     try:
         return float(read_json(run / "provenance.json").get("started", 0.0)), run.name
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0, run.name
 
 

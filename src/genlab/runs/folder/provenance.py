@@ -11,6 +11,8 @@ from typing import Any
 from genlab.machine import surroundings
 from genlab.runs.say.secrets import redact
 
+COMMAND = 20_000  # characters of a command that are read: shlex takes their square
+
 
 def provenance(overrides: list[str], **more: Any) -> dict[str, Any]:
     """Plain data for provenance.json; `more` adds what the run knows (parameters, fingerprint)."""
@@ -50,14 +52,16 @@ def command_again(provenance: dict[str, Any]) -> str | None:
     later = {w.partition("=")[0]: w for e in earlier for w in given(e)}
     if not later:
         return command
-    kept = [w for w in shlex.split(command) if w.partition("=")[0].lstrip("+") not in later]
+    kept = [
+        w for w in shlex.split(command[:COMMAND]) if w.partition("=")[0].lstrip("+") not in later
+    ]
     return shlex.join([*kept, *later.values()])
 
 
 def given(entry: dict[str, Any]) -> list[str]:
     """The overrides of an entry's command, without its `resume=`."""
     try:
-        words = shlex.split(str(entry.get("command", "")))[2:]
+        words = shlex.split(str(entry.get("command", ""))[:COMMAND])[2:]
     except ValueError:  # foreign, or torn
         return []
     words = words[2:] if words[:1] == ["--config-dir"] else words

@@ -33,11 +33,14 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # (callbacks, launcher, logging, folders: they run before genlab's gate), and what reaches beyond
 # the run folder
 RESERVED = re.compile("|".join(("hydra", "trust", "resume", *PLACES)))
-HYDRA = re.compile(r"(?:^|[\s/@.:])hydra(?:$|[\s/@.:])")
+HYDRA = re.compile(r"(?<![\w-])hydra(?![\w-])", re.I)
+PARTS = re.compile(r"[.\[\]@/:,\s'\"]+")  # of a package, as Hydra and OmegaConf take it apart
 # keys may be interpolated, resolvers not: ${oc.env:...} reads the environment
-REFERENCE = re.compile(r"\$\{(?:oc\.select: *)?(\.*)([\w.\[\]]+)(?:,[^${}]*)?\}", re.ASCII)
+REFERENCE = re.compile(r"\$\{(?:oc\.select: *+)?(\.*+)([\w\[][\w.\[\]]*+)(?:,[^${}]*)?\}", re.ASCII)
 HARMLESS = re.compile(
-    r"\$\{(?:[\w.\[\]]+|hydra:runtime\.choices\.[\w/@]+|now:[^${}]*|oc\.select:[^${}]*)\}", re.ASCII
+    r"\$\{(?:\.*+[\w\[][\w.\[\]]*+|hydra:runtime\.choices\.[\w/@]+|now:[^${}]*"
+    r"|oc\.select: *+\.*+[\w\[][\w.\[\]]*+(?:,[^${}'\"]*)?)\}",
+    re.ASCII,
 )
 
 
@@ -60,6 +63,8 @@ def read_yaml(path: Path, *, limit: int = BYTES) -> Any:
 
 def parse(text: str, where: str) -> Any:
     """YAML as plain data; a bomb or a tag is refused before anything is built of it."""
+    if re.search(r"^%", text, re.M):  # %TAG: each is compared with all before it
+        raise UserError(f"{where}: a line that begins with % is no part of a config")
     try:
         bounded(text, where)
         loader = LOADER(text)
@@ -163,7 +168,7 @@ def check_unfolding(data: Any, where: str) -> None:
         elif isinstance(node, list):
             num = sum(1 + size(value, (*path, str(i))) for i, value in enumerate(node))
         else:
-            num = 1
+            num = 1 + len(str(node)) // 100
             for dots, keys in REFERENCE.findall(node) if isinstance(node, str) else ():
                 inner = tuple(re.findall(r"[^.\[\]]+", keys))
                 target = (*path[: len(path) - len(dots)], *inner) if dots else inner
@@ -243,8 +248,12 @@ def check_config(path: Path) -> None:
         raise UserError(f"{path}: {' '.join(str(error).split())[:200]}") from None
     check_unfolding(data, str(path))
     for line in text.splitlines():
-        if line.lstrip().startswith("#") and "@package" in line and HYDRA.search(line):
-            raise UserError(f"{path}: {line.strip()[:80]!r}: hydra is for the command line only")
+        if line.lstrip().startswith("#") and "@package" in line:
+            if HYDRA.search(line):
+                raise UserError(
+                    f"{path}: {line.strip()[:80]!r}: hydra is for the command line only"
+                )
+            _check_package(path, line.partition("@package")[2])
     for place, value in walk(data):
         word = re.split(r"[.@/\[]", place)[-1] if isinstance(value, str) else ""
         if place and any(RESERVED.fullmatch(part) for part in re.split(r"[.\[\]]", place)):
@@ -259,3 +268,11 @@ def check_config(path: Path) -> None:
     for word in (str(v) for _, v in defaults if v is not None and not isinstance(v, dict | list)):
         if HYDRA.search(word) or ".." in word or "//" in word or "$" in word:
             raise UserError(f"{path}: defaults may not name {word[:80]!r}")
+    for word in (str(k) for _, k in walk(data.get("defaults") if isinstance(data, dict) else None)):
+        _check_package(path, word.partition("@")[2])
+
+
+def _check_package(path: Path, package: str) -> None:
+    """Refuse a place to put settings that only the command line may set."""
+    if any(RESERVED.fullmatch(part) for part in PARTS.split(package)):
+        raise UserError(f"{path}: the package {package[:80]!r} is for the command line only")

@@ -132,7 +132,8 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     if importlib.util.find_spec("wandb") is None:
         say("genlab: wandb is not installed: metrics.jsonl and report.html alone")
         return None
-    mode = os.environ.get("WANDB_MODE") if node["mode"] == "offline" else node["mode"]
+    mode = node.get("mode", "offline")
+    mode = os.environ.get("WANDB_MODE") if mode == "offline" else mode
     # the logger itself leaves the old word in the environment, which the next cell of a sweep reads
     mode = {None: "offline", "dryrun": "offline", "run": "online"}.get(mode, mode)
     if mode not in ("offline", "online", "disabled"):

@@ -9,8 +9,10 @@ can be resumed; every other secret is written as [redacted] and must be given ag
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,14 +23,20 @@ from genlab.runs.say.errors import UserError
 
 BLOT = "[redacted]"
 MARK = re.compile(r"\[redacted:\$(\w+)\]")
+# of a config, which no secret is
+WORDS = ("integer", "continuous", "category", "auto", "none", "null", "true", "false")
 LEAST = 8  # characters: a shorter value turns up by chance
 # whatever stands under these is secret; under the weaker words only what is no number (num_tokens)
-KEYS = "api|access|private|auth|ssh|signing|master|account|encryption|session|storage|deploy|root"
+KEYS = (
+    "api|access|private|auth|ssh|signing|master|account|encryption|session|storage|deploy|root"
+    "|wandb|sas|hf|aws|gcp"
+)
 STRONG = (
     rf"passw(?:or)?d|passphrase|passcode|(?:pg|ssh)pass|secret|credential|authorization|webhook"
-    rf"|(?:{KEYS})[_-]?key|pin_?code|(?<![a-z])otp(?![a-z])"
+    rf"|(?:{KEYS})[_-]?key|pin_?code|(?<![a-z])t?otp(?![a-z])|conn(?:ection)?_?str(?:ing)?"
+    rf"|seed_?phrase|mnemonic"
 )
-WEAK = "key|pwd|pass|pat|dsn|jwt|cookies?|sas"
+WEAK = "key|pwd|pw|pass|pat|dsn|jwt|cookies?|sas|creds?|auth|bearer|sig|signature|pem"
 NAME = re.compile(
     rf"{STRONG}|token(?!s?izer)|(?<![a-z])(?:{WEAK})(?![a-z])"
     r"|(?-i:(?<=[a-z])(?:Key|Pass|Pat|Dsn|Jwt|Cookie)(?![a-z]))|(?:db|user|smtp|ftp)pass(?![a-z])",
@@ -39,18 +47,23 @@ NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?|true|false|null|none", re.I)
 STOPS = ":."  # behind a value in a sentence: "data.start_token=99: ..."
 QUOTED = r"\"[^\"]*\"|'[^']*'"
 # user:password@ of a URL; a password may hold an @ itself
-URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)([^\s/?#'\"]+)@", re.I)
-BEARER = re.compile(r"\b((?:bearer|basic)\s+)([\w.~+/=-]{8,})", re.I)
-GIVEN = re.compile(rf"([\w.-]+)(['\"]?=)({QUOTED}|[^\s,;&'\")}}\]]+)")
+URL = re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://)([^\s/?#'\"]+)@", re.I)
+BEARER = re.compile(r"\b((?:bearer|basic)\s+)(?=[\w.~+/=-]*[\d+/=])([\w.~+/=-]{8,})", re.I)
+# each name is begun once and never taken back: a long text must not cost its square
+GIVEN = re.compile(rf"(?<![\w.-])([\w.-]++)(\\?['\"]?=)({QUOTED}|[^\s,;&'\")}}\]]++)")
 TOLD = re.compile(
-    rf"([\w.-]*(?:{STRONG}|token(?=['\"]))[\w.-]*)(['\"]?:\s*)({QUOTED}|[^\s,;&'\")}}\]]+)(?=\s*([,}}\]\n]|$))",
-    re.I,
+    rf"(?<![\w.-])([\w.-]++)(\\?['\"]?:\s*+)({QUOTED}|[^\s,;&'\")}}\]]++)(?=\\?['\"]?\s*+([,}}\]\n]|$))"
 )
-SHAPE = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abpr]-|AKIA)[\w-]{12,}")
+FLAG = re.compile(r"(?<!\S)(--[\w-]++|-u)(\s++)(?=[^\s-])(\S++)")
+HEADER = re.compile(r"\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*+:\s*+)([^\n]++)", re.I)
+SHAPE = re.compile(
+    r"\b(?:hf_|gh[pousr]_|github_pat_|gl(?:pat|rt)-|[sr]k[-_]|xox[abpr]-|xapp-|npm_|pypi-|A[KS]IA|AIza)"
+    r"[\w-]{12,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|(?<=hooks\.slack\.com/services/)[\w/]+"
+)
 # a key without a name: long, of all three kinds of characters in no order, no word in it. Hashes,
 # which genlab writes itself, have no capitals
 LONG = re.compile(r"(?<![\w+=-])[\w+=-]{24,}(?![\w+=-])", re.ASCII)
-CHANGES, WORD = 8, re.compile("[a-z]{8}")
+CHANGES, PIECE, WORD = 8, 18, re.compile("[a-z]{8}")
 
 _met: set[str] = set()  # secrets blotted out once by name: from then on by value too
 
@@ -88,7 +101,7 @@ def _blot(value: Any, known: list[tuple[str, str]], strong: bool) -> Any:
         )
     if isinstance(value, list | tuple):
         return [_blot(v, known, strong) for v in value]
-    if value is None or isinstance(value, bool) or value == "":
+    if value is None or isinstance(value, bool) or value == "" or value in WORDS:
         return value
     if not isinstance(value, str):
         return BLOT if strong else value
@@ -105,17 +118,37 @@ def _text(text: str, known: list[tuple[str, str]]) -> str:
     if "=" in text or ":" in text:
         text = URL.sub(_in_url, text)
         text = GIVEN.sub(_after_name, text)
-        text = TOLD.sub(_after_name, text)
+        text = TOLD.sub(_told, HEADER.sub(rf"\1\2{BLOT}", text))
+    if "-" in text:
+        text = FLAG.sub(_after_flag, text)
     text = BEARER.sub(rf"\1{BLOT}", text)
     return LONG.sub(_in_disorder, SHAPE.sub(BLOT, text))
 
 
+def _told(found: re.Match[str]) -> str:
+    """After a colon: strong names, and others where they are quoted or the value is like a key."""
+    name, between, value = found.groups()[:3]
+    bare = value.strip("'\"\\")
+    like = len(bare) >= LEAST and any(map(str.isdigit, bare)) and any(map(str.isalpha, bare))
+    if ALWAYS.search(name) or (between[0] in "'\"\\") or like:
+        return _after_name(found)
+    return found[0]
+
+
+def _after_flag(found: re.Match[str]) -> str:
+    flag, between, value = found.groups()
+    secret = NAME.search(flag) if flag != "-u" else ":" in value
+    number = not ALWAYS.search(flag) and NUMBER.fullmatch(value)
+    return f"{flag}{between}{BLOT}" if secret and not number else found[0]
+
+
 def _in_disorder(found: re.Match[str]) -> str:
     """A blot for letters and digits that no word or name would have in this order."""
-    kinds = ["Aa1"[2 * c.isdigit() or c.islower()] for c in found[0] if c.isalnum()]
+    piece = max(re.split("[-_]", found[0]), key=len)  # names are put together of short ones
+    kinds = ["Aa1"[2 * c.isdigit() or c.islower()] for c in piece if c.isalnum()]
     changes = sum(a != b for a, b in pairwise(kinds))
     plain = changes < CHANGES or kinds.count("1") < 2 or set(kinds) != set("Aa1")
-    return found[0] if plain or WORD.search(found[0]) else BLOT
+    return found[0] if plain or len(piece) < PIECE or WORD.search(piece) else BLOT
 
 
 def _in_url(found: re.Match[str]) -> str:
@@ -124,8 +157,10 @@ def _in_url(found: re.Match[str]) -> str:
 
 def _after_name(found: re.Match[str]) -> str:
     name, between, value = found.groups()[:3]
-    bare = value.strip("'\"")
-    if not NAME.search(name) or not bare or bare[0] in "[{$":
+    bare = value.strip("'\"\\")
+    if not NAME.search(name) or not bare or bare in WORDS or bare.startswith("$"):
+        return found[0]
+    if bare[0] in "[{" and not ALWAYS.search(name):
         return found[0]
     if not ALWAYS.search(name) and NUMBER.fullmatch(bare.rstrip(STOPS)):
         return found[0]
@@ -149,7 +184,7 @@ def _meet(data: Any, name: str = "") -> None:
 
 
 def _note(name: str, value: str) -> None:
-    if not NAME.search(name) or not _is_secret(value) or value[0] in "[{$":
+    if not NAME.search(name) or not _is_secret(value) or value[0] in "[{$" or value in WORDS:
         return
     # under `key` or `token` may stand a plain word, which would be blotted out everywhere
     if ALWAYS.search(name) or any(c.isdigit() for c in value):
@@ -172,7 +207,10 @@ def _known() -> list[tuple[str, str]]:
     for name, value in os.environ.items():
         if NAME.search(name) and _is_secret(value):
             found[value] = f"[redacted:${name}]"
-    found |= {quote(v, safe=""): mark for v, mark in found.items() if quote(v, safe="") != v}
+    for value, mark in list(found.items()):  # as URLs, JSON, shells and Python write them
+        forms = {quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1]}
+        forms |= {shlex.quote(value)[1:-1], *value.splitlines()} - {""}
+        found |= {f: mark for f in forms if len(f) >= LEAST and f not in found}
     return sorted(found.items(), key=lambda pair: -len(pair[0]))
 
 
