@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults mutants bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -34,6 +34,9 @@ faults: setup         ## kills, damage, full disks: about 25 minutes; writes doc
 	rm -f .faults.jsonl
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal -p no:cacheprovider tests; \
 		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
+
+mutants: setup        ## break the package in some 390 named ways and see a test fail for each; writes docs/mutants.md
+	$(BIN)/python scripts/mutants.py
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py

@@ -283,6 +283,25 @@ def test_churn_is_heun_where_it_is_off():
     torch.testing.assert_close(a, Heun(num_steps=9)(path, exact_net(path), Noise(), (8,)))
 
 
+@pytest.mark.parametrize(("S_churn", "S_noise"), [(3.0, 1.0), (1e3, 1.0), (3.0, 1.4)])
+def test_churn_goes_up_by_gamma_with_new_noise(S_churn, S_noise):
+    """Karras' algorithm 2, lines 4-6: t_hat = (1 + gamma) t, and S_noise times what it has more."""
+    seen, path, t = [], EDM(), 5.0
+    solver = Heun(num_steps=10, S_churn=S_churn, S_noise=S_noise)
+
+    def net_fn(x, c_noise):
+        seen.append((x, float((4 * c_noise[0]).exp())))
+        return x
+
+    start = torch.zeros(1, 20_000, dtype=torch.float64)
+    solver.step(path, net_fn, start, t, 1.0, Noise(1), None)
+    shown, t_hat = seen[0]
+    gamma = min(S_churn / 10, math.sqrt(2) - 1)
+    assert t_hat == pytest.approx((1 + gamma) * t)
+    added = float((shown * math.sqrt(t_hat**2 + path.sigma_data**2)).std())
+    assert added == pytest.approx(S_noise * math.sqrt(t_hat**2 - t**2), rel=0.03)
+
+
 def test_heun_evaluates_twice_a_step_but_once_in_the_last():
     calls = []
 
