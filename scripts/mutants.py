@@ -85,7 +85,7 @@ def changed(mutant: Mutant, place: Path) -> None:
 
 
 def started(mutant: Mutant, place: Path) -> int:
-    """A process that tests the package, changed if `old` is not empty; it ends with pytest's code."""
+    """A process that tests the package, changed if `old` is not empty; ends with pytest's code."""
     if mutant.old:
         changed(mutant, place)
     if child := os.fork():
