@@ -24,17 +24,16 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 180  # seconds that a mutant's tests may take
-MEMORY = 16 << 30  # bytes of addresses: a mutant without a bound must not take the machine's
+MEMORY = 8 << 30  # bytes of addresses: a mutant without a bound must not take the machine's
 LEAST = 0.97  # of the mutants are to be killed
-LIBRARIES = (
-    "torch pytorch_lightning hydra omegaconf pytest hypothesis anyio._backends._asyncio xdist"
-    " sklearn.datasets safetensors.torch PIL"
-)
+KILLED = ("killed", "its tests did not end")
+LIBRARIES = """torch pytorch_lightning hydra omegaconf pytest hypothesis anyio._backends._asyncio
+ sklearn.datasets safetensors.torch PIL"""
 HEAD = """\
 # Mutants: what was broken on purpose, and whether a test noticed
 
@@ -46,20 +45,16 @@ the package, named in `tests/mutants.toml`; killed is one that a test fails for.
 """
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One wrong change: `old`, which stands once in `file`, becomes `new`."""
+class Mutant(NamedTuple):
+    """One wrong change: `old`, which stands once in `file`, becomes `new`; `tests` are pytest's
+    arguments. No change where `file` is empty."""
 
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: str  # arguments of pytest
+    tests: str
+    name: str = ""
+    file: str = ""
+    old: str = ""
+    new: str = ""
     judged: str = ""  # why it may live, where it does
-
-    @property
-    def area(self) -> str:
-        return str(Path(self.file).parent).replace(".", "genlab")
 
 
 def listed() -> list[Mutant]:
@@ -67,52 +62,45 @@ def listed() -> list[Mutant]:
     files = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text(encoding="utf-8"))
     judged = files.pop("judged", {})
     return [
-        Mutant(name, file, old, new, (tests or [held["tests"]])[0], judged.get(name, ""))
+        Mutant((own or [held["tests"]])[0], name, file, old, new, judged.get(name, ""))
         for file, held in files.items()
-        for name, old, new, *tests in held["mutants"]
+        for name, old, new, *own in held["mutants"]
     ]
 
 
-def changed(mutant: Mutant, place: Path) -> None:
-    """A copy of src/genlab at `place`, changed, and conf/ where genlab looks for it."""
-    shutil.copytree(ROOT / "src" / "genlab", place / "src" / "genlab")
-    (place / "conf").symlink_to(ROOT / "conf")
-    file = place / "src" / "genlab" / mutant.file
-    text = file.read_text(encoding="utf-8")
-    if text.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.name}: its text stands {text.count(mutant.old)} times")
-    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-
-
 def started(mutant: Mutant, place: Path) -> int:
-    """A process that tests the package, changed if `old` is not empty; ends with pytest's code."""
-    if mutant.old:
-        changed(mutant, place)
+    """A process that tests the package, changed; it ends with pytest's exit code."""
+    if mutant.file:
+        shutil.copytree(ROOT / "src" / "genlab", place / "src" / "genlab")
+        (place / "conf").symlink_to(ROOT / "conf")  # where genlab looks for it
+        file = place / "src" / "genlab" / mutant.file
+        before, after = file.read_text(encoding="utf-8").split(mutant.old)  # it stands there once
+        file.write_text(before + mutant.new + after, encoding="utf-8")
     if child := os.fork():
         return child
-    with contextlib.suppress(BaseException):
+    code = 70
+    try:
         os.setsid()
         signal.alarm(LIMIT)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         out = os.open(place / "out", os.O_WRONLY | os.O_CREAT)
         os.dup2(out, 1), os.dup2(out, 2)
         os.chdir(ROOT)
-        source = str((place if mutant.old else ROOT) / "src")
+        source = str((place if mutant.file else ROOT) / "src")
         sys.path.insert(0, source)
         # what a mutant has learnt is nobody else's
         os.environ |= {"PYTHONPATH": source, "GENLAB_CACHE": str(place / "cache")}
         words = ["-q", "-x", "-p", "no:cacheprovider", f"--basetemp={place}/t"]
-        import pytest
-
-        code = int(pytest.main([*words, *shlex.split(mutant.tests)]))
+        code = int(sys.modules["pytest"].main([*words, *shlex.split(mutant.tests)]))
+    finally:
         sys.stdout.flush()
         os._exit(code)
-    os._exit(70)
 
 
 def outcomes(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, str, str]]:
-    """Of each as it ends: "passed", "killed", "endless" or "error", and what pytest said last."""
+    """Each as it ends, with "passed", one of KILLED, or "error", and what pytest said last."""
     waiting, running = list(reversed(mutants)), {}
+    means = {0: "passed", 1: KILLED[0], -signal.SIGALRM: KILLED[1]}
     with tempfile.TemporaryDirectory(prefix="mutants") as folder:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -122,35 +110,35 @@ def outcomes(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, str
             mutant, place = running.pop(child)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)  # what its tests have left behind
-            how = {0: "passed", 1: "killed", -signal.SIGALRM: "endless"}
-            said = (place / "out").read_text(errors="replace") if (place / "out").exists() else ""
-            yield mutant, how.get(os.waitstatus_to_exitcode(status), "error"), said[-1500:]
+            said = (place / "out").read_text(errors="replace")[-1500:]
+            yield mutant, means.get(os.waitstatus_to_exitcode(status), "error"), said
             shutil.rmtree(place, ignore_errors=True)
 
 
-def report(mutants: list[Mutant], found: dict[Mutant, str]) -> str:
-    lived = [m for m in mutants if found[m] == "passed"]
-    text = HEAD.format(all=len(mutants), killed=len(mutants) - len(lived))
-    for area in sorted({m.area for m in mutants}):
-        num, left = (sum(m.area == area for m in some) for some in (mutants, lived))
-        text += f"| {area} | {num} | {num - left} |\n"
+def report(found: dict[Mutant, str]) -> str:
+    """A table of areas, and the mutants that lived."""
+    lived = [m for m, how in found.items() if how not in KILLED]
+    text = HEAD.format(all=len(found), killed=len(found) - len(lived))
+    area = {m: os.path.dirname(m.file) or "genlab" for m in found}
+    for name in sorted(set(area.values())):
+        num, left = (sum(area[m] == name for m in some) for some in (found, lived))
+        text += f"| {name} | {num} | {num - left} |\n"
     lines = [f"- **{m.name}** (`{m.file}`): {m.judged or 'not judged yet.'}\n" for m in lived]
     return text + "\nAlive:\n\n" * bool(lines) + "".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", help="mutants with this in their name or file")
+    parser.add_argument("--only", default="", help="those with this in their name or file")
     parser.add_argument("--jobs", type=int, default=2)
     given, begun = parser.parse_args(), time.monotonic()
     os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
     for name in LIBRARIES.split():
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
     gc.freeze()  # what all share, nobody need look through
-    assert "genlab" not in sys.modules
-    mutants = [m for m in listed() if not given.only or given.only in f"{m.name} {m.file}"]
-    plain = [Mutant("", "", "", "", tests) for tests in sorted({m.tests for m in mutants})]
+    mutants = [m for m in listed() if given.only in f"{m.name} {m.file}"]
+    plain = [Mutant(tests) for tests in sorted({m.tests for m in mutants})]
     print(f"{len(mutants)} mutants; first their {len(plain)} selections of tests as they are")
     for one, how, out in outcomes(plain, given.jobs):
         if how != "passed":
@@ -161,21 +149,19 @@ def main() -> int:
     for mutant, how, out in outcomes(mutants, given.jobs):
         found[mutant] = how
         left = (time.monotonic() - start) / len(found) * (len(mutants) - len(found)) / 60
-        said = {"passed": "ALIVE", "endless": "killed: its tests did not end"}.get(how, how)
-        print(
-            f"{len(found)}/{len(mutants)}, {left:.0f} min left: {mutant.name}: {said}", flush=True
-        )
+        at = f"{len(found)}/{len(mutants)}, {left:.0f} min left"
+        print(f"{at}: {mutant.name}: {how.replace('passed', 'ALIVE')}", flush=True)
         if how == "error":
             print(out)
-    killed = sum(how in ("killed", "endless") for how in found.values())
+    killed = sum(how in KILLED for how in found.values())
     minutes = (time.monotonic() - begun) / 60
     print(f"{killed} of {len(mutants)} mutants killed, in {minutes:.0f} minutes")
-    for mutant in (m for m in mutants if found[m] not in ("killed", "endless")):
-        print(f"{found[mutant]}: {mutant.name} ({mutant.file}) {mutant.judged}")
+    print("".join(f"{how}: {m.name} ({m.file})\n" for m, how in found.items() if how not in KILLED))
     if "error" in found.values():
         return 2
     if not given.only:
-        (ROOT / "docs" / "mutants.md").write_text(report(mutants, found), encoding="utf-8")
+        in_order = {m: found[m] for m in mutants}
+        (ROOT / "docs" / "mutants.md").write_text(report(in_order), encoding="utf-8")
     return int(killed < LEAST * len(mutants))
 
 
