@@ -36,6 +36,25 @@ def test_no_more_files_than_may_be(name: str, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", name], "nothing half-written"
 
 
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("/".join("a" * 32), True), ("/".join("a" * 33), False), ("/".join(["b" * 110] * 9), True),
+        ("/".join(["b" * 124] * 8 + ["c" * 9]), False), ("a" * 255, True), ("a" * 256, False),
+    ],
+)  # fmt: skip
+def test_how_deep_and_long_a_name_may_be(name: str, may: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as pack:
+        pack.writestr(name, "x" * 4096)
+    if may:
+        unpack(path, tmp_path / "out")
+        assert (tmp_path / "out" / name).is_file()
+        return
+    with pytest.raises(ValueError, match="it may not"):
+        unpack(path, tmp_path / "out")
+
+
 def test_a_zips_members_are_counted_before_its_directory_is_read(tmp_path, monkeypatch) -> None:
     path = make(tmp_path / "x.zip", 4)
 
