@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from genlab.metrics import toy
-from genlab.metrics.points import PointsEvaluation, fresh_points
+from genlab.metrics.interval import share_interval
+from genlab.metrics.points import PointsEvaluation, fresh_points, shares
+from genlab.metrics.report import Report
 
 from .stand_ins import Ring, RingModel, Stub
 
@@ -108,6 +110,18 @@ def test_the_laws_fresh_points_are_none_that_a_model_has_seen():
     ring = Ring()
     fresh, seen = fresh_points(ring, 200), torch.cat([ring.train_batch(k)["x"] for k in range(50)])
     assert fresh.shape == (200, 2) and not torch.isin(fresh, seen).any()
+
+
+def test_the_support_has_the_interval_of_its_share():
+    report, x = Report(), torch.tensor([[1.0], [-1.0], [2.0], [-2.0], [3.0]])
+
+    class Half:
+        def log_prob(self, x):
+            return torch.where(x[:, 0] > 0, 0.0, -math.inf)
+
+    shares(report, Half(), x)
+    assert report.metrics["in_support"] == 0.6
+    assert report.interval["in_support"] == share_interval(3, 5)
 
 
 def test_missing_modes_show():
