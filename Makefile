@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults fuzz bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults fuzz mutants bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -38,6 +38,9 @@ faults: setup         ## kills, damage, full disks: about 25 minutes; writes doc
 fuzz: setup           ## 10,000 odd inputs to each gate: about 12 minutes, for the night; GENLAB_FUZZ_SEED=1 for others
 	rm -f .fuzz.jsonl
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.fuzz.jsonl $(BIN)/python -m pytest -q -s -m fuzz -p no:cacheprovider tests/fuzz
+
+mutants: setup        ## break the package in some 390 named ways and see a test fail for each; writes docs/mutants.md
+	$(BIN)/python scripts/mutants.py
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py

@@ -128,6 +128,29 @@ def test_a_name_is_no_optimiser() -> None:
         Optim("sgd")  # type: ignore[arg-type]
 
 
+def test_only_matrices_decay_and_what_is_fixed_is_left_out() -> None:
+    net = Net()
+    net.first.requires_grad_(False)
+    groups = Optim(partial(torch.optim.SGD, lr=0.1), weight_decay=0.3).build(net).param_groups
+    found = {p: g["weight_decay"] for g in groups for p in g["params"]}
+    assert found == {p: 0.3 if p.ndim > 1 else 0.0 for p in net.parameters() if p.requires_grad}
+    assert all(g["base_lr"] == 0.1 for g in groups)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"decay": "cosine"}, "needs to know its end"),
+        ({"decay": "steps"}, "optim.decay='steps'"),
+        ({"final": 1.5}, "optim.final=1.5: at least 0, at most 1"),
+        ({"warmup": -1}, "optim.warmup=-1"),
+    ],
+)
+def test_a_law_that_cannot_be_is_refused(words, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Optim(partial(torch.optim.SGD, lr=0.1), **words)
+
+
 def test_a_setting_without_effect_is_refused() -> None:
     with pytest.raises(ValueError, match="write optim=muon"):
         Optim(partial(torch.optim.AdamW, lr=0.1), hidden=Hidden())

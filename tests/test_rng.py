@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.rng import again, mark, rand, randn, randn_like, share_of
+from genlab.rng import Draws, again, mark, rand, rand_alike, randn, randn_like, seed_of, share_of
 
 DRAWS = {
     "randn": lambda b: randn((b, 3, 2)),
@@ -30,6 +30,28 @@ def test_two_shares_are_the_whole(name: str) -> None:
             halves.append((draw(4), draw(4)))
     for k in (0, 1):
         assert torch.equal(torch.cat([h[k] for h in halves]), whole[k])
+
+
+def test_a_steps_common_draws_are_the_same_in_all_shares() -> None:
+    found = []
+    for share in (0, 1):
+        torch.manual_seed(share)  # each process has torch's own
+        with share_of(share, 2, noise()):
+            found.append(rand_alike(5))
+    assert torch.equal(*found)
+
+
+def test_a_seed_is_the_same_on_every_machine_and_tells_its_parts_apart() -> None:
+    assert seed_of("sample", 0, 3) == 6491405816612057562
+    assert len({seed_of(1), seed_of("1"), seed_of("a", "b"), seed_of("astr:b"), seed_of("ab")}) == 5
+
+
+def test_an_example_is_its_seeds_and_its_numbers_alone() -> None:
+    whole, part = Draws(5, 0, 12), Draws(5, 7, 3)
+    assert torch.equal(part.randn((4,)), whole.randn((4,))[7:10])
+    assert torch.equal(part.rand(), whole.rand()[7:10])
+    assert not torch.equal(Draws(6, 7, 3).rand(), Draws(5, 7, 3).rand())
+    assert len(set(Draws(5, 0, 12).rand().tolist())) == 12
 
 
 def test_the_names_draw_from_one_stream() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from running import fit, settled
@@ -19,6 +20,22 @@ def test_the_rate_falls_with_whichever_budget_is_further() -> None:
     assert warmup_decay(500, **law, spent=0.9) == pytest.approx(0.19)
     assert warmup_decay(0, **law, spent=1.0) == pytest.approx(0.1)
     assert warmup_decay(500, warmup=0, horizon=None, decay="constant", final=0, spent=0.9) == 1
+
+
+@pytest.mark.parametrize(
+    ("looking", "sample", "limit"), [(0, 0, 60), (4, 0.5, 50), (20, 1, 30), (0, 100, 30)]
+)
+def test_the_minutes_hold_what_follows_training_up_to_half_of_them(
+    looking: float, sample: float, limit: float, monkeypatch
+) -> None:
+    """10 samples, with a fifth to spare; 6 s of this command are over, 9 were before a resume."""
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: 106.0))
+    ledger = SimpleNamespace(seconds_before=9.0)
+    run = SimpleNamespace(look_seconds=looking, sample_seconds=sample, ledger=ledger)
+    trainer = SimpleNamespace(run=run, world_size=1)
+    callback = budget.Budget(1.0, began=100.0, num_samples=10)
+    callback.on_train_start(trainer, None)
+    assert callback.spent(trainer, None) == pytest.approx(15 / limit)
 
 
 @pytest.mark.parametrize("family", ["diffusion", "gan"])

@@ -68,6 +68,7 @@ def test_it_stops_before_the_update(family, prefix, tmp_path, poisoned) -> None:
         fit([*FAMILIES[family], "save_every=64"], run)
     row = json.loads((run / "not_finite.jsonl").read_text())
     assert row["batch"] == AT and len(row["ids"]) == 16
+    assert row["what"] == ("loss" if where == "loss" else "the gradient")
     assert [p.name for p in valid_checkpoints(run)[0]] == [
         "examples=000000000128.ckpt", "examples=000000000064.ckpt",
     ]  # fmt: skip

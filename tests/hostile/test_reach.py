@@ -125,4 +125,5 @@ def test_the_keys_of_a_command_line() -> None:
     settings = {"metric": {"a": {"cache": "x"}}, "logger": {"wandb": {"mode": "online"}}}
     kept = {"metric": {"a": {"cache": None}}, "logger": {"wandb": {"mode": "online"}}}
     assert keep_inside(settings, said_by(words)) == kept
+    assert keep_inside({"a": [{"b": ({"cache": "x"},)}]}, []) == {"a": [{"b": [{"cache": None}]}]}
     assert parse("evaluate", ["run=x", "metric.cache=y"])[1] == [("metric.cache", "y")]

@@ -115,6 +115,12 @@ def test_the_coverage_of_the_real_law_is_the_expected_one(n, m):
     assert abs(np.mean(found) - expected_coverage(n, m)) < 3.5 * error < 0.02
 
 
+def test_the_expected_coverage_is_of_draws_without_return():
+    """All of the k nearest of 1 fake and 2 other real ones are real: 2/3 times 1/2."""
+    assert expected_coverage(3, 1) == pytest.approx(1 - 2 / 3 * 1 / 2)
+    assert expected_coverage(6, 5, k=2) == pytest.approx(1 - 5 / 10 * 4 / 9)
+
+
 def test_class_metrics():
     probs = torch.tensor([[0.95, 0.05, 0.0], [0.1, 0.9001, 0.0], [0.4, 0.3, 0.3], [0.97, 0.03, 0]])
     found = class_metrics(probs, torch.tensor([0, 1, 2, 1]))

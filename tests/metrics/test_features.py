@@ -49,6 +49,26 @@ def test_it_is_the_same_whatever_the_caller_is_doing(monkeypatch):
         torch.set_float32_matmul_precision(precision)
 
 
+def test_within_it_computes_alike_whatever_was_set():
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with features.apart():
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert torch.get_num_threads() == 1
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+    assert torch.get_num_threads() == before[1]
+
+
+def test_accuracy_is_of_all_chunks(monkeypatch):
+    monkeypatch.setattr(features, "CHUNK", 3)
+    logits = torch.nn.functional.one_hot
+    x, y = torch.arange(8), torch.tensor([0, 1, 2, 3, 0, 1, 2, 0])
+    assert accuracy(lambda at: (None, logits(at % 4, 4)), x, y) == 7 / 8
+
+
 def test_the_cache_is_used_repaired_and_keyed_by_the_data(monkeypatch, tmp_path):
     short(monkeypatch)
     x, y, held_x, held_y = digits()

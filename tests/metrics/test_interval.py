@@ -35,6 +35,15 @@ def test_the_jackknife_of_a_mean_is_the_means_own_interval():
     assert (low + high) / 2 == pytest.approx(float(x.mean()))
 
 
+@pytest.mark.parametrize(
+    ("without", "half"),
+    [([1.0, 3.0], 12.706), ([0.0, 0.0, 3.0], 4.303 * 2), ([0.0, 2.0] * 10, 2.093 * 19**0.5)],
+)
+def test_the_jackknifes_interval_has_students_factor_for_its_groups(without, half):
+    """Error: the deviation of g values times root g - 1; g - 1 degrees of freedom."""
+    assert jackknife_interval(7.0, without) == pytest.approx((7 - half, 7 + half))
+
+
 def test_the_jackknife_takes_away_a_bias_of_one_over_n():
     n = 400
     corrected = jackknife_corrected(3 + 7 / n, [3 + 7 / (0.95 * n)] * 20)

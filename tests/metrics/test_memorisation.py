@@ -100,6 +100,25 @@ def test_any_shape_and_few_training_pictures(shape, monkeypatch):
     assert torch.isfinite(m.neighbours(even, train).ratio).all()
 
 
+def test_the_ratio_is_to_the_mean_of_the_next_ones():
+    g = generator("ratio")
+    query, *train = (torch.randint(0, 256, (1, 1, 4, 4), generator=g).byte() for _ in range(9))
+    found = m.neighbours(query, torch.cat(train))
+    r = [torch.corrcoef(torch.cat([query, x]).flatten(1).double())[0, 1] for x in train]
+    first, *others = sorted(float((2 - 2 * x).sqrt()) for x in r)
+    assert float(found.distance) == pytest.approx(first, abs=1e-4)
+    assert float(found.ratio) == pytest.approx(first / (sum(others) / 7), abs=1e-4)
+
+
+def test_exact_copies_stand_out_even_where_held_out_examples_are_copies_too():
+    def of(*ratios: float) -> m.Neighbours:
+        values = torch.tensor(ratios)
+        return m.Neighbours(distance=values, ratio=values, index=torch.zeros(len(values)))
+
+    found = m.memorisation(of(0, 0.5, 1.0, 0), of(0, 0, 0, 1.0))
+    assert found.metrics["near_copies"] == 0.5 and found.floor["near_copies"] == 0.75
+
+
 def test_nearest_is_brute_force_in_blocks(monkeypatch):
     monkeypatch.setattr(m, "BLOCK", 7)
     q, p = (torch.randn((n, 12), generator=generator("rows", n)) for n in (20, 50))

@@ -60,6 +60,9 @@ def test_pairs_are_compared_as_published() -> None:
     real, mine = table.binned(np.arange(100.0), np.array([-1.0, 0, 95, 100, math.nan]))
     assert np.bincount(real).tolist() == [10] * 10
     assert mine.tolist() == [0, 0, 9, 9, 10]
+    assert (
+        np.bincount(table.binned(np.arange(100.0), np.array([0.0, 1e3]))[0]).tolist() == [10] * 10
+    )
 
 
 def test_two_sample_is_one_for_equal_laws_and_zero_for_others() -> None:
@@ -69,6 +72,8 @@ def test_two_sample_is_one_for_equal_laws_and_zero_for_others() -> None:
     for boosted in (True, False):
         assert table.two_sample(real, same, coding, boosted=boosted) > 0.85
         assert table.two_sample(real, far, coding, boosted=boosted) < 0.02
+        # the same rows again: a fold is told the wrong way round, and no less than chance counts
+        assert table.two_sample(real, real, coding, boosted=boosted) <= 1
 
 
 def test_only_trees_see_how_columns_go_together() -> None:
@@ -97,6 +102,8 @@ def test_copies_are_closer_to_train() -> None:
     assert table.closer_to_train(train + 0.01, train, held) > 0.97
     assert table.closer_to_train(held, train, held) == 0
     assert table.closer_to_train(new, train, train) == 0.5
+    many = torch.cat([train, torch.randn(8000, 4, generator=g)])  # compared with as many as held
+    assert abs(table.closer_to_train(new, many, held) - 0.5) < 0.1
 
 
 # --- the evaluation -------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from genlab.metrics import toy
-from genlab.metrics.points import PointsEvaluation
+from genlab.metrics.interval import share_interval
+from genlab.metrics.points import PointsEvaluation, fresh_points, shares
+from genlab.metrics.report import Report
 
 from .stand_ins import Ring, RingModel, Stub
 
@@ -74,6 +76,7 @@ def test_a_perfect_model_scores_the_floor():
     low, high = report.interval["high_quality_share"]
     assert low < floor["high_quality_share"] < high
     assert high - low < 0.012
+    assert floor["mode_kl"] == pytest.approx(7 / (2 * 2000 * (1 - math.exp(-4.5))))
     assert floor["energy_distance"] == 0
     low, high = report.interval["energy_distance"]
     assert low < 0 < high
@@ -91,6 +94,34 @@ def test_a_perfect_model_scores_the_floor():
     # samples do not depend on how many are drawn at once
     again = PointsEvaluation(num_samples=2000, chunk=2000)(RingModel(ring), ring, seed=1)
     assert torch.equal(again.pictures["samples"], report.pictures["samples"])
+
+
+def test_the_kl_to_the_model_is_what_its_likelihood_lacks():
+    class Worse(RingModel):
+        def log_prob(self, batch):
+            return super().log_prob(batch) - 0.25
+
+    ring = Ring()
+    found = PointsEvaluation(num_samples=100)(Worse(ring), ring).metrics
+    assert found["kl_to_model"] == pytest.approx(0.25)
+
+
+def test_the_laws_fresh_points_are_none_that_a_model_has_seen():
+    ring = Ring()
+    fresh, seen = fresh_points(ring, 200), torch.cat([ring.train_batch(k)["x"] for k in range(50)])
+    assert fresh.shape == (200, 2) and not torch.isin(fresh, seen).any()
+
+
+def test_the_support_has_the_interval_of_its_share():
+    report, x = Report(), torch.tensor([[1.0], [-1.0], [2.0], [-2.0], [3.0]])
+
+    class Half:
+        def log_prob(self, x):
+            return torch.where(x[:, 0] > 0, 0.0, -math.inf)
+
+    shares(report, Half(), x)
+    assert report.metrics["in_support"] == 0.6
+    assert report.interval["in_support"] == share_interval(3, 5)
 
 
 def test_missing_modes_show():

@@ -35,6 +35,8 @@ def test_both_are_brute_force_in_blocks_and_without_a_group(monkeypatch):
     found = compare(*sides)
     assert found.metrics["kernel_distance"] == pytest.approx(plain(a, b), rel=1e-10)
     assert found.metrics["frechet_distance"] == pytest.approx(frechet_distance(a, b))
+    for name, (low, high) in found.interval.items():
+        assert (low + high) / 2 == pytest.approx(found.metrics[name]), name
     left = [(s.x[s.group != 2]) for s in sides]
     mmd = sides[0].within(2) + sides[1].within(2)
     cross = sum(k(x, y) for x in left[0] for y in left[1]) / len(left[0]) / len(left[1])

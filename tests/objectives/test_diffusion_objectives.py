@@ -95,6 +95,8 @@ def test_edm_times_are_equation_5():
     expected = (80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
     assert float(path.times(n)[i]) == pytest.approx(expected, rel=1e-12)
     assert float(path.times(n)[0]) == pytest.approx(80)
+    expected = (80 ** (1 / 3) + i / (n - 1) * (0.002 ** (1 / 3) - 80 ** (1 / 3))) ** 3
+    assert float(EDM(rho=3).times(n)[i]) == pytest.approx(expected, rel=1e-12)
 
 
 def test_ddpm_linear_schedule_is_hos():
@@ -105,6 +107,9 @@ def test_ddpm_linear_schedule_is_hos():
     assert float(abar[-1]) == pytest.approx(expected, rel=1e-9)
     assert float(abar[-1]) == pytest.approx(4.0358e-05, rel=1e-4)  # as in the authors' code
     assert float(abar[0]) == pytest.approx(1 - 1e-4, rel=1e-9)
+    for num in (50, 1000, 4000):  # whatever T, the betas have one sum: the same noise
+        abar = torch.cat([torch.ones(1), 1 / (1 + DDPM(num_levels=num).sigmas() ** 2)])
+        assert float((1 - abar[1:] / abar[:-1]).sum()) == pytest.approx(10.05, rel=1e-6)
 
 
 def test_ddpm_cosine_schedule_is_nichols():
@@ -115,6 +120,8 @@ def test_ddpm_cosine_schedule_is_nichols():
 
     for t in (1, 250, 500, 900):
         assert float(abar[t - 1]) == pytest.approx(f(t) / f(0), rel=1e-6)
+    last = DDPM(schedule="cosine").sigmas()[-2:].round().tolist()
+    assert last == [642, 20291], "no beta is above 0.999"
 
 
 def test_ddpm_shows_the_network_levels_of_order_one():
@@ -128,8 +135,9 @@ def test_ddpm_shows_the_network_levels_of_order_one():
 
 def test_ddpm_clip_holds_the_denoised_within():
     path = DDPM(clip=1.0)
-    D = path.denoise(lambda x, t: torch.zeros_like(x), 50 * torch.ones(2, 3), 1.0)
-    assert (D == 1).all()
+    for far in (50, -50):
+        D = path.denoise(lambda x, t: torch.zeros_like(x), far * torch.ones(2, 3), 1.0)
+        assert D.eq(far / 50).all()
 
 
 def test_flow_targets_the_velocity():
@@ -137,6 +145,28 @@ def test_flow_targets_the_velocity():
     for law in ("uniform", "logit_normal"):
         loss = Flow(time_law=law, shift=2.0).loss(lambda x, t: torch.zeros_like(x), data())
         assert float(loss.mean()) == pytest.approx(1 + S**2, rel=0.03)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_flow_spends_its_times_as_the_law_and_the_shift_say(shift):
+    """t = s u / (1 + (s - 1) u) in training and in sampling; the normal's middle 68.27 %."""
+
+    def shifted(u: float) -> float:
+        return shift * u / (1 + (shift - 1) * u)
+
+    middle = tuple(shifted(1 / (1 + math.exp(e))) for e in (1, -1))
+    for law, low, high, share in (
+        ("uniform", shifted(0.25), shifted(0.75), 0.5), ("logit_normal", *middle, 0.6827),
+    ):  # fmt: skip
+        seen = []
+        Flow(time_law=law, shift=shift).loss(lambda x, t, seen=seen: seen.append(t) or x, data())
+        assert float(((seen[0] > low) & (seen[0] < high)).double().mean()) == pytest.approx(
+            share, abs=0.03
+        )
+        assert float((seen[0] > shifted(0.5)).double().mean()) == pytest.approx(0.5, abs=0.03)
+    assert Flow(shift=shift).times(4).tolist() == pytest.approx(
+        [shifted(u) for u in (1, 0.75, 0.5, 0.25, 0)]
+    )
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)

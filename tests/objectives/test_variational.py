@@ -80,6 +80,8 @@ def test_bernoulli_is_torchs():
     x, logits = torch.tensor([[1.0, -1.0, 1.0]]), torch.tensor([[0.3, 2.0, -1.0]])
     expected = torch.distributions.Bernoulli(logits=logits).log_prob((x + 1) / 2).sum(1)
     torch.testing.assert_close(Bernoulli().log_prob(x, logits), expected)
+    p = logits.sigmoid()  # of white, which is 1; black is -1
+    torch.testing.assert_close(Bernoulli().mean(logits), p - (1 - p))
 
 
 def test_kl_is_torchs_and_beta_weighs_it():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genlab.runs.folder import checkpoint
 from genlab.runs.folder.checkpoint import damage, manifest, newest, read, save
 from genlab.runs.say.errors import UserError
 
@@ -77,9 +78,57 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, form: str, monkeypatch)
     assert not marker.exists()
 
 
+def test_no_environment_switches_off_safe_loading(tmp_path: Path, monkeypatch) -> None:
+    """By itself: were the file's form not looked at before, nothing would run either."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    monkeypatch.setattr(checkpoint.torchfile, "check", lambda path: None)
+    path, marker = tmp_path / "evil.ckpt", tmp_path / "ran"
+    torch.save({"state_dict": Evil(marker)}, path)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        read(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("more", [b"x", b"0" * 64 + b"  other.ckpt\n"])
+def test_a_manifest_holds_the_hash_and_nothing_else(tmp_path: Path, more: bytes) -> None:
+    path = tmp_path / "x.ckpt"
+    save(STATE, path)
+    manifest(path).write_bytes(manifest(path).read_bytes() + more)
+    assert damage(path) == "has a damaged x.ckpt.sha256 beside it"
+
+
 def test_urls_are_refused() -> None:
     with pytest.raises(UserError, match="local files only"):
         read(Path("https://example.org/x.ckpt"))
+
+
+def test_bytes_that_were_lost_on_the_way_are_missed(tmp_path: Path, monkeypatch) -> None:
+    def lossy(self, data) -> int:
+        view = memoryview(data).cast("B")
+        self.size += len(view)
+        self.hash.update(view)
+        self.file.write(view[: len(view) // 2])
+        return len(view)
+
+    monkeypatch.setattr(checkpoint._Hashing, "write", lossy)
+    with pytest.raises(OSError, match=r"\d+ of \d+ bytes are in the file"):
+        save(STATE, tmp_path / "x.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch) -> None:
+    path, synced, named = tmp_path / "x.ckpt", [], []
+    fsync, replace = os.fsync, os.replace
+
+    def rename(a, b) -> None:
+        named.append((Path(b).name, os.stat(a).st_ino in synced))
+        replace(a, b)
+
+    monkeypatch.setattr(os, "fsync", lambda f: (synced.append(os.fstat(f).st_ino), fsync(f)))
+    monkeypatch.setattr(os, "replace", rename)
+    save(STATE, path)
+    assert named == [("x.ckpt.sha256", True), ("x.ckpt", True)]
+    assert synced[-1] == tmp_path.stat().st_ino, "and its name at the end"
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:

@@ -11,8 +11,9 @@ import yaml
 from running import TINY, genlab_here
 
 from genlab.clock import steps
-from genlab.rows import read_rows
+from genlab.rows import append, read_rows
 from genlab.runs.folder.provenance import command_again, with_resume
+from genlab.runs.folder.resume import continue_ledger, measured
 
 VAE = [*TINY, "model=vae", "net=mlp_vae"]
 
@@ -86,6 +87,31 @@ def test_looks_at_equal_distances_end_where_the_run_does(looks: int, batch: int)
         assert looks * steps(every, batch) >= steps(looks * every, batch)
         if every >= looks * batch:  # and none of them is lost
             assert (looks - 1) * steps(every, batch) < steps(looks * every, batch)
+
+
+def test_the_ledger_goes_on_where_the_checkpoint_ends(tmp_path: Path, capsys) -> None:
+    ledger = tmp_path / "metrics.jsonl"
+    for batches in (1, 2, 3, 4):
+        append(ledger, {"kind": "train", "batches": batches})
+    held = {"clock": {"batches": 2, "examples": 32}, "ledger": {"rows": 3}}
+    continue_ledger(tmp_path, held, ["something was damaged"])
+    rows = read_rows(ledger)
+    assert [r["batches"] for r in rows if r["kind"] == "train"] == [1, 2]
+    told = ["something was damaged", "metrics.jsonl holds 2 of the 3 rows up to the checkpoint"]
+    assert [r["notice"] for r in rows if r["kind"] == "notice"] == told
+    assert all(notice in capsys.readouterr().err for notice in told[:1])
+    continue_ledger(tmp_path, {}, [])
+    assert [r for r in read_rows(ledger) if r["kind"] == "train"] == [], "it begins again"
+
+
+def test_a_run_is_measured_where_its_newest_checkpoint_is(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for number in (5, 64):
+        (tmp_path / "checkpoints" / f"examples={number:012d}.ckpt").touch()
+        assert not measured(tmp_path)
+        told = {"checkpoint": f"examples={number:012d}.ckpt"}
+        (tmp_path / "evaluation.json").write_text(json.dumps(told))
+        assert measured(tmp_path)
 
 
 def test_a_run_ends_with_a_look(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genlab.runs.gate.classes import check_arguments, check_names
+from genlab.runs.gate.classes import check_arguments, check_names, find
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
 
@@ -70,6 +70,34 @@ def test_a_wrong_argument_is_named_with_the_nearest() -> None:
     node = {"_target_": "genlab.callbacks.ledger.Ledger", "log_evry": 5}
     with pytest.raises(UserError, match=r"callbacks\.ledger\.log_evry.*nearest: log_every"):
         check_arguments(node, where="callbacks.ledger")
+
+
+@pytest.mark.parametrize("name", ["genlab.models.vae.Tensor", "genlab.callbacks.checkpoint.Path"])
+def test_what_a_module_has_merely_imported_is_out_of_reach(name: str) -> None:
+    with pytest.raises(UserError, match="is not a class of genlab"):
+        check_arguments({"_target_": name}, where="x")
+
+
+def test_of_a_trusted_package_only_its_own(tmp_path, monkeypatch) -> None:
+    (tmp_path / "a_trusted_one.py").write_text("from pathlib import Path\nclass Net:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("a_trusted_one.Net", ["a_trusted_one"], "x").__name__ == "Net"
+    with pytest.raises(UserError, match="is not a class of a_trusted_one"):
+        find("a_trusted_one.Path", ["a_trusted_one"], "x")
+
+
+@pytest.mark.parametrize("field", ["_args_", "_recursive_", "_convert_", "_anything_"])
+def test_node_fields_that_go_round_the_checks_are_refused(field: str) -> None:
+    with pytest.raises(UserError, match=f"write the arguments by name, with no {field}"):
+        check_names({"_target_": "torch.optim.Adam", field: False})
+    check_names({"_target_": "torch.optim.Adam", "_partial_": True})
+
+
+def test_what_is_missing_is_named_but_where_it_is_filled_in_later() -> None:
+    node = {"_target_": "genlab.callbacks.checkpoint.Checkpoint"}
+    with pytest.raises(UserError, match="Checkpoint needs save_every"):
+        check_arguments(node, where="x")
+    check_arguments({**node, "_partial_": True}, where="x")
 
 
 def test_a_class_that_is_not_there_is_named() -> None:

@@ -221,6 +221,28 @@ def test_ddim_with_eta_1_is_ancestral(path):
     torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_ddim_adds_the_noise_of_equation_16(eta):
+    zero = torch.zeros(1, 20_000, dtype=torch.float64)  # where D is 0 too: only noise is left
+    x, _ = DDIM(eta=eta).step(EDM(), lambda x, t: x, zero, 2.0, 1.2, Noise(1), None)
+    assert float(x.std()) == pytest.approx(eta * 1.2 * math.sqrt(1 - (1.2 / 2) ** 2), rel=0.03)
+
+
+def test_dpmpp_is_exact_where_the_denoiser_is_linear_in_lambda():
+    """To second order: the mean of D over a step in lambda is D at its middle (steps uneven)."""
+
+    class Linear(EDM):
+        def denoise(self, net_fn, x, t):
+            return torch.full_like(x, 3 - 2 * math.log(t))  # lambda = -ln(sigma)
+
+    x, (before, t, s) = torch.ones(1, 2, dtype=torch.float64), (9.0, 2.0, 1.5)
+    memory = before, Linear().denoise(None, x, before)
+    found, (level, D) = DPMpp2M().step(Linear(), None, x, t, s, Noise(1), memory)
+    middle = 3 - 2 * math.log(math.sqrt(t * s))
+    torch.testing.assert_close(found, s / t * x + (1 - s / t) * middle)
+    assert level == t and D.eq(3 - 2 * math.log(t)).all()
+
+
 def test_ancestral_is_ddpms_algorithm_2():
     """In Ho's own variables; line 4 is x = (x - beta / sqrt(1 - abar) eps) / sqrt(alpha) + ..."""
     path, noise = DDPM(num_levels=50, sigma_max=math.inf), Noise()
@@ -281,6 +303,25 @@ def test_churn_is_heun_where_it_is_off():
     path = EDM()
     a = Heun(num_steps=9, S_churn=5, S_min=1e3)(path, exact_net(path), Noise(), (8,))
     torch.testing.assert_close(a, Heun(num_steps=9)(path, exact_net(path), Noise(), (8,)))
+
+
+@pytest.mark.parametrize(("S_churn", "S_noise"), [(3.0, 1.0), (1e3, 1.0), (3.0, 1.4)])
+def test_churn_goes_up_by_gamma_with_new_noise(S_churn, S_noise):
+    """Karras' algorithm 2, lines 4-6: t_hat = (1 + gamma) t, and S_noise times what it has more."""
+    seen, path, t = [], EDM(), 5.0
+    solver = Heun(num_steps=10, S_churn=S_churn, S_noise=S_noise)
+
+    def net_fn(x, c_noise):
+        seen.append((x, float((4 * c_noise[0]).exp())))
+        return x
+
+    start = torch.zeros(1, 20_000, dtype=torch.float64)
+    solver.step(path, net_fn, start, t, 1.0, Noise(1), None)
+    shown, t_hat = seen[0]
+    gamma = min(S_churn / 10, math.sqrt(2) - 1)
+    assert t_hat == pytest.approx((1 + gamma) * t)
+    added = float((shown * math.sqrt(t_hat**2 + path.sigma_data**2)).std())
+    assert added == pytest.approx(S_noise * math.sqrt(t_hat**2 - t**2), rel=0.03)
 
 
 def test_heun_evaluates_twice_a_step_but_once_in_the_last():

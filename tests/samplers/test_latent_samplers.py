@@ -19,6 +19,8 @@ def test_truncation_is_the_truncated_normal():
     assert z.abs().max() <= 1
     # the variance of N(0, 1) within [-1, 1]: 1 - 2 phi(1) / (2 Phi(1) - 1)
     assert z.var().item() == pytest.approx(0.2911, rel=0.02)
+    half = Prior(truncation=1.0, temperature=0.5)(Draws(0, 0, 4), (20_000,))
+    assert half.var().item() == pytest.approx(0.2911 / 4, rel=0.02)
 
 
 def test_errors_name_the_key():

@@ -60,6 +60,7 @@ def test_rows_are_independent():
         ({"temperature": 0.0}, "sampler.temperature=0.0.*greedy"),
         ({"top_k": 0}, "sampler.top_k=0"),
         ({"top_p": 1.5}, "sampler.top_p=1.5"),
+        ({"top_p": 0.0}, "sampler.top_p=0.0"),
         ({"length": 0}, "sampler.length=0"),
     ],
 )
