@@ -101,9 +101,8 @@ def bounded(text: str, where: str) -> None:
         else:
             anchor, size = event.anchor, 1 + len(event.value) // 1000
             digits = not event.style and event.value[:1] in tuple("0123456789+-.")
-            if (digits or tag in NUMBERS) and len(
-                event.value
-            ) > 1000:  # a number's digits cost their square
+            # a number's digits cost their square
+            if (digits or tag in NUMBERS) and len(event.value) > 1000:
                 raise UserError(f"{where}, line {line}: a number of {len(event.value):,} digits")
         if anchor is not None:
             sizes[anchor] = size
