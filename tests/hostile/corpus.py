@@ -395,7 +395,7 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
     "defaults of a number": (_evil("defaults: [3]\n"), "Unsupported type in defaults"),
     "defaults of no group": (_evil("defaults: [{}]\n"), "Missing group name"),
     "a header that is no package": (
-        lambda f, m: {"experiment/evil.yaml": "# @x: y\n# x\nseed: 1\n"}, "Too many components"),
+        lambda f, m: {"experiment/evil.yaml": "# @packanet: e _global_\nseed: 1\n"}, "Too many components"),
     "folder hydra": (
         _evil("name: x\n", hydra__callbacks__x=f"x: {TOUCH}\n"), "hydra"),
     "defaults climb": (_evil("defaults: [../../side/x]\n"), "defaults"),
