@@ -189,7 +189,7 @@ def fuzz(
     record(f"fuzz: {gate}", num, num - wrong, f"{accepted / num:.0%} accepted, {took:.0f} s")
     shown = [f"{len(found)} x {found[0]}" for found in faults.values()]
     assert not faults, "\n".join([f"{wrong} faults of {len(faults)} kinds", *shown])
-    assert least <= accepted / num <= 1 - least, "the inputs do not reach both answers"
+    assert num < 100 or least <= accepted / num <= 1 - least, "the inputs do not reach both answers"
 
 
 # --- what makes an honest text or file an odd one -------------------------------------------------
