@@ -35,7 +35,7 @@ faults: setup         ## kills, damage, full disks: about 25 minutes; writes doc
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal -p no:cacheprovider tests; \
 		code=$$?; $(BIN)/python scripts/faults_table.py .faults.jsonl && exit $$code
 
-mutants: setup        ## break the package in some 390 named ways and see a test fail for each; writes docs/mutants.md
+mutants: setup        ## some 390 wrong changes, named, one at a time: a test fails for each; writes docs/mutants.md
 	$(BIN)/python scripts/mutants.py
 
 experiments: setup    ## every experiment at full length; prints the README's table
