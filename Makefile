@@ -39,7 +39,7 @@ fuzz: setup           ## 10,000 odd inputs to each gate: about 12 minutes, for t
 	rm -f .fuzz.jsonl
 	OMP_NUM_THREADS=1 GENLAB_FAULTS=$(CURDIR)/.fuzz.jsonl $(BIN)/python -m pytest -q -s -m fuzz -p no:cacheprovider tests/fuzz
 
-mutants: setup        ## break the package in some 390 named ways and see a test fail for each; writes docs/mutants.md
+mutants: setup        ## some 390 wrong changes, named, one at a time: a test fails for each; writes docs/mutants.md
 	$(BIN)/python scripts/mutants.py
 
 experiments: setup    ## every experiment at full length; prints the README's table
