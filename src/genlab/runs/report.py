@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genlab.runs.folder.layout import check_own, find_run
+from genlab.runs.folder.layout import find_run
 from genlab.runs.page.record import find_cells, is_run
 from genlab.runs.page.write import write_comparison, write_report
 from genlab.runs.say.errors import UserError
@@ -26,8 +26,6 @@ def report(path: Path) -> Path:
         raise UserError(
             f"run={path}: there is no such folder; give outputs/<name>/<run> or a sweep's"
         )
-    for run in [path] if is_run(path) else find_cells(path):
-        check_own(run)
     if any((path / mark).is_file() for mark in ("metrics.jsonl", "provenance.json")):
         return write_report(path)
     if find_cells(path):
