@@ -65,8 +65,8 @@ def test_all_but_plain_data_is_refused(value) -> None:
     ],
 )
 def test_a_pickle_names_only_what_is_listed(name: str, says: str) -> None:
-    _check_pickle(b"\x80\x02ctorch\nFloatStorage\n.")
+    _check_pickle(b"\x80\x02ctorch\nFloatStorage\n.", {})
     with pytest.raises(ValueError, match=says):
-        _check_pickle(b"\x80\x02c" + name.encode() + b"\n.")
+        _check_pickle(b"\x80\x02c" + name.encode() + b"\n.", {})
     with pytest.raises(ValueError, match="uses STACK_GLOBAL"):
-        _check_pickle(b"\x80\x04\x8c\x02os\x8c\x06system\x93.")
+        _check_pickle(b"\x80\x04\x8c\x02os\x8c\x06system\x93.", {})

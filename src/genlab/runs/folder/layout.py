@@ -63,7 +63,10 @@ def check_own(run: Path) -> None:
     for at, folders, files in os.walk(run):
         for name in (*folders, *files):
             place = os.path.join(at, name)
-            kind = os.lstat(place).st_mode
+            try:
+                kind = os.lstat(place).st_mode
+            except FileNotFoundError:  # half-written, and in its place since
+                continue
             if stat.S_ISDIR(kind) or stat.S_ISREG(kind):
                 continue
             if not stat.S_ISLNK(kind):

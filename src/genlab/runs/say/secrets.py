@@ -48,7 +48,9 @@ STOPS = ":."  # behind a value in a sentence: "data.start_token=99: ..."
 QUOTED = r"\"[^\"]*\"|'[^']*'"
 # user:password@ of a URL; a password may hold an @ itself
 URL = re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://)([^\s/?#'\"]+)@", re.I)
-BEARER = re.compile(r"\b((?:bearer|basic)\s+)(?=[\w.~+/=-]*[\d+/=])([\w.~+/=-]{8,})", re.I)
+BEARER = re.compile(
+    r"\b(bearer\s+|basic\s+(?=[\w.~+/=-]*[\d+/=]))([\w.~+/=-]{8,})", re.I
+)  # "basic training" is none
 # each name is begun once and never taken back: a long text must not cost its square
 GIVEN = re.compile(rf"(?<![\w.-])([\w.-]++)(\\?['\"]?=)({QUOTED}|[^\s,;&'\")}}\]]++)")
 TOLD = re.compile(
