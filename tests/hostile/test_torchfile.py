@@ -55,6 +55,13 @@ def test_all_but_plain_data_is_refused(value) -> None:
         owned({"a": [value]}, 100)
 
 
+@pytest.mark.parametrize("key", [torch._utils._rebuild_tensor_v2, None, b"x", torch.float32])
+def test_a_key_is_a_text_or_a_number(key) -> None:
+    with pytest.raises(ValueError, match="it holds a key that is a"):
+        owned({"a": {key: 1}}, 100)
+    assert owned({"a": {1: 2, "b": 3, (1, "c"): 4}}, 100) == {"a": {1: 2, "b": 3, (1, "c"): 4}}
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

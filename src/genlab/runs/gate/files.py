@@ -243,7 +243,8 @@ def check_config(path: Path) -> None:
     parse(text, str(path))
     try:
         data = OmegaConf.to_container(OmegaConf.create(text), resolve=False)  # as Hydra will see it
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError, AttributeError) as error:
+    # of a text that is no mapping OmegaConf asserts that it is one
+    except (OmegaConfBaseException, AssertionError, *NOT_YAML) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())[:200]}") from None
     check_unfolding(data, str(path))
     for line in text.splitlines():

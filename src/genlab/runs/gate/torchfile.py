@@ -173,6 +173,10 @@ def owned(loaded: Any, size: int) -> Any:
             return own_tensor(value)
         if type(value) in (dict, OrderedDict):
             # an OrderedDict may carry attributes (a state_dict's _metadata), which nobody needs
+            if odd := [k for k in value if type(k) not in (str, int, float, bool, tuple)]:
+                raise ValueError(f"it holds a key that is a {type(odd[0]).__name__}")
+            for key in value:
+                own(key, depth + 1)
             return type(value)((k, own(v, depth + 1)) for k, v in value.items())
         if type(value) in (list, tuple):
             return type(value)(own(v, depth + 1) for v in value)

@@ -126,6 +126,8 @@ def at(settings: Any, place: str) -> Any:
 
 def metric_places(metric: Any) -> dict[str, str]:
     """Where each metric stands, by name: of one alone the name is "", of several the key."""
+    if metric and not isinstance(metric, dict):
+        raise UserError(f"metric={metric!s:.80}: settings of a class, or several by name")
     if not metric or "_target_" in metric:
         return {"": "metric"} if metric else {}
     for name, node in metric.items():
