@@ -396,6 +396,9 @@ FOLDERS: dict[str, tuple[Callable[[Path, str], dict[str, str]], str]] = {
     "defaults of no group": (_evil("defaults: [{}]\n"), "Missing group name"),
     "a header that is no package": (
         lambda f, m: {"experiment/evil.yaml": "# @x y z\n# x\nseed: 1\n"}, "Too many components"),
+    "defaults of an empty group": (_evil("defaults:\n- ? ''\n  : null\n"), "defaults may not name"),
+    "defaults of a NUL": (
+        _evil('defaults:\n- override /model: "\\0"\n'), "defaults may not name"),
     "a text that is no mapping": (lambda f, m: {"experiment/evil.yaml": "200\x85"}, "evil.yaml"),
     "package hydra by brackets": (
         lambda f, m: {"experiment/evil.yaml": "# @package hydra[callbacks]\nx: "

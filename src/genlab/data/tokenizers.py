@@ -181,6 +181,8 @@ class BPE(Tokenizer):
                 raise ValueError(f"a vocabulary of {len(vocab):,} ids that are not 0, 1, 2, ...")
             if missing := set(pre_tokenizers.ByteLevel.alphabet()) - {*vocab}:
                 raise ValueError(f"a vocabulary without {len(missing)} of the 256 bytes")
+            if any(len(pair) != 2 or not {*pair, "".join(pair)} <= vocab.keys() for pair in merges):
+                raise ValueError("a merge of or to what is not in the vocabulary")
             self._model = _model(vocab, merges)
         except Exception as error:  # the library raises plain Exceptions
             said = " ".join(str(error).split())[:200]

@@ -266,7 +266,8 @@ def check_config(path: Path) -> None:
             )
     defaults = walk(data.get("defaults") if isinstance(data, dict) else None)
     for word in (str(v) for _, v in defaults if v is not None and not isinstance(v, dict | list)):
-        if HYDRA.search(word) or ".." in word or "//" in word or "$" in word:
+        odd = not word.strip() or not word.isprintable()
+        if odd or HYDRA.search(word) or ".." in word or "//" in word or "$" in word:
             raise UserError(f"{path}: defaults may not name {word[:80]!r}")
     for word in (str(k) for _, k in walk(data.get("defaults") if isinstance(data, dict) else None)):
         _check_package(path, word.partition("@")[2])
