@@ -18,6 +18,8 @@ from PIL import Image
 
 from genlab.runs.settings.compose import plan_of
 
+pytestmark = pytest.mark.whole
+
 PROMISES = ROOT / "docs" / "promises.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 EXTEND, PYTHON, DATA = (

@@ -18,6 +18,8 @@ from running import fit, genlab_here
 from genlab.rows import read_rows
 from genlab.runs.folder.checkpoint import newest, read
 
+pytestmark = pytest.mark.whole
+
 WORDS = ["data=ring", "model=diffusion", "net=mlp", "net.width=8", "budget.examples=32",
          "data.batch_size=16"]  # fmt: skip
 

@@ -14,6 +14,8 @@ from genlab.runs.say import dashboard
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.overrides import parse
 
+pytestmark = pytest.mark.whole
+
 WANDB = "pytorch_lightning.loggers.WandbLogger"
 SMALL = ["model=vae", "net.encoder.width=8", "net.decoder.width=8"]
 

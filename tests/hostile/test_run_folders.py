@@ -17,6 +17,8 @@ from genlab.rows import append
 from genlab.runs.folder import checkpoint
 from genlab.runs.folder.layout import write_text
 
+pytestmark = pytest.mark.whole
+
 PLACES = {
     "data": ["data"],
     "model": ["model"],

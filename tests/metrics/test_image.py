@@ -16,6 +16,8 @@ from genlab.models.conditions import Conditions
 
 from .stand_ins import Handout, Table
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):

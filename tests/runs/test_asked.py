@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 from genlab.data.pictures import opened
 
+pytestmark = pytest.mark.whole
+
 SMALL = ["net=mlp", "net.width=16", "sampler.num_steps=4"]
 
 

@@ -13,6 +13,8 @@ import genlab
 from genlab.data.shapes import PARTS
 from genlab.runs.folder.load import load_data
 
+pytestmark = pytest.mark.whole
+
 SHORT = ["budget.examples=32", "look_every=null"]
 CODEC = ["experiment=captioned_vq", "net.encoder.width=8", "net.decoder.width=8", *SHORT]
 CODES = ["experiment=captioned_codes", "net.width=16", "net.depth=1", "net.heads=2"]

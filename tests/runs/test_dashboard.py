@@ -12,6 +12,8 @@ from genlab.runs.say.dashboard import prepare_wandb, reopened
 from genlab.runs.say.secrets import redact
 from genlab.runs.settings.plan import Plan
 
+pytestmark = pytest.mark.whole
+
 NODE = {"_target_": "pytorch_lightning.loggers.WandbLogger", "mode": "online", "project": "x"}
 
 

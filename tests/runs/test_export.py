@@ -17,6 +17,8 @@ import genlab
 from genlab.runs.export import classes, export
 from genlab.runs.say.summary import print_summary
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:

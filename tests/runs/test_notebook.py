@@ -11,6 +11,8 @@ from running import TINY
 import genlab
 from genlab.runs.notebook import data_of, evaluate, train
 
+pytestmark = pytest.mark.whole
+
 
 def test_a_run_from_python_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra.core.hydra_config import HydraConfig

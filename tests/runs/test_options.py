@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.overrides import parse, read_value, writable
 
+pytestmark = pytest.mark.whole
+
 RUNS = {
     "images": ["data=digits", "model=diffusion", "net=mlp", "net.width=16"],
     "points": ["data=ring", "model=gan", "net=mlp_gan"],

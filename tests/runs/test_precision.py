@@ -15,6 +15,8 @@ from genlab.runs.devices import precision
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
 
+pytestmark = pytest.mark.whole
+
 
 def built(family: str):
     plan = Plan(settled([*TINY, *FAMILIES[family]]))

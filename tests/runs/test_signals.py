@@ -13,6 +13,8 @@ import pytest
 from running import genlab, genlab_here, valid_checkpoints
 from test_runs import parts
 
+pytestmark = pytest.mark.whole
+
 COMMAND = [
     "train", "trainer=cpu", "trainer.threads=1", "trainer.precision=32-true",
     "logger=none", "evaluate=false", "net=mlp", "net.width=32", "data.val_examples=64",
