@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,7 +95,10 @@ def test_what_drawing_takes_is_foreseen() -> None:
 
 def test_more_samples_at_a_time_than_memory_are_refused(monkeypatch) -> None:
     plan = plan_of(["model=diffusion", "data=cifar10"])[0]
-    ask = partial(check_drawing, plan, shape=[3, 256, 256], tokens=False)
+
+    def ask(num: int) -> None:
+        check_drawing(plan, [num, 3, 256, 256], tokens=False)
+
     monkeypatch.setattr("genlab.machine.memory", lambda: 2**30)
     ask(8)
     with pytest.raises(UserError, match=r"batch_size=64: .* take 5 GiB .* batch_size=6"):

@@ -26,7 +26,7 @@ def sample_command(overrides: list[str]) -> None:
         raise UserError(f"to={asked['to']}: name a folder; a picture and the numbers go into it")
     folder = writable(Path(asked["to"]) if asked["to"] else home(asked["run"]) / "samples")
     device = device_of(asked["device"])
-    from genlab.runs.devices.memory import check_drawing
+    from genlab.runs.devices.memory import ORDINARY_NUMBERS, check_drawing
     from genlab.runs.folder.load import load_data, load_model, read_run
     from genlab.runs.settings.plan import Plan
 
@@ -41,9 +41,10 @@ def sample_command(overrides: list[str]) -> None:
         raise UserError(
             f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
-    at_once = min(num, asked["batch_size"])
-    plan = Plan({"model": {**settings["model"], "optim": None}}, asked["trust"])
-    check_drawing(plan, at_once, data.shape, tokens=data.vocab is not None)
+    at_once = (min(num, asked["batch_size"]), *data.shape)
+    if math.prod(at_once) > ORDINARY_NUMBERS:  # the count need not be waited for by all
+        plan = Plan({"model": {**settings["model"], "optim": None}}, asked["trust"])
+        check_drawing(plan, at_once, tokens=data.vocab is not None)
     model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
     if asked["cond"] is None:
         cond = model.conditions.heard(cond)  # the data's classes in turn

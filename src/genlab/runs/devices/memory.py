@@ -74,17 +74,16 @@ def activations(plan: Plan) -> int:
     return num * size
 
 
-def check_drawing(plan: Plan, num: int, shape: Sequence[int], *, tokens: bool) -> None:
-    """Refuse to draw `num` at a time where the networks take more than this machine's memory."""
+def check_drawing(plan: Plan, size: Sequence[int], *, tokens: bool) -> None:
+    """Refuse to draw a batch of `size` where the networks take more than this machine's memory."""
     from genlab.models.flow import peak
 
-    if num * math.prod(shape) <= ORDINARY_NUMBERS:
-        return
+    num, *shape = size
     needed = peak(plan.model_of_shapes(), (1, *shape), tokens=tokens)
     there = machine.memory()
     if needed > there:
         raise UserError(
-            f"one sample of shape {list(shape)} takes {needed / 2**30:,.0f} GiB in the networks,"
+            f"one sample of shape {shape} takes {needed / 2**30:,.0f} GiB in the networks,"
             f" here are {there / 2**30:,.0f}"
         )
     if num * needed > there:
