@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import sysconfig
 from pathlib import Path
@@ -277,3 +278,10 @@ def test_real_shakespeare(data_root) -> None:
     last = data.val.batch(torch.tensor([len(data.val) - 1]))
     assert last["mask"].sum() == 111540 % 64
     assert data.decode(last["x"][:, : 111540 % 64]) == [text[-(111540 % 64) :]]
+
+
+def test_a_packed_file_is_told_as_such(tmp_path) -> None:
+    path = tmp_path / "book.txt.gz"
+    path.write_bytes(gzip.compress(b"In the beginning"))
+    with pytest.raises(ValueError, match="is a packed file: unpack it first"):
+        of_file(path)

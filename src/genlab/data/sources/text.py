@@ -18,6 +18,8 @@ from genlab.rng import seed_of
 
 SHARED = 100  # characters in two lines from which on files that share them are one cluster
 
+PACKED = (b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ")  # gzip, zip, bzip2, xz
+
 
 class TextSource(ABC):
     """Where documents come from."""
@@ -169,8 +171,11 @@ class TextFile(TextSource):
             )
         if not path.is_file():
             raise FileNotFoundError(f"data.path={self.path}: there is no such file")
+        raw = path.read_bytes()
+        if raw.startswith(PACKED):
+            raise ValueError(f"data.path={self.path} is a packed file: unpack it first")
         try:
-            text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            text = raw.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"data.path={self.path} is not UTF-8 text: byte {error.start} is"
