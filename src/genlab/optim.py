@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ class Optim:
         optimizer = self.optimizer([g for g in groups if g["params"]])
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
+        optimizer.register_load_state_dict_pre_hook(checked_state)
         return optimizer
 
     def factor(self, examples: int, spent: float = 0.0) -> float:
@@ -93,6 +95,60 @@ class Optim:
             final=self.final,
             spent=spent,
         )
+
+
+# of Adafactor, which keeps a row and a column of a matrix, and has no fused kernel
+REDUCED = ("row_var", "col_var", "variance")
+
+
+def checked_state(optimizer: torch.optim.Optimizer, held: dict[str, Any]) -> dict[str, Any]:
+    """A saved state, its settings replaced by the optimiser's own; refused where it is another's.
+
+    A fused kernel writes as many numbers as a parameter has, whatever room its moments have.
+    """
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    groups, state = held.get("param_groups"), held.get("state")
+    if not (isinstance(groups, list) and isinstance(state, dict) and state):
+        raise ValueError("an optimiser's state holds no state of its parameters")
+    ids = [g.get("params") if isinstance(g, dict) else None for g in groups]
+    mine = [len(group["params"]) for group in optimizer.param_groups]
+    if not all(isinstance(i, list) for i in ids) or [*map(len, ids)] != mine:
+        raise ValueError("an optimiser's state is of other groups of parameters")
+    ids = [i for group in ids for i in group]
+    if ids != [*range(len(params))] or not {*state} <= {*ids}:
+        raise ValueError("an optimiser's state numbers its parameters in another way")
+    for number, param in enumerate(params):
+        for name, value in _entries(state.get(number, {})):
+            if not _fits(name, value, param):
+                raise ValueError(
+                    f"an optimiser's {name!s:.20} does not fit its parameter of shape"
+                    f" {list(param.shape)}"
+                )
+    own = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    return {
+        "state": state,
+        "param_groups": [{**o, "params": g["params"]} for o, g in zip(own, groups)],
+    }
+
+
+def _entries(state: Any) -> list[tuple[Any, Any]]:
+    if not isinstance(state, dict):
+        raise ValueError(f"an optimiser's state of a parameter is a {type(state).__name__}")
+    return list(state.items())
+
+
+def _fits(name: Any, value: Any, param: Tensor) -> bool:
+    if not isinstance(value, Tensor):
+        return value is None or type(value) in (int, float, bool)
+    if not value.is_floating_point():
+        return False
+    if name == "step":
+        return value.numel() == 1 and 0 <= float(value) < 2**53
+    if name in REDUCED:
+        return value.ndim == param.ndim and all(
+            n in (1, m) for n, m in zip(value.shape, param.shape)
+        )
+    return value.shape == param.shape
 
 
 class Hidden:

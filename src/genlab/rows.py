@@ -12,7 +12,8 @@ from typing import Any
 
 from genlab.own import open_to_append
 
-LEDGER = 2**30  # bytes: three million rows
+LEDGER, LINES, LINE = 2**28, 10**6, 2**20  # bytes and lines of a ledger, bytes of a line
+NAMED = 20  # damaged lines that are told of one by one
 NUMBERS = ("examples", "batches", "seconds")  # what is counted with, where a row has them
 DEEP = 100  # brackets of a row that may be nested too deep
 ENDING = b', "crc": "%08x"}'
@@ -58,7 +59,15 @@ def lines_of(path: Path) -> list[bytes]:
         return []
     if (size := path.stat().st_size) > LEDGER:
         raise ValueError(f"{path}: {size:,} bytes, a ledger has {LEDGER:,} at most: put it aside")
-    return [x for x in path.read_bytes().split(b"\n") if x]
+    lines, empty = [], 0
+    with path.open("rb") as f:
+        while line := f.readline(LINE):
+            line = line.removesuffix(b"\n")
+            empty += not line
+            lines += [line] if line else []
+            if len(lines) > LINES or empty > 1000:
+                raise ValueError(f"{path}: over {LINES:,} lines, or empty ones: put it aside")
+    return lines
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -73,6 +82,8 @@ def damaged_rows(path: Path) -> list[str]:
         for number, line in enumerate(lines_of(path), 1)
         if parse(line) is None
     ]
+    if len(found) > NAMED:
+        found = [*found[:NAMED], f"{path.name}: and {len(found) - NAMED:,} more"]
     if not found and path.is_file() and not path.read_bytes().endswith(b"\n"):
         found = [f"{path.name} is empty or lacks its last line's end"]
     return found

@@ -23,6 +23,11 @@ def visible(text: str) -> str:
     return HIDDEN.sub(show, text)
 
 
+def one_line(text: object) -> str:
+    """`text` visible, and in one line: what stands in a line of a terminal begins none."""
+    return visible(" ".join(str(text).split()))
+
+
 def number(value: Any) -> float | None:
     """A float, not finite perhaps; None for what is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -56,7 +61,7 @@ def figure(value: Any) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "none"
     if seconds < 100:
         return f"{seconds:.3g} s"

@@ -416,17 +416,14 @@ def read_whole(path: Path) -> None:
     ("text", "says"),
     [(",".join(f"c{i}" for i in range(130_000)) + "\n", "130,000 columns"),
      ("a,b\n" + "".join(f"w{i},1\n" for i in range(120_000)), "different texts"),
-     ("a,b\n" + "".join(f"{'1' * 40_000}x,{i}\n" for i in range(22)), "")],
+     ("a,b\n" + "".join(f"{'1' * 40_000}x,{i}\n" for i in range(22)), "letters")],
     ids=["wide", "many words", "long cells"],
 )  # fmt: skip
 def test_what_would_cost_its_square_is_quick(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
     began = time.process_time()
-    if says:
-        with pytest.raises(ValueError, match=says):
-            read_whole(path)
-    else:
+    with pytest.raises(ValueError, match=says):
         read_whole(path)
     assert time.process_time() - began < 8
 

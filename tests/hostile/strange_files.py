@@ -317,6 +317,27 @@ def _tar_pax(headers: dict[str, str]):
     return write
 
 
+def _tar_sparse(folder: Path, marker: str) -> Path:
+    """GNU's sparse map in the file's data: as many numbers as it says, read one by one."""
+    with tarfile.open(folder / "x.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as pack:
+        info = tarfile.TarInfo("a.png")
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        data = b"100000000\n" + b"0\n" * 20_000_000
+        info.size = len(data)
+        pack.addfile(info, io.BytesIO(data))
+    return folder / "x.tar.gz"
+
+
+def _tar_global(folder: Path, marker: str) -> Path:
+    """Headers for all members that follow, each a million letters of four bytes in memory."""
+    with tarfile.open(folder / "x.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as pack:
+        for i in range(50):
+            more = {f"k{i}": "x" * 900_000 + "\U0001f600"}
+            block = tarfile.TarInfo._create_pax_generic_header(more, tarfile.XGLTYPE, "utf-8")
+            pack.fileobj.write(block)
+    return folder / "x.tar.gz"
+
+
 def _tar_header_bomb(folder: Path, marker: str) -> Path:
     """A pax header of 2 GB, packed: tarfile reads it whole into memory."""
     info = tarfile.TarInfo("x")
@@ -361,6 +382,24 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'
 GOOD = tensors({"w": _entry(0, 12, [3])}, bytes(12))
 HUGE = {**OWN["model"], "net": {**OWN["model"]["net"], "width": 10**6}}
 DEEP = {**OWN["model"], "net": {**OWN["model"]["net"], "depth": 10**7}}
+
+
+def _pickled(key: bytes):
+    """A dict whose one key is what these operations make."""
+    data = b"\x80\x02}" + key + b"K\x01s."
+    return raw(lambda m: _again({"w": 1}, _replace_pickle(data)))
+
+
+def _doubled(times: int) -> bytes:
+    """A tuple of a tuple twice, again and again: 2^times in all."""
+    steps = b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
+    return b")q\x00" + steps
+
+
+def _weights() -> dict[str, Any]:
+    from genlab.runs.settings.plan import Plan
+
+    return Plan({"model": OWN["model"]}).model().state_dict()
 
 
 def _asking(**changes: Any):
@@ -473,6 +512,21 @@ CHECKPOINTS: dict[str, tuple[Any, bool]] = {
     "a clock of texts": (saved(lambda m: {**contents(), "clock": {"examples": "x"}}), False),
     "a shape of texts": (_asking(net=PATCHES), False),
     "a list": (saved(lambda m: [1, 2]), False),
+    "tuples in tuples as a key": (_pickled(b")" + b"\x85" * 4 * 10**6), False),
+    "shared tuples as a key": (_pickled(_doubled(60)), False),
+    "shared tuples in an OrderedDict": (
+        raw(lambda m: _again({"w": 1}, _replace_pickle(
+            b"\x80\x02" + _doubled(60) + b"ccollections\nOrderedDict\n]h\x3cK\x01\x86a\x85R."))),
+        False),
+    "8 million dicts": (
+        raw(lambda m: _again({"w": 1}, _replace_pickle(b"\x80\x02" + b"}" * 8_000_000 + b"."))),
+        False),
+    "takes more than lies there": (
+        raw(lambda m: _again({"w": 1}, _replace_pickle(b"\x80\x02}\x87."))), False),
+    "3000 blocks": (_asking(net={"_target_": "genlab.nn.unet.UNet", "blocks": 3000}), False),
+    "a width of 150 million": (_asking(part="net", width=150_000_001), False),
+    "weights of whole numbers": (saved(lambda m: contents(
+        {k: v.to(torch.int8) for k, v in _weights().items()})), False),
     "weights are numbers": (saved(lambda m: contents({"w": 3})), False),
     "settings are a text": (saved(lambda m: {**contents(), "genlab": "x"}), False),
 }  # fmt: skip
@@ -510,6 +564,8 @@ ARCHIVES: dict[str, Any] = {
     "tar case": _tar(("a.png", b"x"), ("A.png", b"y")),
     "tar file and folder": _tar(("a", b"x"), ("a/b", b"y")),
     "tar bomb": _tar(("a.png", bytes(100 * 2**20)), mode="w:gz", ending=".tar.gz"),
+    "tar sparse without end": _tar_sparse,
+    "tar of headers for all": _tar_global,
     "tar header bomb": _tar_header_bomb,
     "tar deep": _tar(("a/" * 2000 + "a.png", b"x"), mode="w:gz", ending=".tar.gz"),
     "tar of folders": _tar(
@@ -625,8 +681,15 @@ SAYS = {
     "bytes before the first entry": "directory is not where",
     "bytes before the directory": "directory is not where",
     "two ends that differ": "two ends say different", "two names of an entry": "another name",
-    "a model of 10^12 weights": "does not fit the model",
-    "a model of 10^7 layers": "describe a larger one",
+    "a model of 10^12 weights": "it must be at most 131,072",
+    "a model of 10^7 layers": "it must be at most 512",
+    **dict.fromkeys(
+        ("tuples in tuples as a key", "shared tuples as a key", "shared tuples in an OrderedDict"),
+        "tuples in tuples"),
+    "8 million dicts": "over 2,000,000 operations",
+    "takes more than lies there": "takes more from its stack",
+    "3000 blocks": "it must be at most 64", "a width of 150 million": "it must be at most 131,072",
+    "weights of whole numbers": "is torch.int8 in the file",
     "deep nesting": "nested too deep", "shared without end": "nested too deep",
     "protocol 255": "of protocol 255", "last weights are a tensor": "not tensors by name",
     "a clock of texts": "does not say how many", "a shape of texts": "each a whole number",
@@ -656,6 +719,7 @@ SAYS = {
     "tar file and folder": "a file and a folder", "tar header bomb": "a header of 2,000,000,000",
     **dict.fromkeys(
         ("tar sparse of letters", "zip before its first byte"), "is damaged"),
+    "tar sparse without end": "is a sparse file", "tar of headers for all": "a header of",
     "tar torn": "invalid header", "zip million entries": "is damaged", "zip torn": "it is no zip",
     "2^31 wide": "pixels", "60000 x 60000": "pixels", "8000 x 8000": "over 45,000,000",
     "text bomb": "too large",

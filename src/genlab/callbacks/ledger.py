@@ -43,6 +43,7 @@ class Ledger(Callback):
         self._began = time.perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        trainer.run.began = True
         self._mark, self._mark_examples = time.perf_counter(), pl_module.clock.examples
         for names, total, num in self._sums:
             pl_module.terms[tuple(names)] = (total.to(pl_module.device), num)

@@ -23,6 +23,7 @@ from typing import IO, Any
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 FILES, BYTES, RATIO = 1_000_000, 200 * 10**9, 200  # RATIO: unpacked to packed bytes
 BLOCK = 1 << 20
+HEADER = 1 << 16  # bytes of a tar's header for all its members, as of git's archives
 DEPTH, PATH, ENTRY = 32, 1000, 4096  # of a path: parts, bytes; bytes counted for an entry
 
 # what the readers of zip, tar, gzip, bzip2 and xz raise of a damaged file
@@ -125,6 +126,10 @@ def _members(archive: Path, files: int) -> Iterator[tuple[str, IO[bytes] | Any]]
         for info in pack:
             num += 1
             pack.members = []  # a stream need not remember what it has passed
+            if sum(map(len, (*pack.pax_headers, *pack.pax_headers.values()))) > HEADER:
+                raise ValueError(
+                    f"{archive}: its headers for all members are over {HEADER:,} bytes"
+                )
             if num > 2 * files:
                 raise ValueError(f"{archive} holds more than {files:,} files")
             if info.isdir():
@@ -157,6 +162,13 @@ class _Header(tarfile.TarInfo):
         header = super().frombuf(buf, encoding, errors)
         kinds = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
         kinds += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-        if header.type in kinds and header.size > BLOCK:
+        most = HEADER if header.type == tarfile.XGLTYPE else BLOCK
+        if header.type in kinds and header.size > most:
             raise tarfile.ReadError(f"a header of {header.size:,} bytes")
         return header
+
+    def _sparse(self, *_: Any) -> None:
+        """A sparse file is refused before its map is read, which has no end of its own."""
+        raise tarfile.ReadError(f"{self.name[:80]!r} is a sparse file")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _sparse

@@ -23,7 +23,7 @@ REAL = re.compile(r"-?([0-9]++(\.[0-9]*+)?|\.[0-9]++)([eE][+-]?[0-9]{1,3})?")
 EXACT = 2**53  # the whole numbers that a float64 holds
 KNOTS = 1000  # values that a column of numbers keeps
 SEEN = 5  # times that a column's values are seen on average, if only those are ever drawn
-MOST = 512  # categories of a column
+MOST, CELL = 512, 10_000  # categories of a column, and letters of one
 SPREAD = 0.1  # of a repeated number around the middle of its place
 SLIPS = 0.05  # of a column's cells: fewer words than that among numbers are a mistake
 TAIL = 6.0  # beyond it a normal draw does not come
@@ -112,7 +112,9 @@ class Numbers:
         found = np.interp(z, places, np.repeat(self.values, 2))
         if self.decimals is not None:
             found = found.round(self.decimals)
-        numbers = [int(v) for v in found] if self.kind == "integer" else found.tolist()
+        numbers = found.tolist()
+        if self.kind == "integer":
+            numbers = [int(v) if math.isfinite(v) else None for v in found]
         if not self.missing:
             return numbers
         gone = block[:, 2] > block[:, 1]
@@ -154,6 +156,11 @@ class Categories:
     def fit(cls, name: str, cells: Sequence[str | None], known: Sequence[str | None]):
         """`known` cells say which there are, the training rows' `cells` how often."""
         values = sorted(set(known), key=lambda v: (v is None, v or ""))
+        if (longest := max((len(v) for v in values if v), default=0)) > CELL:
+            raise ValueError(
+                f"column {name!r} has a cell of {longest:,} letters: a category has {CELL:,} at"
+                f" most; leave it out, 'data.drop=[{name}]'"
+            )
         counts = Counter(cells)
         total = max(1, len(cells))
         return cls(name, values=values, shares=[counts[v] / total for v in values])
@@ -220,10 +227,11 @@ def _whole(state: dict[str, Any]) -> bool:
         return False
     values, decimals = held[0], state.get("decimals")
     if category:
-        return all(v is None or isinstance(v, str) for v in values) and len({*values}) == len(
-            values
-        )
+        texts = all(v is None or (isinstance(v, str) and len(v) <= CELL) for v in values)
+        return texts and len({*values}) == len(values)
     few = decimals is None or (type(decimals) is int and abs(decimals) < 300)
+    if few and decimals and not max(map(abs, values)) * 10.0**decimals < 1e300:
+        return False  # it could not be rounded so
     return few and isinstance(state["missing"], bool) and values == sorted(values)
 
 

@@ -7,12 +7,15 @@ is read is checked against a sha256 in the code: a damaged or exchanged file is 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+DOWNLOADS = "GENLAB_DOWNLOADS"  # "no" in the environment: nothing is fetched
 
 
 def cache() -> Path:
@@ -64,6 +67,9 @@ def fetch(
         return path
     if root is not None:
         raise missing(file, name=name, root=root)
+    if os.environ.get(DOWNLOADS) == "no":
+        why = "; a run's folder starts no download: get it by `genlab train` with its data,"
+        raise missing(file, name=name, root=root, why=f"{why} once")
     from filelock import FileLock
 
     target = cache() / name / file
@@ -79,6 +85,20 @@ def fetch(
             except (OSError, ValueError) as error:
                 reasons.append(f"{url}: {error}")
     raise missing(file, name=name, root=root, why=f" and no download ({'; '.join(reasons)})")
+
+
+@contextlib.contextmanager
+def no_downloads() -> Iterator[None]:
+    """Within, and in processes started within: what is in no place is missing, and not fetched."""
+    before = os.environ.get(DOWNLOADS)
+    os.environ[DOWNLOADS] = "no"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DOWNLOADS]
+        else:
+            os.environ[DOWNLOADS] = before
 
 
 def download(url: str, target: Path, *, sha256: str, size: int, timeout: float = 30) -> None:

@@ -24,6 +24,7 @@ from genlab.data.sources.images import ImageSource
 from genlab.data.stated import check, sha256
 from genlab.views.grid import Grid
 
+NAME = 1000  # letters of a class's name
 MOST = 10**7  # numbers of a picture that a stranger's checkpoint may name
 
 Form = Literal["image", "pixels"]
@@ -202,8 +203,11 @@ class Images(DataModule):
         shape, names = tuple(state["image_shape"]), state["class_names"]
         if len(shape) not in (0, 3) or not all(type(n) is int and n > 0 for n in shape):
             raise ValueError(f"image_shape={shape}: three sizes, or none")
-        if names is not None and not all(isinstance(n, str | int) for n in list(names)):
-            raise ValueError("class_names: texts, or null")
+        if names is not None and not (
+            isinstance(names, list | tuple)
+            and all(type(n) is int or (isinstance(n, str) and len(n) <= NAME) for n in names)
+        ):
+            raise ValueError(f"class_names: texts of at most {NAME} letters, or null")
         if math.prod(shape) > max(MOST, math.prod(self.shape)):
             raise ValueError(f"image_shape={shape}: {MOST:,} numbers at most")
         self._image_shape = shape or self._image_shape

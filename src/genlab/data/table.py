@@ -294,6 +294,8 @@ class Table(DataModule):
         if not isinstance(self._label, Categories | None):
             raise ValueError(f"{self._label} is no class to predict")
         self._take(Columns([restored(s) for s in state["columns"]]))
+        if self.shape is not None and [self.columns.width] != list(self.shape):
+            raise ValueError(f"its columns are {self.columns.width} numbers wide, not {self.shape}")
 
     def decode(self, x: Tensor) -> list[dict[str, Any]]:
         """Rows: whole numbers are int, others float, categories str, missing cells None."""

@@ -18,7 +18,7 @@ from genlab.data import remembered
 
 END = 0
 END_TEXT = "<|end|>"
-MOST = 2**22  # ids of a vocabulary
+MOST, LONGEST = 2**22, 512  # ids of a vocabulary; bytes of a token
 
 
 class Tokenizer(ABC):
@@ -179,6 +179,8 @@ class BPE(Tokenizer):
             ids = sorted(id for id in vocab.values() if type(id) is int)
             if len(vocab) > MOST or ids != [*range(len(vocab))]:
                 raise ValueError(f"a vocabulary of {len(vocab):,} ids that are not 0, 1, 2, ...")
+            if max(map(len, vocab)) > LONGEST:
+                raise ValueError(f"a token of over {LONGEST} bytes")
             if missing := set(pre_tokenizers.ByteLevel.alphabet()) - {*vocab}:
                 raise ValueError(f"a vocabulary without {len(missing)} of the 256 bytes")
             if any(len(pair) != 2 or not {*pair, "".join(pair)} <= vocab.keys() for pair in merges):

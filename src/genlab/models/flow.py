@@ -113,6 +113,10 @@ def peak(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> int:
     """Bytes that a batch of `size` takes at once on its way through the networks, no gradient."""
     with torch.no_grad(), Fused(), Peak() as found:
         flow(model, size, tokens=tokens)
+        if hasattr(model, "codec"):  # what is drawn goes through the half that no loss needs
+            with shapes_alone():
+                x = torch.zeros(tuple(size), dtype=torch.long if tokens else None, device="meta")
+                model.decode(model.encode(x))
     return found.most
 
 

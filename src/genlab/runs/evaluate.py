@@ -6,10 +6,12 @@ evaluation/samples.png and evaluation/neighbours.png, and a row in the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
+from genlab.data.files import no_downloads
 from genlab.metrics.figures import plain
 from genlab.own import own_folder
 from genlab.runs.folder.layout import find_run, read_settings, write_json
@@ -22,17 +24,18 @@ from genlab.runs.settings.checks import other_kinds
 from genlab.runs.settings.conf import options_that
 from genlab.runs.settings.overrides import Change, changed, device_of, drawer, parse, writable
 from genlab.runs.settings.plan import Plan
-from genlab.shown import described
+from genlab.shown import described, one_line
 
 
 def evaluate_command(overrides: list[str]) -> None:
     found = evaluate_asked(overrides)
     for name, value in found["metrics"].items():
         floor, ends = found["floor"].get(name), found["interval"].get(name)
-        line = f"{name:24} {value:11.5g}"
+        line = f"{one_line(name):24} {value:11.5g}"
         line += f"  {f'{ends[0]:.4g} to {ends[1]:.4g}' if ends else '':22}"
         line += f"  real data {floor:.5g}" if floor is not None else ""
-        print(line.rstrip() + (f"  ({said})" if (said := found["remarks"].get(name)) else ""))
+        said = found["remarks"].get(name)
+        print(line.rstrip() + (f"  ({one_line(said)})" if said else ""))
 
 
 def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
@@ -101,7 +104,9 @@ def evaluate_run(
         )
     model = load_model(checkpoint, trust=trusted, model=plan.restored("model")).to(device)
     data, metrics = plan.build("data"), plan.metrics()
-    data.prepare()
+    named = any(key.partition(".")[0] == "data" for key, _ in changes or [])
+    with contextlib.nullcontext() if named else no_downloads():
+        data.prepare()
     data.hold_out(split)
     # a figure that was taken otherwise than the run asks for says so wherever it is shown
     asked = redact({"changed": ", ".join(f"{k}={v}" for k, v in changes)}) if changes else {}

@@ -9,7 +9,7 @@ from genlab.runs.gate.files import check_folder
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import conf_dir, groups, options
 from genlab.runs.settings.flags import in_order
-from genlab.shown import visible
+from genlab.shown import one_line
 
 ORDER = "experiment data net model objective sampler optim trainer callbacks logger metric debug"
 
@@ -40,8 +40,8 @@ def print_list(words: list[str]) -> None:
         table.add_column(style="cyan", no_wrap=True, min_width=24)
         table.add_column()
         for option, line in sorted(found[group].items()):
-            table.add_row(Text(visible(f"{group}={option}")), Text(visible(line)))
-        console.print(f"[bold]{group}[/bold]")
+            table.add_row(Text(one_line(f"{group}={option}")), Text(one_line(line)))
+        console.print(Text(one_line(group), style="bold"))
         console.print(table)
     if not words:
         for folder in folders:

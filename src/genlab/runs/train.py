@@ -19,6 +19,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.clock import steps
+from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
 from genlab.runs.devices.processes import processes_here
 from genlab.runs.folder.layout import (
@@ -44,13 +45,13 @@ from genlab.runs.folder.resume import (
 )
 from genlab.runs.gate import classes
 from genlab.runs.say.answer import answer
-from genlab.runs.say.errors import USER, UserError, is_users, root_cause
+from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.plan import Plan, at, metric_places
+from genlab.shown import one_line
 
-NO_MEMORY = ("can't allocate memory", "out of memory")  # in torch's words, on any device
 codes: list[int] = []  # exit codes of the jobs that ran in this process
 
 
@@ -127,6 +128,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
         plan, less = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True), False
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
+    quietly = no_downloads() if resume else contextlib.nullcontext()
     changes = [o for o in overrides if not o.startswith("resume=")] if resume else overrides
     if ranks.rank_here():
         training.launch(resume=ranks.follow(run))
@@ -141,7 +143,8 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             write_yaml(run / "overrides.yaml", redact([*before, *changes]))
         ranks.announce(run, resume=bool(resume))
         try:
-            training.launch(resume=bool(resume))
+            with quietly:
+                training.launch(resume=bool(resume))
         except (Exception, SystemExit) as error:
             refused = (
                 error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
@@ -203,14 +206,15 @@ class Training:
         if trainer.is_global_zero:
             if self.plan["evaluate"] and checkpoint is None:
                 rehearse(self.plan.metrics(), model, data)  # a faulty metric is refused now
-            say(f"genlab: {data.describe()}")
+            say(f"genlab: {one_line(data.describe())}")
             record_provenance(self.run, data, model, held.get("clock"))
         trained_all = False
         try:
             with saying_what_fits(self.plan):
                 if checkpoint is None and trainer.val_check_interval:
                     trainer.validate(model, datamodule=data, verbose=False)  # the baseline
-                trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+                with saying_what_was_saved(checkpoint, trainer):
+                    trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             trained_all = not trainer.interrupted
         finally:
             if not trained_all:
@@ -228,6 +232,7 @@ class Training:
         self, *, began: float | None = None, initialise: bool = True
     ) -> tuple[Any, Any, Any]:
         """Data, model and trainer, ready to fit; `began`: the start by time.monotonic(), or now."""
+        import pytorch_lightning as pl
         import torch
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
@@ -249,7 +254,12 @@ class Training:
             model.calibrate(data.train_batch(k) for k in itertools.count())
         budget, looks, options = self.plan["budget"], self.plan["look_every"], self.plan["trainer"]
         looks = min(looks, budget["examples"]) if looks else None  # at least one
-        callbacks = list(self.plan.all("callbacks").values())
+        named = self.plan.all("callbacks")
+        for name, callback in named.items():
+            if not isinstance(callback, pl.Callback):
+                kind = type(callback).__name__
+                raise UserError(f"callbacks.{name}: a {kind} is no callback of Lightning's")
+        callbacks = list(named.values())
         if minutes := budget.get("minutes"):
             places = metric_places(self.plan["evaluate"] and self.plan.get("metric")).values()
             num = sum(at(self.plan.settings, p).get("num_samples") or FEW for p in places)
@@ -327,6 +337,21 @@ def saying_what_fits(plan: Plan) -> Iterator[None]:
         if not classes.find(plan["model"]["_target_"], plan.trust, "model").steps_itself:
             line += f", or the same batch in parts by trainer.accumulate={parts}"
         raise OutOfMemory(line) from error
+
+
+@contextlib.contextmanager
+def saying_what_was_saved(checkpoint: Path | None, trainer: Any) -> Iterator[None]:
+    """Turn an error while a checkpoint is put back, before any step, into a line about the file."""
+    try:
+        yield
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        if checkpoint is None or trainer.run.began or any(w in str(error) for w in NO_MEMORY):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{checkpoint} does not fit this run: {type(error).__name__}: {said}; remove it, and"
+            " the run goes on from the one before"
+        ) from error
 
 
 def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | None) -> None:

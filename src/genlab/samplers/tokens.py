@@ -21,7 +21,8 @@ def inverse_cdf(probs: Tensor, u: Tensor) -> Tensor:
     cdf = probs.cumsum(-1)
     total = cdf[:, -1]
     below = torch.minimum(u.to(cdf) * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cdf, below[:, None], right=True)[:, 0]
+    token = torch.searchsorted(cdf, below[:, None], right=True)[:, 0]
+    return token.clamp_(max=probs.shape[-1] - 1)  # of no numbers, it would lie beyond
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def names(captions: Sequence[str], step: int, shape: tuple[int, ...]) -> np.ndar
     strip = Image.new("L", (shape[1], LETTERS + 5), 255)
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(LETTERS)
     for i, caption in enumerate(captions):
-        text = " ".join(caption.split())
+        text = " ".join(caption[:1000].split())[:step]  # a letter takes a pixel at least
         while text and draw.textlength(text, font=font) > step - 2:
             text = text.removesuffix("…")[:-1] + "…" if len(text) > 2 else ""
         draw.text((i * step + 1, 1), text, fill=40, font=font)

@@ -18,6 +18,7 @@ from typing import Any
 from genlab.views.texts import RULE
 
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
+LOADED = 4_000_000  # pixels of a picture that is decoded to see that it is whole
 ROWS, COLUMNS = 13, 30  # of a table, its head among them
 
 
@@ -53,7 +54,8 @@ def picture(path: Path, target: int) -> Picture:
         width, height = image.size
         if width * height > PICTURE_PIXELS:
             raise ValueError(f"{width} x {height} pixels, over {PICTURE_PIXELS:,}")
-        image.load()  # a torn file is found here
+        if width * height <= LOADED:
+            image.load()  # a torn file is found here
     scale = max(1, target // width)
     uri = f"data:image/{kind};base64," + base64.b64encode(data).decode()
     return Picture(uri, width * scale, height * scale, scale > 1)

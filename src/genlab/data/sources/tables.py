@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from genlab.data import files
-from genlab.data.archives import BLOCK, RATIO
+from genlab.data.archives import BLOCK
 
-BYTES = 2**32  # of a file, unpacked
+BYTES, RATIO = 2**32, 50  # of a file, unpacked; and over its size packed
 COLUMNS = 10_000
 Rows = list[list[str]]
 
@@ -89,17 +89,23 @@ class CsvFile(TableSource):
 def parsed(contents: bytes, *, where: str, delimiter: str = ",") -> tuple[list[str], Rows]:
     """(names, rows) of a csv file; cells without the spaces around them."""
     try:
-        text = contents.decode("utf-8-sig")
+        contents.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{where} is not UTF-8 text: byte {error.start} is"
             f" 0x{error.object[error.start]:02x}; convert it, as with iconv -t UTF-8"
         ) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    text = io.TextIOWrapper(io.BytesIO(contents), "utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    rows, wrong, known = [], None, {}
     try:
         names = [n.strip() or f"column {i}" for i, n in enumerate(next(reader, []), 1)]
-        rows = [[c.strip() for c in row] for row in reader if row]
-        wrong = next((i for i, row in enumerate(rows) if len(row) != len(names)), None)
+        for row in filter(None, reader):
+            # a text that comes again is kept once
+            rows.append([known.setdefault(c, c) for c in map(str.strip, row)])
+            if len(row) != len(names):
+                wrong = len(rows) - 1
+                break
     except csv.Error as error:
         raise ValueError(f"{where}, line {reader.line_num}: {error}") from None
     twice = next((n for n, num in Counter(names).items() if num > 1), None)

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -68,6 +69,7 @@ def check_own(run: Path) -> None:
             except FileNotFoundError:  # half-written, and in its place since
                 continue
             if stat.S_ISDIR(kind) or stat.S_ISREG(kind):
+                _check_kind(Path(place).relative_to(run), folder=stat.S_ISDIR(kind), place=place)
                 continue
             if not stat.S_ISLNK(kind):
                 raise UserError(f"{place} is neither a file nor a folder: remove it")
@@ -78,6 +80,22 @@ def check_own(run: Path) -> None:
                 f"{place} is a link to {os.readlink(place)}: a run folder holds its own files;"
                 " put a copy in its place, or remove it"
             )
+
+
+FOLDERS = ("checkpoints", "samples", "evaluation", "wandb")
+FILES = re.compile(
+    r"\w+\.(yaml|json|jsonl|html)|config\.yaml\.sha256|\.writer|\.lock|metrics\.damaged\.jsonl"
+    r"|checkpoints/[^/]*\.ckpt(\.sha256)?|((checkpoints|samples|evaluation)/)?\.[^/]*\.tmp"
+    r"|(samples|evaluation)/[^/]+\.(png|gif|txt|csv|wav)"
+)
+
+
+def _check_kind(path: Path, *, folder: bool, place: str) -> None:
+    """Refuse a folder where a run has a file, and a file where it has a folder."""
+    if folder and FILES.fullmatch(str(path)):
+        raise UserError(f"{place} is a folder, where a run has a file: remove it")
+    if not folder and str(path) in FOLDERS:
+        raise UserError(f"{place} is a file, where a run has a folder: remove it")
 
 
 def started(run: Path) -> tuple[float, str]:

@@ -145,6 +145,11 @@ def compare(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: 
                 f"{path} does not fit the model: {name} is {list(state[name].shape)} in the file"
                 f" and {list(value.shape)} in the model"
             )
+        if value.is_floating_point() != state[name].is_floating_point():
+            raise UserError(
+                f"{path} does not fit the model: {name} is {state[name].dtype} in the file and"
+                f" {value.dtype} in the model"
+            )
 
 
 def load_data(path: str | Path, *, trust: Sequence[str] = ()):

@@ -52,9 +52,11 @@ def command_again(provenance: dict[str, Any]) -> str | None:
     later = {w.partition("=")[0]: w for e in earlier for w in given(e)}
     if not later:
         return command
-    kept = [
-        w for w in shlex.split(command[:COMMAND]) if w.partition("=")[0].lstrip("+") not in later
-    ]
+    try:
+        words = shlex.split(command[:COMMAND])
+    except ValueError:  # foreign, or torn
+        return None
+    kept = [w for w in words if w.partition("=")[0].lstrip("+") not in later]
     return shlex.join([*kept, *later.values()])
 
 

@@ -121,7 +121,39 @@ def newest_saved(run: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
     path, notices = newest_and_notices(run)
     held = read(path, verify=False)
     check_clock(held, path)
+    check_saved(held, path)
     return path, held, [f"skipped: {n}; {path.name} is used" for n in notices]
+
+
+def counted(progress: Any, depth: int = 0) -> bool:
+    """Whether Lightning's progress is what it saves: mappings of counts and of yes or no."""
+    if isinstance(progress, dict):
+        return depth < 10 and all(counted(v, depth + 1) for v in progress.values())
+    return progress is None or type(progress) in (int, bool)
+
+
+def check_saved(held: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint whose parts are of other types than a run saves."""
+
+    def count(value: Any) -> bool:
+        return type(value) is int and 0 <= value < 2**63
+
+    ledger, guard = held.get("ledger", {"rows": 0, "terms": []}), held.get("guard", {"skipped": 0})
+    right = {
+        "epoch": count(held.get("epoch")),
+        "global_step": count(held.get("global_step")),
+        "optimizer_states": bool(held.get("optimizer_states"))
+        and isinstance(held["optimizer_states"], list)
+        and all(isinstance(state, dict) for state in held["optimizer_states"]),
+        "ledger": isinstance(ledger, dict)
+        and count(ledger.get("rows"))
+        and isinstance(ledger.get("terms"), list),
+        "loops": isinstance(held.get("loops"), dict) and counted(held["loops"]),
+        "guard": isinstance(guard, dict) and count(guard.get("skipped")),
+    }
+    if odd := [name for name, fits in right.items() if not fits]:
+        raise UserError(f"{path}: its {odd[0]} is nothing that a run saves: remove it, and the run"
+                        " goes on from the one before")  # fmt: skip
 
 
 def continue_ledger(run: Path, held: dict[str, Any], notices: list[str]) -> None:
@@ -138,7 +170,10 @@ def continue_ledger(run: Path, held: dict[str, Any], notices: list[str]) -> None
 
 def read_overrides(run: Path) -> list[str]:
     path = run / "overrides.yaml"
-    return list(read_yaml(path) or []) if path.is_file() else []
+    words = read_yaml(path) if path.is_file() else []
+    if not isinstance(words, list | None):
+        raise UserError(f"{path} holds no list of overrides: remove it")
+    return list(map(str, words or []))
 
 
 def measured(run: Path) -> bool:

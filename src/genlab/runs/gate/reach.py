@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from genlab.runs.say.terminal import say
+from genlab.shown import one_line
 
 PLACES = ("cache", "save_dir", "tracking_uri", "artifact_location")
 OFFLINE = ("offline", "dryrun", "disabled")  # of a logger's mode: all else may send
@@ -30,17 +31,16 @@ def keep_inside(settings: dict[str, Any], said: Iterable[str]) -> dict[str, Any]
     def held(key: Any, value: Any, at: str) -> Any:
         if value is None or at in said:
             return value
+        shown = one_line(f"{at}={value!s:.80}")
         if key in PLACES:
-            say(
-                f"genlab: {at}={value!s:.80} is left out: only the command line says where to write"
-            )
+            say(f"genlab: {shown} is left out: only the command line says where to write")
             return None
         if at.startswith("logger.") and key == "mode" and value not in OFFLINE:
-            say(f"genlab: {at}={value!s:.80} is taken as offline: only the command line"
+            say(f"genlab: {shown} is taken as offline: only the command line"
                 " and WANDB_MODE may send to an account")  # fmt: skip
             return "offline"
         if at.startswith("logger.") and key in ("entity", "id"):
-            say(f"genlab: {at}={value!s:.80} is left out: only the command line"
+            say(f"genlab: {shown} is left out: only the command line"
                 " and WANDB_ENTITY, WANDB_RUN_ID may name where it is sent to")  # fmt: skip
             return None
         return kept(value, at)

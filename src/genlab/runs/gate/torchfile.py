@@ -23,6 +23,8 @@ from genlab.data.archives import num_members
 ENTRIES = 100_000
 PICKLE = 8 * 2**20  # bytes of data.pkl: names, numbers and settings, no tensor
 DEPTH, PROTOCOL = 100, 5
+OPERATIONS = 2_000_000  # of the pickle: some twenty a tensor
+UNFOLDED = 10_000  # items of a tuple, those of the tuples in it too
 NAME = re.compile(
     r"[^/]+/(data\.pkl|version|byteorder|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id|data/\d+)"
@@ -36,6 +38,7 @@ END, END64 = struct.Struct("<4sHHHHIIH"), struct.Struct("<4sQHHIIQQQQ")
 LOCATOR, HEADER = struct.Struct("<4sIQI"), struct.Struct("<4sHHHHHIIIHH")
 WIDE = 0xFFFFFFFF  # stands in a narrow field for what the wide one says
 PUTS, GETS = ("BINPUT", "LONG_BINPUT"), ("BINGET", "LONG_BINGET")
+TUPLES = ("EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "TUPLE")
 LITERALS = ("BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "GLOBAL")
 NO_MEMO_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
 
@@ -124,29 +127,63 @@ def _check_pickle(contents: bytes, sizes: dict[str, int]) -> None:
     """Known names alone, and every storage as large as its entry, whose `sizes` are by its key.
 
     Mapped, a storage that claims more would go on into the entries behind it. A pickle is read
-    from its first byte to its last: what stands on its stack since the last mark can be followed.
+    from its first byte to its last, so that its stack can be followed without building anything.
     """
+    stack: list[Any] = []
+    marks: list[int] = []
     known: dict[Any, Any] = {}
-    last: list[Any] = []
-    for code, argument, _ in pickletools.genops(contents):
-        if code.name in NO_MEMO_NAMES:
-            raise ValueError(f"its pickle uses {code.name}")
-        if code.name == "PROTO" and argument > PROTOCOL:  # torch reads on, Python's own does not
-            raise ValueError(f"its pickle is of protocol {argument}")
-        if code.name == "GLOBAL" and not GLOBALS.fullmatch(argument):
-            raise ValueError(f"its pickle names {argument.replace(' ', '.')[:80]}")
-        if code.name in PUTS:
-            known[argument] = last[-1] if last else None
-        elif code.name in GETS:
-            last.append(known.get(argument))
-        elif code.name in LITERALS:
-            last.append(argument)
-        elif code.name in ("MARK", "TUPLE"):
-            last = [] if code.name == "MARK" else [tuple(last)]
-        else:
-            if code.name == "BINPERSID":
-                _check_storage(last[-1] if last else None, sizes)
-            last = [None]
+    try:
+        for number, (code, argument, _) in enumerate(pickletools.genops(contents)):
+            if number > OPERATIONS:
+                raise ValueError(f"its pickle has over {OPERATIONS:,} operations")
+            if code.name in NO_MEMO_NAMES:
+                raise ValueError(f"its pickle uses {code.name}")
+            if code.name == "PROTO" and argument > PROTOCOL:  # torch reads on, Python's does not
+                raise ValueError(f"its pickle is of protocol {argument}")
+            if code.name == "GLOBAL" and not GLOBALS.fullmatch(argument):
+                raise ValueError(f"its pickle names {argument.replace(' ', '.')[:80]}")
+            if code.name in PUTS:
+                known[argument] = stack[-1]
+            elif code.name in GETS:
+                stack.append(known.get(argument))
+            elif code.name in LITERALS:
+                stack.append(argument)
+            elif code.name == "MARK":
+                marks.append(len(stack))
+            else:
+                taken = _take(code, stack, marks)
+                if code.name == "BINPERSID":
+                    _check_storage(taken[-1], sizes)
+                stack += [Tuple(taken) if code.name in TUPLES else None] * len(code.stack_after)
+    except IndexError:
+        raise ValueError("its pickle takes more from its stack than lies there") from None
+
+
+class Tuple(tuple):
+    """A tuple of the pickle, of bounded size: a key is hashed through all that it holds.
+
+    What is shared counts each time, for so a hash goes through it.
+    """
+
+    size: int
+
+    def __new__(cls, items: list[Any]) -> Tuple:
+        own = super().__new__(cls, items)
+        own.size = 1 + sum(getattr(item, "size", 1) for item in items)
+        if own.size > UNFOLDED:
+            raise ValueError(f"it holds tuples in tuples, over {UNFOLDED:,} together")
+        return own
+
+
+def _take(code: pickletools.OpcodeInfo, stack: list[Any], marks: list[int]) -> list[Any]:
+    """What an operation takes from the stack; after a mark, all that lies on it."""
+    before = [kind for kind in code.stack_before if kind is not pickletools.markobject]
+    first = marks.pop() if len(before) < len(code.stack_before) else len(stack)
+    first -= sum(kind is not pickletools.stackslice for kind in before)
+    if first < 0:
+        raise IndexError(code.name)
+    taken, stack[first:] = stack[first:], []
+    return taken
 
 
 def _check_storage(asked: Any, sizes: dict[str, int]) -> None:

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genlab.rows import body
+from genlab.rows import LINE, LINES, body
 from genlab.shown import number
 from genlab.views.page import SHOWN, TEXT_BYTES, inside
 
 ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
 NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
-LINE_BYTES, LEDGER_BYTES = 2**20, 2**30
+# bytes of a ledger; lines that are no rows, after which the rest is left; names that are kept
+READ, TORN, SERIES = 2**26, 10_000, 10_000
 
 
 @dataclass
@@ -134,10 +135,11 @@ def _read_ledger(record: Record) -> None:
 
 def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, float]]) -> int:
     """Note what the rows say; gives the number of lines that are no rows."""
-    torn = 0
-    while line := file.readline(LINE_BYTES):
-        if file.tell() > LEDGER_BYTES:
-            record.problems.append(f"metrics.jsonl: read to {LEDGER_BYTES / 2**30:.0f} GiB")
+    torn = num = 0
+    while line := file.readline(LINE):
+        num += 1
+        if file.tell() > READ or num > LINES or torn > TORN:
+            record.problems.append(f"metrics.jsonl: read to line {num:,}")
             break
         if not line.strip():
             continue
@@ -160,6 +162,8 @@ def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, flo
             record.seconds = max(seconds, record.seconds or 0.0)
         for name, value in row.items():
             value = None if name in NOT_VALUES else number(value)
+            if name not in values and len(values) >= SERIES:
+                continue
             if value is not None and math.isfinite(value):
                 values.setdefault(name, {})[examples] = value  # a resumed run's later row counts
             elif value is not None:

@@ -7,8 +7,8 @@ address to load from; every text is escaped, and control characters in it are ma
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from genlab.views.page import Drawn, read_drawn, read_named
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
+CELLS, CELLS_LINKED = 2000, 200  # of a sweep: in the table; with a report that it links to
 RATE = "speed/examples_per_second"
 
 
@@ -60,11 +61,11 @@ def write_comparison(sweep: Path) -> Path:
     cells = find_cells(sweep)
     if not cells:
         raise UserError(f"run={sweep}: there is no run folder below it to compare")
-    records = [read_record(cell) for cell in cells]
+    records = [read_record(cell) for cell in cells[:CELLS]]
     differing, shared = differences([r.overrides for r in records])
     rows = []
     for i, record in enumerate(records):
-        if not _is_fresh(record.path):
+        if linked := i < CELLS_LINKED:  # written anew: what lies there may be a stranger's
             write_report(record.path)
         where = str(record.path.relative_to(sweep))
         rows.append(
@@ -72,7 +73,7 @@ def write_comparison(sweep: Path) -> Path:
                 "record": record,
                 "where": where,
                 # ./, so that a folder named "javascript:..." is not read as a scheme
-                "link": f"./{quote(where, errors='surrogateescape')}/report.html",
+                "link": f"./{quote(where, errors='surrogateescape')}/report.html" if linked else "",
                 "color": color_of(i, len(records)),
                 "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
                 "label": _label(differing, values) or where,
@@ -312,11 +313,18 @@ def mean(record: Record, name: str) -> float | None:
 
 
 def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     from genlab import __version__
     from genlab.runs.folder.layout import write_text
+
+    template = _templates().get_template(template)
+    write_text(path, template.render(**page, version=__version__))
+    return path
+
+
+@functools.cache
+def _templates() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     def shown(value: Any) -> Any:  # of every expression in a template, before it is escaped
         return value if isinstance(value, Markup) else visible(str(value))
@@ -330,15 +338,4 @@ def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
         lstrip_blocks=True,
     )
     env.filters |= {"figure": figure, "duration": duration, "spaced": spaced, "cut": cut}
-    write_text(path, env.get_template(template).render(**page, version=__version__))
-    return path
-
-
-def _is_fresh(run: Path) -> bool:
-    """Whether a cell's report is newer than the files it shows."""
-    sources = [run / n for n in ("metrics.jsonl", "evaluation.json", "config.yaml")]
-    try:
-        written = os.stat(run / "report.html").st_mtime_ns
-        return all(p.stat().st_mtime_ns <= written for p in sources if p.is_file())
-    except OSError:
-        return False
+    return env

@@ -50,6 +50,9 @@ def _explain(error: Exception, overrides: list[str], cell: str) -> int:
     if code := getattr(cause, "exit_code", 0):  # a known fault needs no traceback
         complain(cause, cell)
         return code
+    if line := errors.of_memory(cause):
+        complain(line, cell)
+        return errors.FAULT
     if frames := errors.theirs(cause):
         at = frames[-1]
         complain(

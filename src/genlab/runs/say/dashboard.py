@@ -29,7 +29,7 @@ from genlab.runs.devices.ranks import rank_here
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name
 from genlab.runs.say.errors import UserError, root_cause
-from genlab.runs.say.secrets import redact, restore
+from genlab.runs.say.secrets import NAME, redact, restore
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.plan import Plan
 
@@ -38,6 +38,7 @@ OPENING = 2.5  # seconds that a run waits for a logger at its start; later it co
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
 # what wandb keeps of its node
 KEPT_BY_WANDB = ("name", "project", "group", "notes", "tags", "job_type")
+SETTINGS = "wandb.sdk.wandb_settings"
 WANDB = "pytorch_lightning.loggers.WandbLogger"
 # where a run is measured later, of the loggers that write into its folder
 KEPT = {
@@ -63,14 +64,17 @@ def loggers(plan: Plan, run: Path, shown: dict[str, Any]) -> list:
     if rank_here():
         return []
     made = []
-    for name, node in (plan["logger"] or {}).items():
+    nodes = plan["logger"] or {}
+    for name, node in nodes.items() if isinstance(nodes, dict) else [("", nodes)]:
         if not node:
             continue
+        if not isinstance(node, dict):
+            raise UserError(f"logger={node!s:.60}: loggers by name, each with a _target_")
         cls, more = classes.find(node["_target_"], plan.trust, f"logger.{name}"), {}
         wandb = isinstance(cls, type) and issubclass(cls, WandbLogger)
+        # a secret goes back under a name that is a secret's, and into no name, path or text
         node = {
-            k: v if wandb and k in KEPT_BY_WANDB else restore(v, f"logger.{name}.{k}")
-            for k, v in node.items()
+            k: restore(v, f"logger.{name}.{k}") if NAME.search(k) else v for k, v in node.items()
         }
         if wandb:
             node, more = prepare_wandb(node, run), {"settings": SILENT}
@@ -104,8 +108,11 @@ def reopened(settings: dict[str, Any], run: Path) -> list:
     `wandb sync` and WANDB_MODE=online send it, into the same run.
     """
     nodes = {}
-    for name, node in (settings.get("logger") or {}).items():
-        target, known = (node or {}).get("_target_"), wandb_id(run)
+    there = settings.get("logger")
+    for name, node in there.items() if isinstance(there, dict) else ():
+        if not isinstance(node, dict):
+            continue
+        target, known = node.get("_target_"), wandb_id(run)
         if target in KEPT and (known or target != WANDB):
             nodes[name] = {k: node[k] for k in KEPT[target] if k in node}
             nodes[name] |= {"mode": "offline", "id": known} if target == WANDB else {}
@@ -143,6 +150,7 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     if mode == "online" and (problem := _unreachable()):
         say(f"genlab: wandb goes on offline ({problem}); `wandb sync` sends it later")
         mode = "offline"
+    without_workspace()
     # its reports of errors and of use hold what ours leave out, and are waited for at exit
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")  # what it says before its settings are read
@@ -155,6 +163,22 @@ def prepare_wandb(node: dict[str, Any], run: Path) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def without_workspace() -> None:
+    """The file that wandb reads in the working folder counts for nothing: it may be a stranger's.
+
+    It can name the server that is sent the key, who it is sent as, and folders to write to.
+    """
+    found = [p for p in ("wandb/settings", ".wandb/settings") if os.path.lexists(p)]
+    if not found:
+        return
+    say(
+        f"genlab: {found[0]} in the working folder is not read: a server is named by WANDB_BASE_URL"
+        " or ~/.config/wandb/settings"
+    )
+    nowhere = property(lambda self: os.devnull)
+    importlib.import_module(SETTINGS).Settings.settings_workspace = nowhere
+
+
 def without_secrets(value: str | list[str]) -> str | list[str]:
     """What wandb is given: no secret, and no mark that `restore` would replace by one."""
     if isinstance(value, list):
@@ -163,9 +187,10 @@ def without_secrets(value: str | list[str]) -> str | list[str]:
 
 
 def _unreachable() -> str | None:
-    url = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
     if not os.environ.get("WANDB_API_KEY") and not (Path.home() / ".netrc").exists():
         return "no key: set WANDB_API_KEY or run `wandb login`"
+    own = importlib.import_module(SETTINGS).Settings().base_url
+    url = urlparse(os.environ.get("WANDB_BASE_URL") or own)
     try:
         port = url.port or (443 if url.scheme == "https" else 80)
         socket.create_connection((url.hostname or "", port), timeout=PATIENCE).close()

@@ -33,8 +33,8 @@ def nearest(word: str, known: Iterable[str], num: int = 3) -> str:
 
 def is_users(error: BaseException) -> bool:
     """True where genlab itself refused: the error was raised in genlab's own code on purpose."""
-    if isinstance(error, UserError):
-        return True
+    if isinstance(error, UserError) or type(error).__name__ == "MisconfigurationException":
+        return True  # the second is Lightning's, of a callback that does not fit the run
     if not isinstance(error, ValueError | FileNotFoundError | FileExistsError | PermissionError):
         return False
     frames = traceback.extract_tb(error.__traceback__)
@@ -80,17 +80,37 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in torch's words, on any device
+
+
+def of_memory(error: BaseException) -> str:
+    """One line where the memory did not suffice; empty if it did."""
+    if not isinstance(error, MemoryError | RuntimeError):
+        return ""
+    said = " ".join(str(error).split())
+    if not isinstance(error, MemoryError) and not any(w in said for w in NO_MEMORY):
+        return ""
+    said = said.rpartition("DefaultCPUAllocator: ")[2][:120] or "none left"
+    return f"out of memory ({said}): draw or measure fewer at a time"
+
+
 DISK = {
     errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)", errno.EIO: "look at the disk",
     errno.EROFS: "set GENLAB_OUTPUTS to a folder that can be written",
     errno.EACCES: "set GENLAB_OUTPUTS to a folder that can be written",
+    errno.EISDIR: "remove it", errno.ENOTDIR: "remove the file in its way",
+    errno.EEXIST: "remove it", errno.ENAMETOOLONG: "give a shorter name",
 }  # fmt: skip
+
+
+NAMES = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)  # of which name, not room
 
 
 def of_the_disk(error: BaseException) -> str:
     """One line on an error of the file system: what, where, remedy; empty if it is none."""
     if not isinstance(error, OSError) or error.errno not in DISK:
         return ""
-    where = error.filename or "a file of the run"
-    return f"{error.strerror}: {where}; {DISK[error.errno]}, then go on with resume=RUN"
+    where = f"{error.filename or 'a file of the run'!s:.300}"
+    later = "" if error.errno in NAMES else ", then go on with resume=RUN"
+    return f"{error.strerror}: {where}; {DISK[error.errno]}{later}"

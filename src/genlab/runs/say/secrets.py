@@ -244,6 +244,8 @@ def restore(data: Any, where: str = "") -> Any:
 
 
 def _from_environment(where: str, found: re.Match[str]) -> str:
+    if not NAME.search(found[1]):
+        raise UserError(f"{where}: {found[0]} is no mark that genlab writes")
     if found[1] not in os.environ:
         raise UserError(f"{where}: its value came from ${found[1]}: set it in the environment")
     return os.environ[found[1]]

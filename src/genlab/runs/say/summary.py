@@ -11,7 +11,7 @@ from pathlib import Path
 from genlab.runs.folder.layout import read_json
 from genlab.runs.folder.provenance import command_again
 from genlab.runs.say.terminal import say
-from genlab.shown import duration, figure, visible
+from genlab.shown import duration, figure, one_line
 
 
 def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
@@ -40,9 +40,9 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
 
     def add(name: str, value: str, between: str = "", floor: str = "") -> None:
         cells = [name, value, *([between] if bounds else []), floor]
-        table.add_row(*(Text(visible(c)) for c in cells))
+        table.add_row(*(Text(one_line(c)) for c in cells))
 
-    if rows:
+    if "examples" in last:
         add("examples seen", f"{last['examples']:,}")
         add("time", duration(last.get("seconds")))
     for key in ("train/loss", "val/loss"):
@@ -78,7 +78,8 @@ def commands(run: Path, provenance: dict, found: list, trust: Sequence[str] = ()
         shown["draw"] = again("sample", run, trust)
         if not found:
             shown["measure"] = again("evaluate", run, trust)
-    if (command := command_again(provenance)) is not None:
+    command = command_again(provenance) or ""
+    if command.split()[:2] == ["genlab", "train"] and one_line(command) == command:  # not foreign
         shown["again"] = command
     return shown
 

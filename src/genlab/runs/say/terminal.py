@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 def complain(error: BaseException | str, cell: str = "") -> None:
     """One line on what went wrong, and in which cell of a sweep."""
-    say(f"genlab: {cell}{error}")
+    say(f"genlab: {cell}{' '.join(str(error).splitlines())}")
 
 
 def outlive() -> None:

@@ -21,9 +21,10 @@ AT_MOST = {
     "num_levels": 100_000, "num_steps": 100_000, "resample": 1_000, "num_importance": 100_000,
     "critic_steps": 1_000, "length": 2**20, "max_length": 2**20, "frequencies": 4096,
     "num_classes": 2**20, "vocab": 2**22, "caption_vocab": 2**22, "caption_length": 2**20,
-    "levels": 2**16, "side": 1_000, "modes": 100_000, "grid": 1_000, "num_workers": 1_000,
+    "levels": 2**16, "side": 100, "modes": 100_000, "grid": 1_000, "num_workers": 1_000,
     "val_examples": 10**8, "num": 10**6, "num_samples": 10**8, "chunk": 10**6, "pairs": 10**4,
-    "max_train": 10**8, "threads": 4096,
+    "max_train": 10**8, "threads": 4096, "width": 2**17, "depth": 512, "blocks": 64,
+    "heads": 1024, "kv_heads": 1024, "head_dim": 2**14, "latent_dim": 2**16,
 }  # fmt: skip
 GROUPS = ("net", "conditions", "objective", "sampler", "data", "model", "metric", "callbacks",
           "trainer")  # fmt: skip

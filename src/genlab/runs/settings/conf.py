@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from genlab.runs.gate.files import read_text
+
 
 def conf_dir() -> Path:
     """Where the YAML files are: in the wheel, or at the repository's root."""
@@ -23,7 +25,7 @@ def options(group: str, *own: Path) -> dict[str, str]:
     found = {}
     for folder in (conf_dir(), *own):
         for file in sorted((folder / group).glob("*.yaml")):
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = read_text(file).splitlines() if file.is_file() else []
             comments = (line[1:].strip() for line in lines if line.startswith("#"))
             found[file.stem] = next((c for c in comments if not c.startswith("@")), "")
     return found

@@ -15,6 +15,7 @@ from genlab.runs.gate import classes
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, is_users, root_cause
 from genlab.runs.say.secrets import restore
+from genlab.shown import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -171,7 +172,7 @@ def take_weights(model: GenerativeModel, init_from: Any) -> None:
         state = read_run(run)["state_dict"]
         if part and not isinstance(target, GenerativeModel):  # a network of a like model
             state = {k[len(part) + 1 :]: v for k, v in state.items() if k.startswith(f"{part}.")}
-        say(f"genlab: {key}: {_taken(target, state, key)}")
+        say(f"genlab: {key}: {one_line(_taken(target, state, key))}")
 
 
 def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:
