@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.optim import Hidden, Muon, Optim, orthogonal
+from genlab.optim import Hidden, Muon, Optim, checked_state, orthogonal
 
 
 class Net(nn.Module):
@@ -156,3 +156,29 @@ def test_a_setting_without_effect_is_refused() -> None:
         Optim(partial(torch.optim.AdamW, lr=0.1), hidden=Hidden())
     with pytest.raises(ValueError, match="write optim=muon"):
         Optim(partial(Muon, lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("exp_avg", torch.zeros(3, 2), True),
+        ("exp_avg", torch.zeros(2, 3), False),
+        ("exp_avg", torch.zeros(1), False),
+        ("momentum", torch.zeros(6), False),
+        ("step", torch.tensor(4.0), True),
+        ("step", torch.tensor(-1.0), False),
+        ("row_var", torch.zeros(3, 1), True),
+        ("row_var", torch.zeros(3, 5), False),
+        ("exp_avg", torch.zeros(3, 2, dtype=torch.int64), False),
+        ("lr", 0.1, True),
+        ("lr", "x", False),
+    ],
+)
+def test_a_saved_state_fits_its_parameter_or_is_refused(name: str, value, fits: bool) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(3, 2))], lr=0.1)
+    held = {"state": {0: {name: value}}, "param_groups": [{"params": [0]}]}
+    if fits:
+        assert checked_state(optimizer, held)["state"] == held["state"]
+    else:
+        with pytest.raises(ValueError, match="does not fit its parameter"):
+            checked_state(optimizer, held)
