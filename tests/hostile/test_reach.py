@@ -129,3 +129,14 @@ def test_the_keys_of_a_command_line() -> None:
     assert keep_inside(settings, said_by(words)) == kept
     assert keep_inside({"a": [{"b": ({"cache": "x"},)}]}, []) == {"a": [{"b": [{"cache": None}]}]}
     assert parse("evaluate", ["run=x", "metric.cache=y"])[1] == [("metric.cache", "y")]
+
+
+def test_a_value_that_came_from_the_environment_may_be_no_word_of_a_command_line(
+    monkeypatch,
+) -> None:
+    """Hydra's overrides are read with their interpolations filled in."""
+    assert said_by(["+service.mine=a word with space #1", "seed=2"]) == {"service.mine", "seed"}
+    monkeypatch.setenv("MY_PASSWORD", "canary04 with space #1")
+    words = [*TINY, *SMALL, "+service.mine=${oc.env:MY_PASSWORD}"]
+    done = genlab_here("train", *words, "budget.examples=32", "look_every=null")
+    assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from genlab.runs.say.errors import UserError
 from genlab.runs.say.terminal import say
 from genlab.shown import one_line
 
@@ -60,7 +61,11 @@ def said_by(words: Sequence[str]) -> set[str]:
             note(inner, f"{at}.{key}")
 
     for word in words:
-        override = read(word)
+        try:
+            override = read(word)
+        except UserError:  # its value came from the environment, and is no word of a command line
+            keys.add(word.lstrip("+").partition("=")[0])
+            continue
         key = override.key_or_group
         if override.is_sweep_override():
             keys.add(key)
