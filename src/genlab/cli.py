@@ -18,6 +18,7 @@ genlab: train, compare and reproduce generative models
   genlab sample run=RUN           draw from a trained model
   genlab evaluate run=RUN         measure it
   genlab report RUN               write report.html for a run, or compare the cells of a sweep
+  genlab compare A B              is B better than A? with an interval, or it cannot tell
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
@@ -28,7 +29,7 @@ A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under 
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
 Shell completion: eval "$(genlab -sc install=bash)"
 """
-COMMANDS = ("train", "sample", "evaluate", "report", "export", "list", "check")
+COMMANDS = ("train", "sample", "evaluate", "report", "compare", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -88,6 +89,10 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.report import report_command
 
         report_command(rest)
+    elif command == "compare":
+        from genlab.runs.compare import compare_command
+
+        compare_command(rest)
     elif command == "export":
         from genlab.runs.export import export_command
 
@@ -106,7 +111,6 @@ def train(rest: list[str]) -> None:
     """One run; a sweep, or whatever else asks Hydra for something, is handed over to Hydra."""
     import hydra
 
-    from genlab.runs import sweep
     from genlab.runs import train as runs
     from genlab.runs.folder.resume import only_changeable
     from genlab.runs.settings.conf import conf_dir
@@ -120,15 +124,17 @@ def train(rest: list[str]) -> None:
     if not for_hydra(rest, asked.overrides):
         runs.one(asked.overrides, *own_folder(asked))
         return
+    from genlab.runs.sweeps import end
+
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `answer`, which prints one line
     sys.argv = ["genlab", *rest]
     runs.codes.clear()  # of a command before, in the same process
-    sweep.codes.clear()
+    end.codes.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
     finally:
-        sweep.remove_unstarted()
-    if code := max([*runs.codes, *sweep.codes], default=0):
+        end.remove_unstarted()
+    if code := max([*runs.codes, *end.codes], default=0):
         raise SystemExit(code)
 
 

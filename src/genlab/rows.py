@@ -109,8 +109,9 @@ def mend(path: Path, batches: int, rows: int | None = None) -> list[str]:
         notices = notices[:-1]  # cut short by a kill; told only if its row is missed below
     bad = [line for line, row in zip(lines, found) if row is None]
     kept = [
-        r for r in found if r is not None and r.get("batches", 0) <= batches and r["kind"] != "end"
-    ]
+        r for r in found
+        if r is not None and r.get("batches", 0) <= batches and r["kind"] not in ("end", "failed")
+    ]  # fmt: skip
     have = sum(r["kind"] in ("train", "look") for r in kept)
     if rows is not None and have < rows:
         notices.append(f"{path.name} holds {have} of the {rows} rows up to the checkpoint")

@@ -311,5 +311,5 @@ def test_worker_processes_find_a_trusted_package(tmp_path: Path) -> None:
 def test_a_failing_cell_is_named(tmp_path: Path) -> None:
     words = ["-m", "net=mlp", "net.width=wide", "data=ring", "seed=1,2"]
     done = genlab("train", *words, GENLAB_OUTPUTS=str(tmp_path))
-    assert "cell 0 (net=mlp net.width=wide data=ring seed=1): net.width=wide" in done.stderr
+    assert "cell seed=1: net.width=wide" in done.stderr
     assert done.returncode == 2, done.stderr

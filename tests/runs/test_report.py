@@ -521,7 +521,7 @@ def test_a_comparison(tmp_path: Path) -> None:
     assert heads[:3] == ["run", "net.width", "frechet distance"], "only what differs"
     assert "experiment=digits_diffusion" in page.text and "4 of 4 finished" in page.text
     assert "floor 4.02" in page.text and "9.848" in page.text
-    assert page.source.count("n strong") == 2, "the lowest loss of each kind"
+    assert page.source.count("n strong") == 3, "the lowest loss of each kind, and distance"
     assert page.of("a")[0]["href"] == "./0_digits/report.html"
     for cell in find_cells(sweep):
         assert (cell / "report.html").is_file(), "every link leads somewhere"
@@ -591,3 +591,31 @@ def test_importing_it_is_cheap() -> None:
     code += " 'PIL', 'hydra') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_comparison_averages_seeds_and_keeps_every_value(tmp_path: Path) -> None:
+    for i, (width, seed) in enumerate([(32, 1), (32, 2), (64, 1), (64, 2)]):
+        run = fake_run(tmp_path / f"{i}_digits", width=width)
+        words = yaml.safe_load((run / "overrides.yaml").read_text())
+        words = [w for w in words if not w.startswith("seed=")] + [f"seed={seed}"]
+        (run / "overrides.yaml").write_text(yaml.safe_dump(words))
+        found = json.loads((run / "evaluation.json").read_text())
+        found["metrics"]["frechet_distance"] = 2.0 + i
+        (run / "evaluation.json").write_text(json.dumps(found))
+    page = Page(write_comparison(tmp_path))
+    assert_inert(page)
+    assert "Over seeds" in page.text
+    half = 12.706 * 0.5  # of two values that are 1 apart
+    assert f"{2.5 - half:.4g} to {2.5 + half:.4g}" in page.text
+    assert re.search(r"2,\s+3", page.text) and re.search(r"4,\s+5", page.text)
+
+
+def test_losses_of_different_models_have_no_best(tmp_path: Path) -> None:
+    for i, model in enumerate(("genlab.models.vae.VAE", "genlab.models.gan.GAN")):
+        run = fake_run(tmp_path / f"{i}_digits", speed=1 + i)
+        settings = yaml.safe_load((run / "config.yaml").read_text())
+        settings["model"] = {"_target_": model}
+        (run / "config.yaml").write_text(yaml.safe_dump(settings))
+        remove(run / "evaluation.json")
+    page = Page(write_comparison(tmp_path))
+    assert "n strong" not in page.source and "losses of different models do not" in page.text

@@ -66,9 +66,10 @@ class Ledger(Callback):
         self.write(trainer, model, "train", values)
 
     def write(
-        self, trainer: Trainer, model: GenerativeModel, kind: str, values: dict[str, float]
-    ) -> None:
-        """Append one row, on the first rank, and log it."""
+        self, trainer: Trainer, model: GenerativeModel, kind: str, values: dict[str, float],
+        *, state: str = "",
+    ) -> None:  # fmt: skip
+        """Append one row, on the first rank, and log it; `state` where a run ends as another."""
         if trainer.world_size > 1 and kind == "train":
             values = _mean_over_ranks(trainer, model, values)
         self.latest.update(values)
@@ -82,6 +83,7 @@ class Ledger(Callback):
             "batches": clock.batches,
             "seconds": round(seconds, 3),
             **values,
+            **({"state": state} if state else {}),
         }
         if self._file is None:
             self._file = open_to_append(self.path)
@@ -93,7 +95,7 @@ class Ledger(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if terms := pl_module.flush():
             self.write(trainer, pl_module, "train", {f"train/{k}": v for k, v in terms.items()})
-        self.write(trainer, pl_module, "end", {})
+        self.write(trainer, pl_module, "end", {}, state=trainer.run.ended)
         self.close()
 
     def on_save_checkpoint(

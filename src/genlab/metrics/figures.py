@@ -78,3 +78,25 @@ def headlines(found: Sequence[Metric]) -> list[Metric]:
     """The few figures that one asks for first: a text's likelihood, then those with a floor."""
     first = [m for m in found if m.name in LIKELIHOOD]
     return (first + [m for m in found if m.floor is not None and m not in first])[:HEADLINES]
+
+
+# of which more is better; the others that are listed: less
+MORE = (
+    "precision", "recall", "coverage", "coverage_worst_class", "class_agreement",
+    "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
+    "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
+    "taught_r2", "two_sample", "two_sample_linear", "readable_share",
+)  # fmt: skip
+LESS = (
+    "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
+    "nats_per_example", "perplexity", "frechet_distance", "frechet_infinity", "kernel_distance",
+    "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model",
+    "copied_share", "longest_copy",
+)  # fmt: skip
+
+
+def better(name: str) -> int:
+    """1 where less of a figure is better, -1 where more is, 0 where it is not known."""
+    name = name.removesuffix("_bound")
+    more = name in MORE or name.startswith("right_")  # of captions: right_one_seen, ...
+    return -1 if more else 1 if name in LESS else 0

@@ -13,15 +13,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from genlab.metrics.seeds import STUDENT
 from genlab.rng import generator
 
 GROUPS = 20
 Z = 1.959964  # 97.5 % of the normal law
-# 97.5 % of Student's law for 1, 2, ... degrees of freedom
-STUDENT = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093,
-)  # fmt: skip
 Interval = tuple[float, float]
 
 

@@ -120,6 +120,19 @@ def peak(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> int:
     return found.most
 
 
+def flops(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> int:
+    """Floating-point operations of training on a batch of `size`: its loss, and twice that back.
+
+    Products of matrices, convolutions and attention alone, as is the custom; a model with several
+    networks passes each as its loss does.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        flow(model, size, tokens=tokens)
+    return 3 * counter.get_total_flops()
+
+
 def _tensors(values: Any) -> list[Tensor]:
     return [t for t in (values if isinstance(values, tuple) else (values,)) if torch.is_tensor(t)]
 

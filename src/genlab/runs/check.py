@@ -6,8 +6,9 @@ memory is taken; of the data only what its settings leave to be found is read (a
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genlab.clock import steps
 from genlab.runs.devices.memory import weights
@@ -15,16 +16,56 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
 from genlab.runs.settings.plan import Plan
+from genlab.shown import duration
+
+if TYPE_CHECKING:
+    from genlab.runs.preflight import Forecast
 
 
 def check_command(words: list[str]) -> None:
+    fit_to = [w.partition("=")[2] for w in words if w.startswith("fit_to=")]
+    measured = "measure=true" in words or bool(fit_to)
+    words = [w for w in words if w.partition("=")[0] not in ("measure", "fit_to")]
+    if fit_to:
+        from genlab.runs.preflight import parse_budget
+
+        threads, minutes = parse_budget(fit_to[-1])
+        words += [f"trainer.threads={threads}"] if threads else []
     _, asked = read_words(words, ("--config-dir", "-cd", "--multirun", "-m"))
     if asked.multirun:
         raise UserError("genlab check composes one run: leave out -m, and give one value")
-    print_check(*plan_of(asked.overrides, *own_folder(asked)))
+    plan, choices = plan_of(asked.overrides, *own_folder(asked))
+    print_check(plan, choices, measured=measured)
+    found = print_forecast(plan) if measured else None
+    if fit_to:
+        from genlab.runs.preflight import fitted
+
+        more = fitted(plan, found, minutes)
+        typed = shlex.join(["genlab", "train", *asked.overrides, *more])
+        print(f"  fits {fit_to[-1]}{' as it is' if not more else ''}: {typed}")
 
 
-def print_check(plan: Plan, choices: dict[str, Any]) -> None:
+def print_forecast(plan: Plan) -> Forecast:
+    """What a run of the plan takes here, from a few of its steps."""
+    from genlab.runs.preflight import Preflight, process_began
+    from genlab.runs.say.terminal import say
+
+    say("genlab: measuring some steps, a look and the metric ...")
+    found = Preflight(plan, process_began()).measure()
+    minutes = plan["budget"].get("minutes")
+    parts = ", ".join(f"{name} {duration(s)}" for name, s in found.parts.items())
+    ends = minutes and found.seconds > 60 * minutes
+    limit = f"; budget.minutes={minutes} ends it before" if ends else ""
+    print(f"  about {duration(found.seconds)} here: {parts}{limit}")
+    energy = "unknown (no RAPL)" if found.energy is None else f"{found.energy / 3600:.3g} Wh"
+    print(
+        f"  {found.examples_per_second:,.0f} examples/s; peak memory of the process"
+        f" {found.memory / 2**20:,.0f} MiB; disk {found.disk / 2**20:,.0f} MiB; energy {energy}"
+    )
+    return found
+
+
+def print_check(plan: Plan, choices: dict[str, Any], *, measured: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -64,6 +105,8 @@ def print_check(plan: Plan, choices: dict[str, Any]) -> None:
         f" vocabulary {data['vocab']}",
         highlight=False,
     )
+    if measured:
+        return
     console.print(
         "  nothing was trained, and pictures and texts were not read; `genlab train` with the same"
         " words does both",

@@ -12,6 +12,7 @@ from genlab.runs.settings.flags import in_order
 from genlab.shown import one_line
 
 ORDER = "experiment data net model objective sampler optim trainer callbacks logger metric debug"
+ORDER += " hydra/sweeper"
 
 
 def print_list(words: list[str]) -> None:

@@ -39,6 +39,7 @@ from genlab.runs.folder.resume import (
     holds_this_run,
     measured,
     newest_saved,
+    pruned,
     read_overrides,
     resumed_settings,
     trained,
@@ -50,6 +51,7 @@ from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
 from genlab.runs.settings.plan import Plan, at, metric_places
+from genlab.runs.sweeps.cells import note_failure, own_words
 from genlab.shown import one_line
 
 codes: list[int] = []  # exit codes of the jobs that ran in this process
@@ -61,8 +63,11 @@ def job(cfg: DictConfig) -> int:
 
     hydra = HydraConfig.get()
     words = list(hydra.overrides.task)
-    cell = "" if hydra.mode.name == "RUN" else f"cell {hydra.job.num} ({' '.join(words)}): "
-    code = answer(lambda: main(cfg), words, cell=cell)
+    alone = hydra.mode.name == "RUN"
+    folder = Path(hydra.runtime.output_dir)
+    cell = "" if alone else f"cell {own_words(folder, words)}: "
+    told = None if alone else (lambda line: note_failure(folder, words, line))
+    code = answer(lambda: main(cfg), words, cell=cell, told=told)
     if code > 128:  # a signal ends a sweep, not only the cell it came in
         raise SystemExit(code)
     codes.append(code)
@@ -290,7 +295,8 @@ class Training:
     def finish(self, logs: list | None = None) -> None:
         """Measure, report, and tell where everything is; the loggers are closed."""
         try:
-            if self.plan["evaluate"] and self.plan.get("metric") and not measured(self.run):
+            wanted = self.plan["evaluate"] and self.plan.get("metric") and not pruned(self.run)
+            if wanted and not measured(self.run):
                 from genlab.runs.evaluate import evaluate_at_end
 
                 evaluate_at_end(self.run, self.plan, logs=logs)

@@ -182,6 +182,14 @@ def measured(run: Path) -> bool:
     return read_json(run / "evaluation.json").get("checkpoint") == newest
 
 
+def pruned(run: Path) -> bool:
+    """Whether a run of a sweep ended early, behind the others: it is not measured."""
+    from genlab.rows import read_rows
+
+    rows = [r for r in read_rows(run / "metrics.jsonl") if r["kind"] in ("train", "end")]
+    return bool(rows) and rows[-1].get("state") == "pruned"
+
+
 def trained(run: Path) -> bool:
     """Whether the run's ledger holds a batch that was trained on."""
     from genlab.rows import read_rows

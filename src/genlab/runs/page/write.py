@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
+from genlab.metrics.figures import LIKELIHOOD, Metric, better, headlines, measured
+from genlab.metrics.seeds import t_interval
 from genlab.runs.folder.provenance import given
 from genlab.runs.page.record import Record, find_cells, read_record
 from genlab.runs.say.errors import UserError
+from genlab.runs.sweeps.cells import SEED, seeds_together
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
 from genlab.views.curves import PALETTE, Chart, Line, chart, color_of, smooth
 from genlab.views.page import Drawn, read_drawn, read_named
@@ -95,6 +98,9 @@ def write_comparison(sweep: Path) -> Path:
             :MORE_CURVES
         ],
         "best": {name: _best(records, name) for name in ("train/loss", "val/loss")},
+        "leading": _leading(rows),
+        "together": together(rows, [k for k in differing if k != SEED]),
+        "seeded": [k for k in differing if k != SEED],
         "finished": sum(r.state == "finished" for r in records),
         "charts": compared(rows),
     }
@@ -299,9 +305,51 @@ def _label(keys: Sequence[str], values: Sequence[str | None]) -> str:
     return ", ".join(f"{k}={v}" for k, v in given)
 
 
+def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Runs that differ in their seed alone: mean and interval of each figure, every value kept."""
+    done = [row for row in rows if row["record"].state == "finished"]
+    all_settings = [_overrides(row["record"].overrides) for row in done]
+    shown = []
+    for group in seeds_together(all_settings):
+        found: dict[str, list[float]] = {}
+        for i in group:
+            figures = {n: m.value for n, m in done[i]["metrics"].items()}
+            figures["validation loss"] = done[i]["record"].last("val/loss")
+            for name, value in figures.items():
+                if value is not None and math.isfinite(value):
+                    found.setdefault(name, []).append(value)
+        means = {n: (*t_interval(v), v) for n, v in found.items() if len(v) > 1}
+        values = [all_settings[group[0]].get(k) for k in keys]
+        shown.append({"num": len(group), "values": values, "means": means})
+    return shown
+
+
+def _leading(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The best value of each figure of which it is known which way is better."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, m in row["metrics"].items():
+            if m.value is not None and math.isfinite(m.value) and better(name):
+                found.setdefault(name, []).append(m.value)
+    return {n: (min if better(n) > 0 else max)(v) for n, v in found.items() if len(v) > 1}
+
+
+def _comparable(records: Sequence[Record]) -> bool:
+    """Whether all losses are of one model and one objective."""
+    return len({str(_targets(r.settings)) for r in records if r.settings}) <= 1
+
+
+def _targets(settings: dict[str, Any]) -> list[Any]:
+    model = settings.get("model")
+    model = model if isinstance(model, dict) else {}
+    nodes = [model, settings.get("objective") or model.get("objective"), settings.get("data")]
+    return [n.get("_target_") if isinstance(n, dict) else None for n in nodes]
+
+
 def _best(records: Sequence[Record], name: str) -> float | None:
+    """The lowest loss; none where the losses are of another model each, and do not compare."""
     values = [v for r in records if (v := r.last(name)) is not None]
-    return min(values) if len(values) > 1 else None
+    return min(values) if len(values) > 1 and _comparable(records) else None
 
 
 def mean(record: Record, name: str) -> float | None:

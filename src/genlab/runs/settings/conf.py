@@ -10,6 +10,8 @@ import yaml
 
 from genlab.runs.gate.files import read_text
 
+SWEEPERS = "hydra/sweeper"  # the one group of Hydra's own that genlab has options of
+
 
 def conf_dir() -> Path:
     """Where the YAML files are: in the wheel, or at the repository's root."""
@@ -44,5 +46,6 @@ def options_with(group: str, keys: set[str]) -> list[str]:
 
 
 def groups(*own: Path) -> list[str]:
-    """The folders that hold YAML files, in conf/ and in one's own folders."""
-    return sorted({file.parent.name for f in (conf_dir(), *own) for file in f.glob("*/*.yaml")})
+    """The folders that hold YAML files, in conf/ and in one's own folders; and the sweepers'."""
+    found = {file.parent.name for f in (conf_dir(), *own) for file in f.glob("*/*.yaml")}
+    return [*sorted(found), SWEEPERS]

@@ -12,13 +12,18 @@ FORMS = {
     "sample": "genlab sample run=RUN [KEY=VALUE ...]",
     "evaluate": "genlab evaluate run=RUN [KEY=VALUE ...]",
     "report": "genlab report RUN",
+    "compare": "genlab compare A B [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
     "list": "genlab list [GROUP ...] [--config-dir FOLDER]",
 }
 OWN = {  # commands without a file in conf/: what they do, examples
     "check": (
         "Compose and build without training: parameters, shapes, memory, steps.",
-        ["genlab check model=gan data=mnist", "genlab check net.width=96 data.batch_size=64"],
+        [
+            "genlab check model=gan data=mnist",
+            "genlab check net.width=96 data.batch_size=64",
+            "genlab check experiment=shakespeare_gpt measure=true   # minutes, memory, disk",
+        ],
     ),
     "list": (
         "The groups, their options and the experiments, with a line each.",

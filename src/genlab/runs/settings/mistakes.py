@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs.gate.types import SIMPLE, fits
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.conf import conf_dir, groups, options, options_with
+from genlab.runs.settings.conf import SWEEPERS, conf_dir, groups, options, options_with
 
 # of these a run has one
 ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment",
@@ -54,7 +55,7 @@ def check_words(words: Sequence[str], *own: Path, sweep: bool = False) -> None:
                     f"{word}: several values are a sweep: add -m; one list is written"
                     f" {key}=[{text}]"
                 )
-            values = list(override.sweep_string_iterator())
+            values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else []
         else:
             values = [override.value()]
         if (group := override.key_or_group) in groups(*own) and override.package is None:
@@ -115,7 +116,8 @@ def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = Fa
         check_words(words, *own, sweep=sweep)
         for cell in _cells(words) if sweep else [list(words)]:
             if line := _wrong_key(cell, *own):
-                differing = [w for w in cell if w not in words]
+                swept = {w.partition("=")[0] for w in words if read(w).is_sweep_override()}
+                differing = [w for w in cell if w.partition("=")[0] in swept]
                 return f"the cell {' '.join(differing)}: {line}" if differing else line
     except UserError as refusal:
         return str(refusal)
@@ -123,14 +125,25 @@ def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = Fa
         group, _, option = file.rpartition("/")
         return f"{group or 'conf'}={option}: there is no such file in the configuration"
     cause = error.__cause__ or error
-    place = f"{cause.full_key}: " if getattr(cause, "full_key", None) else ""
+    full = str(getattr(cause, "full_key", None) or "")
+    if full.startswith("hydra.sweeper.") and "not in struct" in str(cause):
+        chosen = [w.partition("=")[2] for w in words if w.startswith(f"{SWEEPERS}=")]
+        file = conf_dir() / SWEEPERS / f"{(chosen or ['grid'])[-1]}.yaml"
+        keys = list(yaml.safe_load(file.read_text())) if file.is_file() else []
+        own = [k for k in keys if not k.startswith("_")]
+        return f"{full}: there is no such key{nearest(full.rpartition('.')[2], own)}"
+    place = f"{full}: " if full else ""
     return place + " ".join(str(getattr(cause, "msg", None) or cause).split())
 
 
 def _cells(words: Sequence[str]) -> Iterator[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    cells = BasicSweeper.split_arguments([read(w) for w in words], None)[0]
+    overrides = [
+        read(f"{o.get_key_element()}={o.value().start}") if o.is_interval_sweep() else o
+        for o in map(read, words)
+    ]
+    cells = BasicSweeper.split_arguments(overrides, None)[0]
     yield from cells[:CELLS]
 
 
@@ -147,7 +160,7 @@ def _wrong_key(words: Sequence[str], *own: Path) -> str:
     except Exception:
         return ""
     for word in words:
-        if word in chosen or word in added or keys[word].startswith("hydra."):
+        if word in chosen or word in added or keys[word].startswith(("hydra.", "hydra/")):
             continue
         if overrides[word].package is not None or "/" in keys[word]:
             return f"{word}: there is no such group{nearest(keys[word], groups(*own))}"

@@ -1,0 +1,36 @@
+"""Floating-point operations counted on shapes: those of the layers that a batch passes."""
+
+from __future__ import annotations
+
+import pytest
+from running import settled
+from torch import nn
+
+from genlab.models.flow import flops
+from genlab.runs.settings.plan import Plan
+
+
+@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("words", [["data=ring", "net=mlp"], ["data=ring", "model=gan"]])
+def test_linear_layers_cost_two_a_weight_and_three_times_that_to_train(words, size: int) -> None:
+    plan = Plan(settled(words))
+    model = plan.model_of_shapes()
+    linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    weights = sum(m.weight.numel() for m in linear)
+    counted = flops(model, (size, *plan["data"]["shape"]), tokens=False)
+    if "model=gan" in words:  # the discriminator sees real and drawn, and drawn again
+        assert 3 * 2 * size * weights <= counted <= 3 * 3 * 2 * size * weights
+    else:
+        assert counted == 3 * 2 * size * weights
+
+
+def test_a_gpt_costs_six_a_weight_and_token_and_its_attention() -> None:
+    words = ["model=autoregressive", "data=digits_pixels", "net.width=64", "net.depth=2"]
+    plan = Plan(settled([*words, "net.heads=2", "conditions=none"]))
+    model, (length,) = plan.model_of_shapes(), plan["data"]["shape"]
+    weights = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
+    if model.net.head is None:
+        weights += model.net.embed.weight.numel()
+    attention = 2 * 2 * 2 * length * length * 64  # two products in each of two blocks
+    counted = flops(model, (1, length), tokens=True)
+    assert counted == pytest.approx(3 * (2 * length * weights + attention), rel=0.02)
