@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults fuzz mutants bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults fuzz mutants slurm bench gpu-day experiments lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -25,7 +25,7 @@ test: setup lint      ## what CI runs: the fast tests, and whole runs in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=10
 
 test-fast: setup      ## the fast tests alone: after each change
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not fuzz and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not fuzz and not gpu and not slurm'
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
@@ -41,6 +41,11 @@ fuzz: setup           ## 10,000 odd inputs to each gate: about 12 minutes, for t
 
 mutants: setup        ## some 390 wrong changes, named, one at a time: a test fails for each; writes docs/mutants.md
 	$(BIN)/python scripts/mutants.py
+
+slurm: setup          ## a Slurm of two nodes on this machine (Debian, as root), and what genlab does in it
+	scripts/slurm_here.sh start /tmp/genlab_slurm
+	SLURM_CONF=/tmp/genlab_slurm/slurm.conf OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slurm tests/faults/test_slurm.py; \
+		code=$$?; scripts/slurm_here.sh stop /tmp/genlab_slurm; exit $$code
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py
