@@ -55,7 +55,7 @@ def test_killed_ten_times_it_ends_as_undisturbed(name: str, tmp_path: Path) -> N
                 [*words, f"hydra.sweep.dir={sweep}"], stdout=out, stderr=out, start_new_session=True
             )
             try:
-                job.wait(timeout=3 + 5 * draws.random() if kills < 10 else 600)
+                job.wait(timeout=2 + 2.5 * draws.random() if kills < 10 else 600)
             except subprocess.TimeoutExpired:
                 os.killpg(job.pid, signal.SIGKILL)
                 job.wait()
