@@ -25,7 +25,7 @@ RECIPES = {
     ],
     "shakespeare": [
         "experiment=shakespeare_gpt", "net.depth=2", "net.heads=4", "data.batch_size=16",
-        "data.shape=[64]", "budget.examples=18_000", "look_every=2_000", "save_every=1_000_000",
+        "data.shape=[64]", "budget.examples=9_000", "look_every=1_000", "save_every=1_000_000",
         "optim.optimizer.lr=interval(1e-5,3e-2)", "net.width=range(32,129,32)",
     ],
 }  # fmt: skip
@@ -36,7 +36,7 @@ def swept(words: list[str], rule: str, trials: int, sweep: Path) -> list[Cell]:
     subprocess.run(
         [sys.executable, "-m", "genlab.cli", "train", "-m", "hydra/sweeper=sobol",
          f"hydra.sweeper.trials={trials}", f"callbacks={rule}", "callbacks.look.num=0",
-         "logger=none", "evaluate=false", "trainer.precision=32-true", *words,
+         "logger=none", "evaluate=false", "trainer.precision=32-true", "trainer.threads=1", *words,
          f"hydra.sweep.dir={sweep}"],
         check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=RECIPES)
     parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--rules", nargs="+", default=RULES, choices=RULES)
     asked = parser.parse_args()
     print("| recipe | rule | examples | over whole | pruned | best val/loss | its place |")
     print("|---|---|---|---|---|---|---|")
@@ -54,7 +55,7 @@ def main() -> None:
         if asked.only not in (None, name):
             continue
         whole: list[Cell] = []
-        for rule in RULES:
+        for rule in dict.fromkeys((RULES[0], *asked.rules)):
             with tempfile.TemporaryDirectory() as folder:
                 cells = swept(words, rule, asked.trials, Path(folder))
             done = [c for c in cells if c.state == "finished"]

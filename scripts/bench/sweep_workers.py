@@ -2,8 +2,8 @@
 
     python scripts/bench/sweep_workers.py [--workers 2] [--cells 8]
 
-The cells' seconds are those of their processes from the first line of the ledger's folder to the
-end of its report, taken while they run side by side; start-up of the workers is in the wall time.
+A cell's seconds go from when it claims its folder to when it is measured, taken while they run side
+by side; start-up of the workers, reports and the comparison are in the wall time alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         )  # fmt: skip
         wall = time.time() - began
         took = [
-            (p / "report.html").stat().st_mtime - (p / ".writer").stat().st_mtime
+            (p / "evaluation.json").stat().st_mtime - (p / ".writer").stat().st_mtime
             for p in Path(folder).glob("[0-9]*_*")
         ]
     share = sum(took) / asked.workers
