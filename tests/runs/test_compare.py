@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from genlab.metrics.paired import Comparison
 from genlab.rows import append
-from genlab.runs.compare import compare_command, curve, value_at
+from genlab.runs.compare import compare_command, curve, value_at, verdict
 from genlab.runs.folder.layout import write_json, write_yaml
 from genlab.runs.page.record import read_record
 from genlab.runs.say.errors import UserError
@@ -106,6 +107,15 @@ def test_the_cells_of_a_sweep_by_a_setting(tmp_path, capsys: pytest.CaptureFixtu
         compare_command([str(tmp_path / "s"), str(tmp_path / "s")])
     with pytest.raises(UserError, match=r"by=net.wdith: .* was not given it"):
         compare_command([str(tmp_path / "s"), "by=net.wdith"])
+
+
+def test_of_many_groups_each_must_tell_more() -> None:
+    found = Comparison(-0.5, (-0.9, -0.1), 0.03, True, (5, 5), 0)
+    assert verdict(found, 1).startswith("B is better by 0.5") and "p <= 0.03" in verdict(found, 1)
+    assert verdict(found, -1).startswith("A is better by 0.5")
+    assert verdict(found, 1, tries=2).startswith("cannot tell") and "p = 0.06" in verdict(
+        found, 1, tries=2
+    )
 
 
 def test_along_the_curve_both_have_the_same_budget(tmp_path, capsys, monkeypatch) -> None:

@@ -227,6 +227,13 @@ def test_what_a_search_cannot_take_is_refused(tmp_path: Path) -> None:
             check_cells([Cell(tmp_path / "0", words)], fixed, space)
 
 
+def test_a_trial_outside_the_interval_is_of_another_search(tmp_path: Path) -> None:
+    fixed, space = read_space(["lr=interval(1e-4,1e-2)"])
+    check_cells([Cell(tmp_path / "0", ["lr=0.01"])], fixed, space)
+    with pytest.raises(UserError, match=r"lr=0.02, which is not in the space now"):
+        check_cells([Cell(tmp_path / "0", ["lr=0.02"])], fixed, space)
+
+
 def test_every_choice_is_composed_before_anything_runs() -> None:
     fixed, space = read_space(["seed=1", "model=vae,gan", "net.width=int(interval(8,16))"])
     assert corners(fixed, space) == [
