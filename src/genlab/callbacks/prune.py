@@ -127,28 +127,28 @@ def would_prune(
 class Halving(Prune):
     """Asynchronous successive halving (Li et al. 2020): at looks 1, k, k^2 one in k goes on."""
 
-    def __init__(self, *, keep_one_in: int = 3, **options: str) -> None:
+    def __init__(self, *, keep_one_in: int = 3, warm_up: int = 0, **options: str) -> None:
+        """`warm_up`: examples before which no cell is judged; the first look, if it is later."""
         super().__init__(**options)
-        self.keep_one_in = keep_one_in
+        self.keep_one_in, self.warm_up = keep_one_in, warm_up
 
     def rule(self, look_every: int, most: int) -> BasePruner:
         from optuna.pruners import SuccessiveHalvingPruner
 
-        return SuccessiveHalvingPruner(min_resource=look_every, reduction_factor=self.keep_one_in)
+        first = max(look_every, self.warm_up)
+        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=self.keep_one_in)
 
 
-class Hyperband(Prune):
+class Hyperband(Halving):
     """Successive halving that begins early in some cells and late in others (Li et al. 2018)."""
-
-    def __init__(self, *, keep_one_in: int = 3, **options: str) -> None:
-        super().__init__(**options)
-        self.keep_one_in = keep_one_in
 
     def rule(self, look_every: int, most: int) -> BasePruner:
         from optuna.pruners import HyperbandPruner
 
         return HyperbandPruner(
-            min_resource=look_every, max_resource=most, reduction_factor=self.keep_one_in
+            min_resource=max(look_every, self.warm_up),
+            max_resource=most,
+            reduction_factor=self.keep_one_in,
         )
 
 
