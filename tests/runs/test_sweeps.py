@@ -489,3 +489,12 @@ def test_slips_of_a_search_are_one_line(word: str, said: str, tmp_path: Path) ->
     done = genlab_here("train", "-m", *SMALL, *words, f"hydra.sweep.dir={tmp_path / 's'}")
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("method", [TPE, CMA])
+def test_without_the_extra_it_says_what_to_install(method, monkeypatch) -> None:
+    for name in ("optuna", "cmaes"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    _, space = read_space(KNOBS)
+    with pytest.raises(UserError, match=r"pip install 'genlab\[sweep\]'"):
+        method().ask(space, read_goals("val/loss", ()), [], 0)

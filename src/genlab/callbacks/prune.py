@@ -7,6 +7,7 @@ cells' order, and then this one's.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from abc import abstractmethod
 from pathlib import Path
@@ -31,6 +32,8 @@ class Prune(Callback):
         """`watch`: a figure of the ledger's looks; `better`: min or max."""
         if better not in ("min", "max"):
             raise ValueError(f"callbacks.prune.better={better}: min or max")
+        if importlib.util.find_spec("optuna") is None:
+            raise ValueError("callbacks.prune needs optuna: pip install 'genlab[sweep]'")
         self.watch, self.sign = watch, 1 if better == "min" else -1
 
     @abstractmethod

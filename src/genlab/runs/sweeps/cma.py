@@ -10,7 +10,7 @@ import numpy as np
 from genlab.runs.say.errors import UserError
 from genlab.runs.sweeps.cells import Cell
 from genlab.runs.sweeps.goals import Goal
-from genlab.runs.sweeps.search import Point, Search, seed_of
+from genlab.runs.sweeps.search import Point, Search, extra, seed_of
 from genlab.runs.sweeps.space import Choice, Space
 
 
@@ -23,15 +23,13 @@ class CMA(Search):
         self.sigma = sigma
 
     def ask(self, space: Space, goals: Sequence[Goal], cells: Sequence[Cell], number: int) -> Point:
-        from cmaes import CMA as Law
-
         if words := [key for key, knob in space.items() if isinstance(knob, Choice)]:
             raise UserError(f"hydra/sweeper=cma: {words[0]} is no number; tpe takes words too")
         if len(goals) > 1:
             raise UserError("hydra/sweeper=cma: one goal; tpe takes several")
         if len(space) < 2:
             raise UserError("hydra/sweeper=cma: at least two knobs; tpe takes one")
-        law = Law(
+        law = extra("cmaes").CMA(
             mean=np.full(len(space), 0.5), sigma=self.sigma,
             bounds=np.array([[0.0, 1.0]] * len(space)), seed=seed_of(self.seed, number),
         )  # fmt: skip

@@ -11,6 +11,7 @@ its number and the cells that are there.
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -129,6 +130,16 @@ class Asking:
             own = (w for w in words if not w.startswith(("hydra.", "hydra/")))
             write_yaml(folder / "overrides.yaml", redact(list(own)))
         return point
+
+
+def extra(module: str) -> Any:
+    """A library of genlab[sweep]; the line that says so where it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"this search needs {module} ({error}): pip install 'genlab[sweep]'"
+        ) from None
 
 
 def seed_of(seed: int, number: int) -> int:

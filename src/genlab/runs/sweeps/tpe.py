@@ -7,7 +7,7 @@ from typing import Any
 
 from genlab.runs.sweeps.cells import Cell
 from genlab.runs.sweeps.goals import Goal
-from genlab.runs.sweeps.search import Point, Search, seed_of
+from genlab.runs.sweeps.search import Point, Search, extra, seed_of
 from genlab.runs.sweeps.space import Space
 
 
@@ -20,8 +20,7 @@ class TPE(Search):
         self.startup = startup
 
     def ask(self, space: Space, goals: Sequence[Goal], cells: Sequence[Cell], number: int) -> Point:
-        import optuna
-
+        optuna = extra("optuna")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(
             seed=seed_of(self.seed, number),
