@@ -130,7 +130,7 @@ def would_prune(
 class Halving(Prune):
     """Asynchronous successive halving (Li et al. 2020): at looks 1, k, k^2 one in k goes on."""
 
-    def __init__(self, *, keep_one_in: int = 3, warm_up: int = 0, **options: str) -> None:
+    def __init__(self, *, keep_one_in: int = 2, warm_up: int = 0, **options: str) -> None:
         """`warm_up`: examples before which no cell is judged; the first look, if it is later."""
         super().__init__(**options)
         self.keep_one_in, self.warm_up = keep_one_in, warm_up
