@@ -30,6 +30,7 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan, at
 
 LEAST_STEPS, SECONDS = 12, 8.0  # that are measured: so many, and so long
+WHOLE = 15.0  # seconds of measuring that are tried whole
 WARMING = 3  # steps that are not counted: the first ones wait for memory and kernels
 RAPL = Path("/sys/class/powercap")
 
@@ -131,17 +132,22 @@ class Preflight:
             return {}
         from genlab.metrics.several import measure
 
-        model, took = model.eval(), {}
+        model = model.eval()
         most = max(_count(m, model, data) for m in self.plan.metrics().values())
         few = [min(64, most), min(192, most)]
-        for i, num in enumerate([few[0], *few]):  # the first finds what is cached from then on
+
+        def timed(num: int) -> float:
             metrics = {k: _of(m, num) for k, m in self.plan.metrics().items()}
             start = time.time()
             measure(metrics, model, data, seed=0)
-            took[num] = time.time() - start if i else 0.0
-        each = (took[few[1]] - took[few[0]]) / max(1, few[1] - few[0])
-        once = max(0.0, took[few[0]] - few[0] * each)
-        return {"measuring": once + max(0.0, each) * most}
+            return time.time() - start
+
+        timed(few[0])  # finds what is cached from then on
+        took = [timed(num) for num in few]
+        each = max(0.0, took[1] - took[0]) / max(1, few[1] - few[0])
+        seconds = max(0.0, took[0] - few[0] * each) + each * most
+        # its memory too is that of all samples: where that is quick, they are measured in earnest
+        return {"measuring": timed(most) if seconds < WHOLE and most > few[1] else seconds}
 
     def disk(self, run: Path, num_looks: int) -> float:
         """Bytes that the run's folder will have: checkpoints, and what looks draw."""
