@@ -13,6 +13,7 @@ from typing import Any
 from genlab.own import open_to_append
 
 LEDGER, LINES, LINE = 2**28, 10**6, 2**20  # bytes and lines of a ledger, bytes of a line
+NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")  # of a row: its clock, its form
 NAMED = 20  # damaged lines that are told of one by one
 NUMBERS = ("examples", "batches", "seconds")  # what is counted with, where a row has them
 DEEP = 100  # brackets of a row that may be nested too deep

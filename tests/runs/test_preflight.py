@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from running import TINY, settled
 
-from genlab.runs.preflight import Forecast, Preflight, Stop, fitted, parse_budget
+from genlab.runs.check import parse_budget
+from genlab.runs.preflight import Forecast, Preflight, Stop, fitted
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan
 

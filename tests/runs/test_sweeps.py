@@ -498,3 +498,12 @@ def test_without_the_extra_it_says_what_to_install(method, monkeypatch) -> None:
     _, space = read_space(KNOBS)
     with pytest.raises(UserError, match=r"pip install 'genlab\[sweep\]'"):
         method().ask(space, read_goals("val/loss", ()), [], 0)
+
+
+@pytest.mark.whole
+def test_pruning_by_losses_that_do_not_compare_or_of_no_sweep(tmp_path: Path) -> None:
+    words = ["model=vae,flow_matching", "data=digits", "callbacks=halving"]
+    done = genlab_here("train", "-m", *TINY[:4], *words, f"hydra.sweep.dir={tmp_path / 's'}")
+    assert done.returncode == 2 and "losses of another model do not compare" in done.stderr
+    alone = genlab_here("train", *SMALL[:4], *SMALL[12:], "callbacks=halving", "evaluate=false")
+    assert alone.returncode == 0 and "has no effect: this run is no cell" in alone.stderr

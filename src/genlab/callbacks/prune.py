@@ -40,6 +40,14 @@ class Prune(Callback):
     def rule(self, look_every: int, most: int) -> BasePruner:
         """The rule, for looks every so many examples and at most `most` examples."""
 
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        alone = not cells_beside(trainer.run.folder)
+        if trainer.is_global_zero and (alone or not trainer.run.settings["look_every"]):
+            why = (
+                "this run is no cell of a sweep" if alone else "look_every=null: there are no looks"
+            )
+            print(f"genlab: callbacks.prune has no effect: {why}", file=sys.stderr, flush=True)
+
     def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if not pl_module.clock.examples or is_last(trainer):
             return

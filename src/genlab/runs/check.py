@@ -6,6 +6,7 @@ memory is taken; of the data only what its settings leave to be found is read (a
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 def check_command(words: list[str]) -> None:
     fit_to = [w.partition("=")[2] for w in words if w.startswith("fit_to=")]
-    measured = "measure=true" in words or bool(fit_to)
+    asked_to = [w.partition("=")[2] for w in words if w.startswith("measure=")]
+    if odd := [w for w in asked_to if w not in ("true", "false")]:
+        raise UserError(f"measure={odd[0]}: true or false")
+    measured = "true" in asked_to or bool(fit_to)
     words = [w for w in words if w.partition("=")[0] not in ("measure", "fit_to")]
     if fit_to:
-        from genlab.runs.preflight import parse_budget
-
         threads, minutes = parse_budget(fit_to[-1])
         words += [f"trainer.threads={threads}"] if threads else []
     _, asked = read_words(words, ("--config-dir", "-cd", "--multirun", "-m"))
@@ -43,6 +45,17 @@ def check_command(words: list[str]) -> None:
         more = fitted(plan, found, minutes)
         typed = shlex.join(["genlab", "train", *asked.overrides, *more])
         print(f"  fits {fit_to[-1]}{' as it is' if not more else ''}: {typed}")
+
+
+def parse_budget(text: str) -> tuple[int | None, float]:
+    """ "2 cores, 20 min" -> (2, 20.0): threads (None: all) and minutes; hours too."""
+    found = re.fullmatch(
+        r"\s*(?:(\d+)\s*cores?\s*,?)?\s*([\d.]+)\s*(min|minutes?|h|hours?)\s*", text, re.I
+    )
+    if not found or not float(found[2]) > 0:
+        raise UserError(f'fit_to={text}: write it as fit_to="2 cores, 20 min"')
+    hours = found[3].lower().startswith("h")
+    return int(found[1]) if found[1] else None, float(found[2]) * (60 if hours else 1)
 
 
 def print_forecast(plan: Plan) -> Forecast:

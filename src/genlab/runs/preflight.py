@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import resource
 import statistics
 import tempfile
@@ -92,6 +91,7 @@ class Preflight:
         from genlab.runs.train import Training
 
         quiet()
+        self.plan = Plan({**self.plan.settings, "logger": {}}, self.plan.trust, secrets=True)
         batch, examples = self.plan["data"]["batch_size"], self.plan["budget"]["examples"]
         total = steps(examples, batch)
         looks = self.plan["look_every"]
@@ -189,17 +189,6 @@ def process_began() -> float:
 
 
 # --- fitting a recipe to a budget -------------------------------------------------------------
-
-
-def parse_budget(text: str) -> tuple[int | None, float]:
-    """ "2 cores, 20 min" -> (2, 20.0): threads (None: all) and minutes; hours too."""
-    found = re.fullmatch(
-        r"\s*(?:(\d+)\s*cores?\s*,?)?\s*([\d.]+)\s*(min|minutes?|h|hours?)\s*", text, re.I
-    )
-    if not found or not float(found[2]) > 0:
-        raise UserError(f'fit_to={text}: write it as fit_to="2 cores, 20 min"')
-    hours = found[3].lower().startswith("h")
-    return int(found[1]) if found[1] else None, float(found[2]) * (60 if hours else 1)
 
 
 def fitted(plan: Plan, found: Forecast, minutes: float) -> list[str]:

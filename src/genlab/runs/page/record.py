@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genlab.rows import LINE, LINES, body
+from genlab.rows import LINE, LINES, NOT_VALUES, body
 from genlab.shown import number
 from genlab.views.page import SHOWN, TEXT_BYTES, inside
 
 ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
-NOT_VALUES = ("kind", "examples", "batches", "seconds", "crc")
 # bytes of a ledger; lines that are no rows, after which the rest is left; names that are kept
 READ, TORN, SERIES = 2**26, 10_000, 10_000
 

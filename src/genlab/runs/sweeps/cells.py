@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.rows import append, read_rows
+from genlab.rows import NOT_VALUES, append, read_rows
 from genlab.runs.folder.layout import read_json, read_small, write_yaml
-from genlab.runs.page.record import NOT_VALUES
 from genlab.runs.say.secrets import redact
 from genlab.shown import number
 

@@ -7,7 +7,7 @@ the command runs the new cells and leaves the finished ones.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from genlab.runs.say.terminal import say
 from genlab.runs.settings.flags import quoted
 from genlab.runs.settings.mistakes import read
 from genlab.runs.sweeps.cells import OVER, Cell, differing, read_cells, settings_of
+from genlab.runs.sweeps.goals import UNLIKE
 
 
 class Grid(Sweeper):
@@ -45,6 +46,9 @@ class Grid(Sweeper):
         """Run the cells that are not finished; gives what Hydra's sweeper gives."""
         wanted = combinations([*(f"{k}={v}" for k, v in self.params.items()), *arguments])
         self.validate_batch_is_legal(wanted)
+        first = self.hydra_context.config_loader.load_sweep_config(self.config, wanted[0])
+        swept = [w.partition("=")[0] for w in arguments if read(w).is_sweep_override()]
+        check_pruning(first, swept)
         missing = planned(begin(self.config), wanted)
         results = []
         size = self.max_batch_size or len(missing) or 1
@@ -65,6 +69,17 @@ def combinations(words: Sequence[str]) -> list[list[str]]:
         if override.is_interval_sweep():
             raise UserError(f"{word}: a grid takes values; an interval is for hydra/sweeper=tpe")
     return BasicSweeper.split_arguments(overrides, None)[0]
+
+
+def check_pruning(cfg: Any, keys: Iterable[str]) -> None:
+    """Refuse to prune by a loss where it is that of another model or objective in each cell."""
+    watch = OmegaConf.select(cfg, "callbacks.prune.watch")
+    unlike = [k for k in keys if k.lstrip("+") in UNLIKE]
+    if watch and watch.endswith("loss") and unlike:
+        raise UserError(
+            f"callbacks.prune.watch={watch}: losses of another {unlike[0]} do not compare: sweep it"
+            " without pruning, or watch a figure that does"
+        )
 
 
 def begin(config: Any) -> Path:

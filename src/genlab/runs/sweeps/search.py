@@ -29,7 +29,7 @@ from genlab.runs.say.terminal import say
 from genlab.runs.settings.flags import quoted
 from genlab.runs.sweeps.cells import OVER, Cell, read_cell, read_cells, settings_of
 from genlab.runs.sweeps.goals import Goal, read_goals
-from genlab.runs.sweeps.grid import begin
+from genlab.runs.sweeps.grid import begin, check_pruning
 from genlab.runs.sweeps.space import Interval, Space, read_space
 
 Point = dict[str, str]  # knob -> the text of its value
@@ -71,7 +71,9 @@ class Search(Sweeper):
         asking.fixed, asking.space, asking.goals = fixed, space, goals
         self.ask(space, goals, [], 0)  # what a method cannot search is refused now
         self.validate_batch_is_legal(corners(fixed, space))
-        check_whole(self.hydra_context.config_loader.load_sweep_config(self.config, fixed), space)
+        cfg = self.hydra_context.config_loader.load_sweep_config(self.config, fixed)
+        check_whole(cfg, space)
+        check_pruning(cfg, space)
         sweep = begin(self.config)
         there = read_cells(sweep)
         check_cells(there, fixed, space)
@@ -155,7 +157,7 @@ def locked(sweep: Path) -> AbstractContextManager:
 
     lock = FileLock(sweep / ".lock")
     try:
-        lock.acquire(timeout=60)
+        lock.acquire()
     except (OSError, NotImplementedError):
         return nullcontext()
     return lock

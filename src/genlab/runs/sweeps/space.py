@@ -106,16 +106,8 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Steps):
     """One of some words, without an order."""
-
-    texts: tuple[str, ...]
-
-    def at(self, share: float) -> str:
-        return self.texts[min(int(share * len(self.texts)), len(self.texts) - 1)]
-
-    def share(self, text: str) -> float:
-        return (self.texts.index(text) + 0.5) / len(self.texts)
 
     def value(self, text: str) -> str:
         return self.texts[self.texts.index(text)]
