@@ -327,9 +327,15 @@ def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[s
 def _leading(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The best value of each figure of which it is known which way is better."""
     found: dict[str, list[float]] = {}
+    unlike = () if _comparable([row["record"] for row in rows]) else ("loss",)
     for row in rows:
         for name, m in row["metrics"].items():
-            if m.value is not None and math.isfinite(m.value) and better(name):
+            if (
+                name not in unlike
+                and m.value is not None
+                and math.isfinite(m.value)
+                and better(name)
+            ):
                 found.setdefault(name, []).append(m.value)
     return {n: (min if better(n) > 0 else max)(v) for n, v in found.items() if len(v) > 1}
 
