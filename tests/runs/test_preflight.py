@@ -84,7 +84,7 @@ def test_a_steps_time_is_that_of_the_middle_half() -> None:
     assert stop.step == 2.0
 
 
-@pytest.mark.whole
+@pytest.mark.slow  # it takes wall time, which another test beside it would take too
 def test_what_is_foretold_is_what_a_run_takes(tmp_path: Path, monkeypatch) -> None:
     """Within a half, for a run of some seconds; the bars are measured by scripts/bench."""
     from genlab.runs import preflight
@@ -106,3 +106,18 @@ def test_what_is_foretold_is_what_a_run_takes(tmp_path: Path, monkeypatch) -> No
     assert math.log(took / found.seconds) == pytest.approx(0, abs=math.log(1.6))
     size = sum(p.stat().st_size for p in (run / "checkpoints").glob("*.ckpt"))
     assert size <= found.disk < 3.2 * size
+
+
+@pytest.mark.whole
+def test_a_preflight_has_all_parts_of_a_run_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    from genlab.runs import preflight
+
+    monkeypatch.setattr(preflight, "SECONDS", 0.2)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    words = [*TINY, "data=ring", "net=mlp", "net.width=16", "budget.examples=40_000",
+             "look_every=20_000", "metric.num_samples=100", "evaluate=true"]  # fmt: skip
+    found = Preflight(Plan(settled(words)), time.time()).measure()
+    assert set(found.parts) == {"start", "steps", "looks", "measuring"}
+    assert all(seconds > 0 for seconds in found.parts.values()) and found.disk > 10_000
+    assert found.parts["steps"] == pytest.approx(40_000 / found.examples_per_second)
+    assert not list(tmp_path.iterdir()), "the run that was begun is gone"
