@@ -7,6 +7,7 @@ each, in every family, so curves compare across batch sizes and optimisers.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -45,14 +46,18 @@ def warmup_decay(
     decay: str,
     final: float,
     spent: float = 0.0,
+    milestones: Sequence[int] = (),
+    drop: float = 1.0,
 ) -> float:
     """Learning-rate factor after `examples`: linear warm-up to 1, then constant, linear or cosine.
 
     The decay ends at `final` when `horizon` examples have been seen or all time is spent (1), and
-    stays there.
+    stays there. By "steps" the factor is multiplied by `drop` at each of the `milestones`.
     """
     if warmup > 0 and examples < warmup:
         return (examples + 1) / (warmup + 1)
+    if decay == "steps":
+        return drop ** sum(examples >= m for m in milestones)
     if decay == "constant" or horizon is None:
         return 1.0
     done = min(1.0, max(spent, (examples - warmup) / max(1, horizon - warmup)))

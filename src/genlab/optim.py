@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genlab.clock import warmup_decay
 
-DECAYS = ("constant", "linear", "cosine")
+DECAYS = ("constant", "linear", "cosine", "steps")
 
 
 class Optim:
@@ -31,15 +31,26 @@ class Optim:
         horizon: int | None = None,
         weight_decay: float = 0.0,
         hidden: Hidden | None = None,
+        milestones: Sequence[int] = (),
+        drop: float = 0.1,
     ) -> None:
-        """`optimizer` takes parameter groups; warmup and horizon are in examples.
+        """`optimizer` takes parameter groups; warmup, horizon, milestones are in examples.
+
+        With decay "steps" the rate is multiplied by `drop` at each milestone.
 
         Weight decay goes to matrices only (tensors of two or more dimensions): not to gains,
         biases. `hidden` says which of them make a group of their own, marked so, for Muon.
         """
         if decay not in DECAYS:
             raise ValueError(f"optim.decay={decay!r}: allowed are {', '.join(DECAYS)}")
-        if decay != "constant" and horizon is None:
+        if bool(milestones) != (decay == "steps"):
+            raise ValueError(
+                f"optim.decay={decay} optim.milestones={list(milestones)}: a rate that falls by"
+                " steps has milestones, another has none; write optim=adam_steps"
+            )
+        if not 0 < drop <= 1:
+            raise ValueError(f"optim.drop={drop}: must be above 0 and at most 1")
+        if decay not in ("constant", "steps") and horizon is None:
             raise ValueError(
                 f"optim.decay={decay} needs to know its end: set budget.examples or optim.horizon"
             )
@@ -65,7 +76,7 @@ class Optim:
             )
         self.optimizer, self.weight_decay = optimizer, weight_decay
         self.warmup, self.decay, self.final, self.horizon = warmup, decay, final, horizon
-        self.hidden = hidden
+        self.hidden, self.milestones, self.drop = hidden, tuple(milestones), drop
 
     def build(self, *modules: nn.Module) -> torch.optim.Optimizer:
         params = [p for m in modules for p in m.parameters() if p.requires_grad]
@@ -94,6 +105,8 @@ class Optim:
             decay=self.decay,
             final=self.final,
             spent=spent,
+            milestones=self.milestones,
+            drop=self.drop,
         )
 
 

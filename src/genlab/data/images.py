@@ -145,7 +145,7 @@ class Images(DataModule):
 
     def read(self) -> dict[str, Examples]:
         name = self.source.name
-        check("levels", self.levels, self.source.levels, name)
+        self.check_levels()
         splits = self.source.read(self.shape if self.form == "image" else None)
         self.class_names = self.source.class_names
         if self.num_classes is not None:
@@ -155,6 +155,9 @@ class Images(DataModule):
         if not self.num_workers:
             refuse_too_many(sum(map(len, splits.values())), self.shape)
         return {split: self._examples(split, pictures) for split, pictures in splits.items()}
+
+    def check_levels(self) -> None:
+        check("levels", self.levels, self.source.levels, self.source.name)
 
     def _examples(self, split: str, pictures: Pictures) -> ImageExamples:
         if self.num_workers:

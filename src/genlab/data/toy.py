@@ -76,19 +76,29 @@ class Mixture(Law):
 
 
 class Ring(Mixture):
-    """Normal clusters evenly on a circle of radius sqrt(2): variance 1 + std^2 a coordinate."""
+    """Normal clusters evenly on a circle.
 
-    def __init__(self, *, modes: int = 8, std: float = 0.1) -> None:
+    `radius` null is sqrt(2), which makes a variance of 1 + std^2 a coordinate.
+    """
+
+    def __init__(self, *, modes: int = 8, std: float = 0.1, radius: float | None = None) -> None:
         angle = 2 * math.pi * torch.arange(_at_least("modes", modes, 1)) / modes
-        super().__init__(math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 1), std)
+        self.radius = None if radius is None else _positive("radius", radius)
+        away = math.sqrt(2) if radius is None else radius
+        super().__init__(away * torch.stack([angle.cos(), angle.sin()], 1), std)
 
 
 class Grid(Mixture):
-    """Normal clusters on a square grid scaled to variance 1 + std^2 a coordinate."""
+    """Normal clusters on a square grid around 0.
 
-    def __init__(self, *, side: int = 5, std: float = 0.05) -> None:
+    `spacing` null is what makes a variance of 1 + std^2 a coordinate.
+    """
+
+    def __init__(self, *, side: int = 5, std: float = 0.05, spacing: float | None = None) -> None:
+        self.spacing = None if spacing is None else _positive("spacing", spacing)
         line = torch.arange(_at_least("side", side, 2), dtype=torch.float32)
-        line = (line - line.mean()) / line.std(correction=0)
+        line = line - line.mean()
+        line = line / line.std(correction=0) if spacing is None else spacing * line
         super().__init__(torch.cartesian_prod(line, line), std)
 
 

@@ -90,7 +90,7 @@ MORE = (
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
     "nats_per_example", "perplexity", "frechet_distance", "frechet_infinity", "kernel_distance",
-    "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model",
+    "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model", "knn_kl",
     "copied_share", "longest_copy",
 )  # fmt: skip
 

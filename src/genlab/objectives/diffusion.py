@@ -136,10 +136,11 @@ class EDM:
 class DDPM:
     """Denoising diffusion with T discrete levels, Ho et al. 2020 (arXiv 2006.11239).
 
-    Schedules: "linear" beta (Ho, section 4) or "cosine" (Nichol & Dhariwal 2021, arXiv 2102.09672,
-    eq. 17). The network predicts "eps" (Ho, eq. 14), "x0", or "v" = alpha eps - sigma x_0 (Salimans
-    & Ho 2022, arXiv 2202.00512, appendix D); the loss is the plain squared error of what is
-    predicted.
+    Schedules: "linear" beta (Ho, section 4), scaled so that any T covers the same noise; "ho", 1e-4
+    to 0.02 for any T, so that x_T is far from noise where T is small; or "cosine" (Nichol &
+    Dhariwal 2021, arXiv 2102.09672, eq. 17). The network predicts "eps" (Ho, eq. 14), "x0", or "v"
+    = alpha eps - sigma x_0 (Salimans & Ho 2022, arXiv 2202.00512, appendix D); the loss is the
+    plain squared error of what is predicted.
 
     In training x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, and that is what the network sees.
     While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
@@ -161,15 +162,15 @@ class DDPM:
         spacing: str = "karras",
         sigma_max: float = 160.0,
     ) -> None:
-        """`prediction` None: "eps" for the linear schedule, "v" for the cosine.
+        """`prediction` None: "eps" for the linear schedules, "v" for the cosine.
 
         `clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
         `spacing` of the levels that a sampler visits, from the one nearest to `sigma_max` down (the
         linear schedule ends at 157): "even" in their numbers, as Ho and Song, or "karras".
         """
-        _allowed("objective.schedule", schedule, ("linear", "cosine"))
+        _allowed("objective.schedule", schedule, ("linear", "ho", "cosine"))
         if prediction is None:
-            prediction = "eps" if schedule == "linear" else "v"
+            prediction = "v" if schedule == "cosine" else "eps"
         _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
         if (schedule, prediction, clip) == ("cosine", "eps", None):
             warnings.warn(
@@ -185,8 +186,9 @@ class DDPM:
         self.num_levels, self.schedule = num_levels, schedule
         self.prediction, self.clip, self.spacing = prediction, clip, spacing
         ramp = torch.linspace(0, 1, num_levels + 1, dtype=torch.float64, device="cpu")
-        if schedule == "linear":  # Ho: 1e-4 to 0.02 for T = 1000; other T cover the same noise
-            low, high = 1e-4 * 1000 / num_levels, 0.02 * 1000 / num_levels
+        if schedule in ("linear", "ho"):  # Ho: 1e-4 to 0.02 for T = 1000
+            scale = 1000 / num_levels if schedule == "linear" else 1  # other T cover the same noise
+            low, high = 1e-4 * scale, 0.02 * scale
             beta = torch.linspace(low, high, num_levels, dtype=torch.float64, device="cpu")
         else:
             f = ((ramp + 0.008) / 1.008 * math.pi / 2).cos() ** 2

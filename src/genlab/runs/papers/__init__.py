@@ -1,0 +1,1 @@
+"""Published numbers and what came out here: rows, verdicts, the table."""
