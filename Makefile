@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults fuzz mutants slurm bench gpu-day experiments lint lock clean setup
+.PHONY: demo test test-fast test-slow faults fuzz mutants slurm bench gpu-day experiments reproduce reproduce-fast lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -49,6 +49,12 @@ slurm: setup          ## a Slurm of two nodes on this machine (Debian, as root),
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py
+
+reproduce: setup      ## every published number of conf/paper again: hours; writes docs/reproduction.md
+	$(BIN)/genlab reproduce all to=docs
+
+reproduce-fast: setup ## those that take at most ten minutes each
+	$(BIN)/genlab reproduce fast to=docs
 
 bench: setup          ## the loop's cost and start-up, side by side
 	$(BIN)/python scripts/bench/loop_overhead.py

@@ -19,6 +19,8 @@ from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.dit import DiT
+from genlab.nn.made import FVSBN, MADE
+from genlab.nn.maxout import BatchNormGenerator, MaxoutDiscriminator
 from genlab.nn.mlp import (
     MLP,
     MLPDecoder,
@@ -26,7 +28,9 @@ from genlab.nn.mlp import (
     MLPEncoder,
     MLPGenerator,
 )
+from genlab.nn.plain import PlainDecoder, PlainEncoder
 from genlab.nn.rnn import GRU, LSTM
+from genlab.nn.sinusoidal import SinusoidalMLP
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
@@ -109,6 +113,53 @@ def tokens(net: Callable) -> Autoregressive:
         vocab=VOCAB,
         conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.AdamW, lr=1e-2)),
+    )
+
+
+def made(net: Callable) -> Autoregressive:
+    """Tokens without conditions."""
+    return Autoregressive(
+        net(VOCAB, length=TOKENS[0]),
+        objective=CrossEntropy(),
+        sampler=Sample(),
+        shape=TOKENS,
+        vocab=VOCAB,
+        optim=Optim(partial(torch.optim.AdamW, lr=1e-2)),
+    )
+
+
+def packed_gan() -> GAN:
+    return GAN(
+        BatchNormGenerator(POINTS, latent_dim=4, width=64, depth=2, init_std=0.2),
+        MaxoutDiscriminator(POINTS, pack=2, width=64, depth=2, pieces=3, init_std=0.2),
+        objective=NonSaturating(),
+        sampler=Prior(),
+        shape=POINTS,
+        latent_dim=4,
+        optim=Optim(partial(torch.optim.Adam, lr=5e-4, betas=(0.5, 0.9))),
+        optim_discriminator=Optim(partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))),
+    )
+
+
+def plain_vae() -> VAE:
+    return VAE(
+        PlainEncoder(IMAGE, latent_dim=4, width=64),
+        PlainDecoder(IMAGE, latent_dim=4, width=64),
+        objective=ELBO(DiscretisedLogistic(levels=17)),
+        sampler=Prior(),
+        shape=IMAGE,
+        latent_shape=[4],
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def sinusoidal_ddpm() -> Diffusion:
+    return Diffusion(
+        SinusoidalMLP(POINTS, width=64, time_scale=50.0),
+        objective=DDPM(num_levels=50, schedule="ho", spacing="even"),
+        sampler=Ancestral(num_steps=50),
+        shape=POINTS,
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )
 
 
@@ -213,6 +264,11 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "gpt-tokens": (lambda: tokens(gpt), TOKENS, 150),
     "gru-tokens": (lambda: tokens(partial(GRU, width=32, depth=1)), TOKENS, 150),
     "lstm-tokens": (lambda: tokens(partial(LSTM, width=32, depth=1)), TOKENS, 150),
+    "made-tokens": (lambda: made(partial(MADE, width=256)), TOKENS, 150),
+    "fvsbn-tokens": (lambda: made(FVSBN), TOKENS, 150),
+    "pacgan-points": (packed_gan, POINTS, 400),
+    "plain-vae-image": (plain_vae, IMAGE, 150),
+    "sinusoidal-points": (sinusoidal_ddpm, POINTS, 300),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
     "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
     "latent-edm-image": (latent_diffusion, IMAGE, 200),

@@ -141,7 +141,7 @@ def test_only_matrices_decay_and_what_is_fixed_is_left_out() -> None:
     ("words", "says"),
     [
         ({"decay": "cosine"}, "needs to know its end"),
-        ({"decay": "steps"}, "optim.decay='steps'"),
+        ({"decay": "stairs"}, "optim.decay='stairs'"),
         ({"final": 1.5}, "optim.final=1.5: at least 0, at most 1"),
         ({"warmup": -1}, "optim.warmup=-1"),
     ],
@@ -182,3 +182,17 @@ def test_a_saved_state_fits_its_parameter_or_is_refused(name: str, value, fits: 
     else:
         with pytest.raises(ValueError, match="does not fit its parameter"):
             checked_state(optimizer, held)
+
+
+def test_a_rate_that_falls_by_steps() -> None:
+    """PyTorch's MultiStepLR is the reference."""
+    made = Optim(partial(torch.optim.SGD, lr=1.0), decay="steps", milestones=[30, 50], drop=0.1)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[3, 5], gamma=0.1)
+    for step in range(8):
+        assert made.factor(10 * step) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+    for wrong in ({"decay": "steps"}, {"milestones": [3]}, {"decay": "cosine", "milestones": [3]}):
+        with pytest.raises(ValueError, match="milestones"):
+            Optim(partial(torch.optim.SGD, lr=1.0), **{"horizon": 9, **wrong})

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from genlab.data.laws import Circle, Line, WideMoons
 from genlab.data.toy import Checkerboard, Curves, Grid, Moons, Ring, Spirals, Toy2D
 from genlab.rng import generator
 
@@ -136,3 +137,45 @@ def test_what_does_not_fit_is_said_in_one_line(wrong, says) -> None:
     with pytest.raises(ValueError) as error:
         wrong()
     assert str(error.value).startswith(says) and "\n" not in str(error.value)
+
+
+# --- tiny-diffusion's, in their own scale ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", [Circle(), Line(), WideMoons()], ids=["circle", "line", "moons"])
+def test_published_laws_integrate_to_one_where_their_draws_are(law) -> None:
+    """By Monte Carlo over boxes around the draws: a third of the density is elsewhere otherwise."""
+    x, _ = law.draw(50_000, generator("test"))
+    low, high = x.min(0).values - 0.3, x.max(0).values + 0.3
+    u = low + (high - low) * torch.rand(400_000, 2, generator=generator("box"))
+    total = sum(law.log_prob(part).exp().sum().item() for part in u.split(50_000)) / len(u)
+    # of the circle most lies in small discs, which few of these points hit
+    assert total * float((high - low).prod()) == pytest.approx(1, abs=0.08)
+    assert torch.isfinite(law.log_prob(x)).all(), "no draw lies where the density is 0"
+
+
+def test_the_circle_is_25_discs_of_which_directions_of_the_lattice_coincide() -> None:
+    law = Circle()
+    x, label = law.draw(20_000, generator("test"))
+    away = (x - law.centres[label]).norm(dim=1)
+    assert away.max() <= 0.09 * 1.0001
+    assert away.mean().item() == pytest.approx(0.045, abs=0.001)  # uniform in the distance
+    assert len(law.centres) == 25 and len(law.centres.mul(1e4).round().unique(dim=0)) == 17
+
+
+def test_wide_moons_are_scikit_learns_stretched() -> None:
+    from sklearn.datasets import make_moons
+
+    theirs, _ = make_moons(20_000, noise=0.03, random_state=0)
+    theirs = torch.tensor((theirs + 0.3) * [2, 3] - 1)
+    mine, _ = WideMoons().draw(20_000, generator("test"))
+    assert mine.mean(0).tolist() == pytest.approx(theirs.mean(0).tolist(), abs=0.03)
+    assert mine.std(0).tolist() == pytest.approx(theirs.std(0).tolist(), abs=0.02)
+    log_p = WideMoons().log_prob(theirs)
+    assert float((log_p > -20).double().mean()) > 0.999
+
+
+@pytest.mark.parametrize(("law", "centre"), [(Ring(radius=1.0), 1.0), (Grid(spacing=2.0), 4.0)])
+def test_a_law_may_have_a_scale_of_its_own(law, centre: float) -> None:
+    assert law.modes.abs().max().item() == pytest.approx(centre)
+    assert type(law)().describe() != law.describe()

@@ -28,16 +28,20 @@ def drawn(grey: Tensor, u: Tensor) -> Tensor:
 
 
 class BinaryExamples(ImageExamples):
-    """Grey pictures, drawn black and white by the uniform numbers that each example is given."""
+    """Grey pictures, drawn black and white by the uniform numbers that each example is given.
 
-    def __init__(self, pictures: Pictures, *, form: Form, labelled: bool) -> None:
-        super().__init__(pictures, levels=2, form=form, flip=False, labelled=labelled)
-        self.draws = pictures.take(torch.tensor([0]))[0].numel()
+    Where none are given, as for what is measured, each picture is the one that was drawn once.
+    """
+
+    def __init__(self, grey: Pictures, fixed: Pictures, *, form: Form, labelled: bool) -> None:
+        super().__init__(fixed, levels=2, form=form, flip=False, labelled=labelled)
+        self.grey = grey
+        self.draws = grey.take(torch.tensor([0]))[0].numel()
 
     def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         if draws is None:
-            raise ValueError("dynamic binarisation draws each picture anew: it needs draws")
-        grey = self.pictures.take(ids, self.at)
+            return super().batch(ids)
+        grey = self.grey.take(ids, self.at)
         batch = Batch(x=served(drawn(grey, draws.view(grey.shape)), 2, self.form))
         if self.labels is not None:
             batch["cond"] = self.labels[ids]
@@ -86,13 +90,13 @@ class BinaryImages(Images):
         check("levels", 256, self.source.levels, f"what {self.source.name} is drawn from")
 
     def _examples(self, split: str, pictures: Pictures) -> Examples:
-        if self.dynamic and split == "train":
-            super()._examples(split, pictures)  # the same checks
-            labelled = self.num_classes is not None
-            return BinaryExamples(pictures, form=self.form, labelled=labelled)
-        grey = pictures.in_memory().images
-        u = torch.rand(grey.shape, generator=generator("binary", self.fixed_seed, split))
-        return super()._examples(split, Arrays(drawn(grey, u), pictures.labels))
+        grey = pictures.in_memory()
+        u = torch.rand(grey.images.shape, generator=generator("binary", self.fixed_seed, split))
+        static = super()._examples(split, Arrays(drawn(grey.images, u), pictures.labels))
+        if not (self.dynamic and split == "train"):
+            return static
+        labelled = self.num_classes is not None
+        return BinaryExamples(grey, static.pictures, form=self.form, labelled=labelled)
 
     def digest(self) -> str:
         return super().digest() + ("-dynamic" if self.dynamic else "-static")

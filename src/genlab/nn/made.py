@@ -1,7 +1,7 @@
 """MADE: one pass of a masked network gives the law of each token given those before it.
 
 Read: `MADE.masks`, then `forward`. Germain et al. 2015 (arXiv 1502.03509), for tokens in their own
-order; with depth 0 it is a fully visible belief network, a logistic regression a token (Neal 1992).
+order. Without a hidden layer it is `FVSBN`, the fully visible sigmoid belief network (Neal 1992).
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ class MADE(nn.Module):
         """`length` tokens; `depth` hidden layers of `width` units, ReLU; masks follow the seed."""
         super().__init__()
         at_least_1(width=width)
-        if depth < 0:
-            raise ValueError(f"net.depth={depth}: at least 0, which has no hidden layer")
         if vocab < 2 or length < 2:
             raise ValueError(f"net.vocab={vocab} net.length={length}: each at least 2")
         self.vocab, self.length, self.max_length = vocab, length, length
@@ -106,3 +104,10 @@ class MADE(nn.Module):
         """Tokens [B, t] as numbers [B, t * kinds]."""
         kinds = torch.arange(1, self.vocab, device=tokens.device)
         return (tokens[:, :, None] == kinds).flatten(1).to(self.layers[0].weight.dtype)
+
+
+class FVSBN(MADE):
+    """No hidden layer: a logistic regression of each token on all before it; see MADE."""
+
+    def __init__(self, vocab: int, *, length: int) -> None:
+        super().__init__(vocab, length=length, depth=0)

@@ -55,9 +55,9 @@ class BatchNormGenerator(nn.Module):
 class MaxoutDiscriminator(nn.Module):
     """Packs of `pack` examples [B, *shape] -> a logit for each example [B], that of its pack.
 
-    A layer's unit is the largest of `pieces` linear ones (Goodfellow et al. 2013). Examples i, i +
-    B / pack, ... make a pack, which is judged as a whole (PacGAN, section 2); a last pack that is
-    not full takes the first examples again.
+    A layer's unit is the largest of `pieces` linear ones (Goodfellow et al. 2013). `pack` examples
+    that follow one another are judged as a whole (PacGAN, section 2); a last pack that is not full
+    takes the first examples again.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class MaxoutDiscriminator(nn.Module):
         packs = -(-num // self.pack)
         if missing := packs * self.pack - num:
             x = torch.cat([x, x[torch.arange(missing, device=x.device) % num]])
-        h = x.flatten(1).view(self.pack, packs, -1).transpose(0, 1).flatten(1)
+        h = x.reshape(packs, -1)
         for layer in self.layers:
             h = layer(h).unflatten(1, (-1, self.pieces)).amax(2)
-        return self.logit(h).squeeze(1).repeat(self.pack)[:num]
+        return self.logit(h).squeeze(1).repeat_interleave(self.pack)[:num]
