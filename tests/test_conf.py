@@ -13,7 +13,7 @@ from genlab.runs.folder.checkpoint import newest
 from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
-NEEDS_FILES = {"adult": "adult", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
+NEEDS_FILES = {"adult": "adult", "nltcs": "debd", "fashion": "fashion-mnist", "shakespeare": "tinyshakespeare"}
 # experiments on latents, and the experiment that trains their codec
 CODECS = {
     "captioned_codes": "captioned_vq",
