@@ -42,7 +42,7 @@ def test_one_pass_counts_every_row_once_whatever_the_batches(words, tmp_path: Pa
     assert torch.equal(*(c[categories][:, categories] for c in (one, many)))
     assert looks(runs[0])[-1] < looks(runs[0])[0]
     steps = losses(runs[1])
-    assert steps[-1] < 0.8 * steps[0]  # each batch by the tree of those before
+    assert steps[-1] < 0.9 * steps[0]  # each batch by the tree of those before
 
 
 def test_a_resumed_run_has_the_same_counts(words, tmp_path: Path) -> None:
