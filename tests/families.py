@@ -14,6 +14,8 @@ from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.models.gan import GAN
 from genlab.models.latent import Latent
+from genlab.models.mixture import Mixture
+from genlab.models.tree import CountedTree
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
@@ -34,10 +36,12 @@ from genlab.nn.sinusoidal import SinusoidalMLP
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
+from genlab.objectives.trees import ChowLiu
 from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
 from genlab.optim import Optim
 from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
@@ -208,6 +212,18 @@ def vq_transformer(quantiser: Quantiser) -> Latent:
     return Latent(codec, prior, optim=Optim(partial(torch.optim.AdamW, lr=1e-2)))
 
 
+def mixture() -> Mixture:
+    return Mixture(
+        objective=Components(widths=WIDTHS, num=4),
+        shape=TABLE,
+        optim=Optim(partial(torch.optim.Adam, lr=2e-2)),
+    )
+
+
+def tree(**settings) -> CountedTree:
+    return CountedTree(objective=ChowLiu(widths=WIDTHS, bins=8, **settings), shape=TABLE)
+
+
 unet = partial(UNet, width=8, multipliers=(1, 2), attention=(2,), head_dim=8)
 dit = partial(DiT, patch=4, width=16, depth=1, heads=2)
 mlp = partial(MLP, width=64, depth=2)
@@ -261,6 +277,9 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         200,
     ),
     "vae-table": (lambda: vae(*mlp_vae, TABLE, Mixed(widths=WIDTHS), noise=True), TABLE, 150),
+    "mixture-table": (mixture, TABLE, 150),
+    "tree-table": (tree, TABLE, 20),
+    "columns-table": (lambda: tree(edges=False, alpha=0.1), TABLE, 20),
     "gpt-tokens": (lambda: tokens(gpt), TOKENS, 150),
     "gru-tokens": (lambda: tokens(partial(GRU, width=32, depth=1)), TOKENS, 150),
     "lstm-tokens": (lambda: tokens(partial(LSTM, width=32, depth=1)), TOKENS, 150),

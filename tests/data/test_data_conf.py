@@ -8,6 +8,7 @@ from pathlib import Path
 
 import data_of
 import pytest
+import torch
 import yaml
 from conftest import CONF
 from running import settled
@@ -20,6 +21,7 @@ FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
+    "debd",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
@@ -39,6 +41,8 @@ def made(file: Path, *words: str) -> DataModule:
     if file.stem == "table":
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
+    if file.stem == "debd":  # found in its files, else
+        more = [*more, "data.shape=[4]", "data.widths=[2,2]"]
     return Plan(settled([f"data={file.stem}", *more, *words])).build("data")
 
 
@@ -106,3 +110,32 @@ def test_sets_on_disk(name, data_root) -> None:
     data.load()
     assert data.train_batch(0)["x"].shape == (data.batch_size, *data.shape)
     assert "standard deviation" not in data.describe()
+
+
+def test_debds_rows_are_its_own_splits(data_root) -> None:
+    if not (data_root / "debd" / "nltcs.train.data").is_file():
+        pytest.skip("GENLAB_DATA has no debd/nltcs.train.data")
+    data = Plan(settled(["data=debd", "net=mlp"])).build("data")
+    data.prepare()
+    data.load()
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [16181, 2157, 3236]
+    assert data.shape == (32,) and data.widths == [2] * 16
+    x = data.test.batch(torch.arange(3236))["x"].view(-1, 16, 2)
+    assert (x.sum(2) == 0).all() and (x.abs() == 1).all()
+    lines = (data_root / "debd" / "nltcs.test.data").read_text().split()
+    assert ["01"[int(b)] for b in x[9].argmax(1)] == lines[9].split(",")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["data=debd", "data.name=nltc"], "data.name=nltc: allowed are accidents"),
+     (["data=debd", "data.val_fraction=0.1"], "has its own val; write data.val_fraction=null"),
+     (["data=adult", "data.val_fraction=null"], "of its own; write data.val_fraction=0.1")],
+)  # fmt: skip
+def test_held_out_rows_are_asked_for_where_a_set_has_none(words, said, data_root) -> None:
+    if words[0] == "data=debd" and not (data_root / "debd" / "nltcs.train.data").is_file():
+        pytest.skip("GENLAB_DATA has no debd/nltcs.train.data")
+    shape = ["data.shape=[32]", f"data.widths={str([2] * 16).replace(' ', '')}"]
+    data = Plan(settled([*words, "net=mlp", *(shape if words[0] == "data=debd" else [])]))
+    with pytest.raises(ValueError, match=said):
+        data.build("data").load()

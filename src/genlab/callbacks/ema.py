@@ -60,7 +60,8 @@ class EMA(WeightAveraging):
         averages, current, others = self._pairs
         clock = pl_module.clock
         decay = self.decay(clock.examples, clock.examples // max(1, clock.batches))
-        torch._foreach_lerp_(averages, current, 1 - decay)
+        if averages:  # a model that counts has none
+            torch._foreach_lerp_(averages, current, 1 - decay)
         for a, b in others:
             a.copy_(b)
         self._latest_update_step = trainer.global_step

@@ -18,7 +18,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Given
 from genlab.data.base import DataModule, Examples
 from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
-from genlab.data.sources.tables import Rows, TableSource
+from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
 from genlab.views.table import Sheet
@@ -114,7 +114,7 @@ class Table(DataModule):
         columns: Mapping[str, str] | None = None,
         drop: Sequence[str] = (),
         missing: Sequence[str] = MISSING,
-        val_fraction: float = 0.1,
+        val_fraction: float | None = 0.1,
         limit: int | None = None,
         vocab: int | None = None,
         levels: int | None = None,
@@ -124,7 +124,7 @@ class Table(DataModule):
         """`widths` of x's blocks, in all `shape` (None: as found); `columns`: kinds that are given.
 
         `target` with `num_classes` is the class; `drop` leaves columns out; `limit` keeps train's
-        first N rows.
+        first N rows. `val_fraction` of train is held out, None where the set has rows for that.
         """
         for key, value in (("vocab", vocab), ("levels", levels)):
             if value is not None:
@@ -134,7 +134,7 @@ class Table(DataModule):
                 raise ValueError(f"data.columns.{name}={kind}: allowed are {', '.join(KINDS)}")
         if num_classes is not None and target is None:
             raise ValueError("data.target=null: which column is the class? write data.target=NAME")
-        if not 0 < val_fraction < 1:
+        if val_fraction is not None and not 0 < val_fraction < 1:
             raise ValueError(f"data.val_fraction={val_fraction}: write a number between 0 and 1")
         if limit is not None and limit < 1:
             raise ValueError(f"data.limit={limit}: write a whole number from 1 on, or null for all")
@@ -177,11 +177,12 @@ class Table(DataModule):
         found = self.source.cells()
         self._name = found.name
         self._check_names(found.names)
-        train, val = self._split(found.train)
+        train, val = self._split(found)
         splits = {"train": train, "val": val} | ({"test": found.test} if found.test else {})
         parts = {split: self._cells(found.names, rows) for split, rows in splits.items()}
+        kinds = found.kinds | self.kinds
         fitted = {
-            name: fit_column(name, cells, [*cells, *parts["val"][name]], self.kinds.get(name))
+            name: fit_column(name, cells, [*cells, *parts["val"][name]], kinds.get(name))
             for name, cells in parts["train"].items()
         }
         if self.num_classes is not None:
@@ -199,8 +200,18 @@ class Table(DataModule):
             if name in self.drop and key == "target":
                 raise ValueError(f"data.drop={name}: it is data.target")
 
-    def _split(self, rows: Rows) -> tuple[Rows, Rows]:
+    def _split(self, found: Cells) -> tuple[Rows, Rows]:
         """Train and val: the same rows are held out in every run, whatever its seed."""
+        rows = found.train
+        if (found.val is None) != (self.val_fraction is not None):
+            there = "has no held-out rows of its own" if found.val is None else "has its own val"
+            remedy = 0.1 if found.val is None else "null"
+            raise ValueError(
+                f"data.val_fraction={written(self.val_fraction)}: {self._name} {there}; write"
+                f" data.val_fraction={remedy}"
+            )
+        if found.val is not None:
+            return rows, found.val
         num = round(len(rows) * self.val_fraction)
         if not 0 < num < len(rows):
             raise ValueError(f"{self._name} has {len(rows)} rows: too few for train and val")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,11 @@ def shape_score(real: Frame, mine: Frame, coding: Coding) -> float:
     return float(np.mean(scores))
 
 
-def trend_score(real: Frame, mine: Frame, coding: Coding) -> float:
-    """The mean over pairs of columns."""
-    codes = {n: binned(real[n], mine[n]) if n in coding.numeric else (real[n], mine[n])
+def trend_score(
+    real: Frame, mine: Frame, coding: Coding, *, bins: Callable[..., Any] = binned
+) -> float:
+    """The mean over pairs of columns; `bins` makes codes of the numbers of both."""
+    codes = {n: bins(real[n], mine[n]) if n in coding.numeric else (real[n], mine[n])
              for n in real}  # fmt: skip
     scores = []
     for a, b in itertools.combinations(real, 2):

@@ -94,6 +94,8 @@ class Loop(LightningModule):
         self._shares = (part * world + rank, parts * world)  # as data.base cuts the batch
         own = seed_of(self.seed, "step", self.batch_now, self._shares[0])
         seed_generators(own, self.device)
+        if self.optim is None:  # nothing learns by gradient
+            return
         factor = self.optim.factor(self.clock.examples, self.spent)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:

@@ -13,6 +13,7 @@ from genlab.views.base import View, log_picture
 
 Row = Mapping[str, Any]
 SHOWN, BARS, BINS, LETTERS = 12, 8, 24, 14  # rows in the sheet, bars, bins, letters of a cell
+PANELS = 30  # columns in the picture: the csv has all
 MINE, REAL = "#1f6feb", "#b9b9b9"
 
 
@@ -63,10 +64,13 @@ class Sheet(View):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        names, by_name = list(items[0]), {c.name: c for c in self.columns}
+        names, by_name = list(items[0])[:PANELS], {c.name: c for c in self.columns}
         across = min(5, len(names))
         down = -(-len(names) // across)
-        text = aligned([list(map(_short, names)), *sheet(items[:SHOWN])])
+        first = [{n: r[n] for n in names} for r in items[:SHOWN]]
+        text = aligned([list(map(_short, names)), *sheet(first)])
+        if more := len(items[0]) - len(names):
+            text += f"\n{more} more columns: {path.with_suffix('.csv').name}"
         width, panels = 2.4 * across, 1.75 * down  # inches
         letters = max(map(len, text.splitlines()))
         size = min(8.0, 72 * 0.97 * width / (0.61 * letters))  # points; a letter is 0.6 wide

@@ -11,12 +11,13 @@ import gzip
 import io
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from genlab.data import files
 from genlab.data.archives import BLOCK
+from genlab.data.columns import Kind
 
 BYTES, RATIO = 2**32, 50  # of a file, unpacked; and over its size packed
 COLUMNS = 10_000
@@ -31,6 +32,8 @@ class Cells:
     train: Rows
     test: Rows | None = None  # where the set has a split of its own
     name: str = "the table"
+    val: Rows | None = None  # where the set has held-out rows of its own
+    kinds: dict[str, Kind] = field(default_factory=dict)  # of columns that are not to be inferred
 
 
 class TableSource(ABC):

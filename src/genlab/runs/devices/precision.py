@@ -18,6 +18,7 @@ import torch
 
 from genlab.batch import Batch, each
 from genlab.models.base import GenerativeModel
+from genlab.models.loop import learns
 from genlab.rng import share_of
 from genlab.runs.devices import ranks
 from genlab.runs.devices.trainer import fast_bf16
@@ -103,7 +104,7 @@ def compared(
     of the model takes them, and the random generators are put back.
     """
     device = torch.device(device)
-    if not bf16_runs(device):
+    if not learns(model) or not bf16_runs(device):  # one that counts takes no gradient
         return None
     model = copy.deepcopy(model).to(device).train()
     batch = {k: each(lambda t: t.to(device), v) for k, v in batch.items()}
