@@ -135,7 +135,7 @@ class Rolls(DataModule):
         }
 
     def measured_std(self, most: int = 1024) -> float:
-        """Of a key that sounds with probability p, over the frames of all pieces: sqrt(p (1 - p))."""
+        """sqrt(p (1 - p)) of a key that sounds with probability p, over all frames."""
         p = self.train.frames.double().mean()
         return float((p * (1 - p)).sqrt())
 
