@@ -92,7 +92,7 @@ class Rolls(DataModule):
         whole pieces; `given_frames`: the first of a held-out piece, which do not count."""
         least = {
             "frames": (frames, 1),
-            "window": (window or 1, 1),
+            "window": (1 if window is None else window, 1),
             "given_frames": (given_frames, 0),
         }
         for key, (value, low) in least.items():

@@ -16,9 +16,13 @@ from genlab.views.midi import Note, write_midi
 
 LOWEST = 21  # MIDI number of the first key
 SHOWN, COLUMNS = 12, 3  # pieces in the picture
-BAR = 4  # quarters; of the grid alone, for frames know no metre
+BAR = 4  # quarters; of the lines alone, for frames know no metre
 BARS = 16  # of a piece in the picture
+SEMITONE, QUARTER = 4, 6  # pixels
+LEFT, TOP, BELOW, GAP = 26, 18, 18, 8  # of a panel, around it
 COLOURS = ("#1f6feb", "#d0702a")  # pieces; of a pair the other
+PAPER, WHITE, SHADE, LINE, INK = "#f7f7f7", "#ffffff", "#f1f1f3", "#d9d9dd", "#333333"
+BLACK = (1, 3, 6, 8, 10)  # keys of an octave that are shaded
 
 
 class Score(View):
@@ -75,43 +79,44 @@ def notes_of(roll: np.ndarray) -> list[tuple[int, int, int]]:
 def draw(
     pieces: Sequence[Sequence[Note]], names: Sequence[str], path: Path, *, columns: int = COLUMNS
 ) -> None:
-    """A panel a piece: pitch upwards with the octaves' names, bars to the right."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.collections import PatchCollection
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+    """A panel a piece, to the pixel: pitch upwards with the octaves' names, bars to the right."""
+    from PIL import Image, ImageDraw, ImageFont
 
-    columns = max(1, min(columns, len(pieces)))
-    rows = max(1, -(-len(pieces) // columns))
-    figure = Figure(figsize=(3.7 * columns, 1.75 * rows), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    font = ImageFont.load_default(size=10)
     pitches = [n.pitch for notes in pieces for n in notes] or [60]
-    low, high = min(pitches) - 2, max(pitches) + 3
-    ends = [n.start + n.length for notes in pieces for n in notes]
-    last = min(max(ends, default=BAR), BAR * BARS)
-    octaves = [p for p in range(0, 128, 12) if low <= p <= high]
+    low, high = min(pitches) - 1, max(pitches) + 1
+    last = max((n.start + n.length for notes in pieces for n in notes), default=BAR)
+    width = QUARTER * int(min(-(-last // BAR), BARS) * BAR)
+    height = SEMITONE * (high - low + 1)
+    columns = max(1, min(columns, len(pieces)))
+    across, down = LEFT + width + GAP, TOP + height + BELOW
+    size = (columns * across + GAP, max(1, -(-len(pieces) // columns)) * down + GAP)
+    sheet = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(sheet)
     for i, (notes, name) in enumerate(zip(pieces, names)):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        boxes = [Rectangle((n.start, n.pitch - 0.45), n.length, 0.9) for n in notes]
+        left, top = i % columns * across + LEFT, i // columns * down + TOP
+        pen.text((left, top - TOP + 3), _short(name or "silence"), fill=INK, font=font)
+        pen.rectangle((left, top, left + width, top + height), fill=WHITE)
+        for p in range(low, high + 1):
+            y = top + SEMITONE * (high - p)
+            if p % 12 in BLACK:
+                pen.rectangle((left, y, left + width, y + SEMITONE - 1), fill=SHADE)
+            if p % 12 == 0:
+                below = y + SEMITONE - 1
+                pen.line((left, below, left + width, below), fill=LINE)
+                pen.text((left - 4, y + SEMITONE // 2), name_of(p), INK, font, anchor="rm")
+        for bar in range(width // (QUARTER * BAR) + 1):
+            x = left + bar * BAR * QUARTER
+            pen.line((x, top, x, top + height), fill=LINE)
+            if bar % 4 == 0:
+                pen.text((x, top + height + 2), str(bar + 1), INK, font, anchor="ma")
         colour = COLOURS[i % 2] if columns == 2 else COLOURS[0]
-        axes.add_collection(PatchCollection(boxes, facecolor=colour, edgecolor="white", lw=0.4))
-        axes.set(xlim=(0, last), ylim=(low, high))
-        axes.set_yticks(octaves, [name_of(p) for p in octaves])
-        bars = np.arange(0, last + 1, BAR)
-        axes.set_xticks(
-            bars, [str(b // BAR + 1) if b // BAR % 4 == 0 else "" for b in bars.astype(int)]
-        )
-        axes.tick_params(labelsize=6, length=0, pad=2)
-        axes.grid(color="#e4e4e4", lw=0.5)
-        axes.set_axisbelow(True)
-        axes.set_title(_short(name), fontsize=7, loc="left", pad=2, parse_math=False)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        if not notes:
-            axes.text(last / 2, (low + high) / 2, "silence", ha="center", fontsize=7)
-    if pieces:
-        figure.supxlabel("bars of four quarters", fontsize=7)
-    figure.savefig(path)
+        for n in notes:
+            x, y = left + round(QUARTER * n.start), top + SEMITONE * (high - n.pitch)
+            end = min(left + round(QUARTER * (n.start + n.length)), left + width)
+            if x < end:  # a pixel of paper between two notes in a row
+                pen.rectangle((x + 1, y, max(x + 1, end - 1), y + SEMITONE - 1), fill=colour)
+    sheet.save(path, optimize=True)
 
 
 def name_of(pitch: int) -> str:

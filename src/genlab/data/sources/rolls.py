@@ -141,5 +141,5 @@ def roll(piece: Sequence[Sequence[int]]) -> np.ndarray:
     """Frames, each a list of MIDI numbers, as [T, 88]."""
     found = np.zeros((len(piece), KEYS), bool)
     for t, pitches in enumerate(piece):
-        found[t, [p - LOWEST for p in pitches]] = True
+        found[t, [int(p) - LOWEST for p in pitches]] = True
     return found
