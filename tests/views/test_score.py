@@ -1,4 +1,4 @@
-"""Pieces to look at and to hear: notes of frames, the MIDI file read back, the picture, the page."""
+"""Pieces to look at and to hear: notes of frames, the MIDI file read back, picture and page."""
 
 from __future__ import annotations
 
