@@ -20,12 +20,14 @@ FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
+    "jsb_chorales", "nottingham",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
 # what fits a kind of data, so that the settings compose
-FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"], "image": []}
+FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"],
+        "rolls": ["model=frames"], "image": []}  # fmt: skip
 
 
 def made(file: Path, *words: str) -> DataModule:
