@@ -95,6 +95,12 @@ def notes_of_ticks(roll: np.ndarray, per_frame: int) -> list[tuple[int, int]]:
     return [(start * per_frame, length * per_frame) for start, length, _ in notes_of(roll)]
 
 
+def test_a_note_ends_before_the_next_of_its_key_begins(tmp_path: Path) -> None:
+    write_midi([[Note(0, 1, 60), Note(1, 1, 60)]], tmp_path / "a.mid")
+    _, events = read_midi((tmp_path / "a.mid").read_bytes())
+    assert sounding(events) == [(0, TICKS, 60), (TICKS, TICKS, 60)]
+
+
 def test_mido_reads_it_too(tmp_path: Path) -> None:
     mido = pytest.importorskip("mido")
     notes = [Note(0, 1.5, 60), Note(1.5, 0.25, 60), Note(0, 4, 43, velocity=33)]
