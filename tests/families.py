@@ -12,6 +12,7 @@ from genlab.models.autoregressive import Autoregressive
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
+from genlab.models.frames import Frames
 from genlab.models.gan import GAN
 from genlab.models.latent import Latent
 from genlab.models.mixture import Mixture
@@ -21,6 +22,7 @@ from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.dit import DiT
+from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.made import FVSBN, MADE
 from genlab.nn.maxout import BatchNormGenerator, MaxoutDiscriminator
 from genlab.nn.mlp import (
@@ -33,11 +35,13 @@ from genlab.nn.mlp import (
 from genlab.nn.plain import PlainDecoder, PlainEncoder
 from genlab.nn.rnn import GRU, LSTM
 from genlab.nn.sinusoidal import SinusoidalMLP
+from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
@@ -45,11 +49,13 @@ from genlab.objectives.trees import ChowLiu
 from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
 from genlab.optim import Optim
 from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from genlab.samplers.frames import IndependentKeys
 from genlab.samplers.latent import Prior
 from genlab.samplers.tokens import Sample
 
 IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
 TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
+ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
 
 
@@ -59,6 +65,13 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
     cond = torch.arange(8) % CLASSES
     if shape == TOKENS:
         return {"x": torch.randint(VOCAB, (8, *shape), generator=g), "cond": cond}
+    if shape == ROLLS:
+        # three keys of the first frame sound or not, all eight ways; each next frame is it, turned
+        start = torch.tensor([[i & 1, i >> 1 & 1, i >> 2, 0, 1] for i in range(8)]).float()
+        x = torch.stack([start.roll(t, 1) for t in range(shape[0])], 1)
+        lengths = torch.tensor([6, 6, 4, 5, 6, 3, 6, 4])
+        mask = torch.arange(shape[0]) < lengths[:, None]
+        return {"x": x, "cond": cond, "mask": mask, "weight": lengths / lengths.float().mean()}
     if shape == POINTS:
         return {"x": torch.randn(8, *shape, generator=g), "cond": cond}
     if shape == TABLE:
@@ -164,6 +177,16 @@ def sinusoidal_ddpm() -> Diffusion:
         sampler=Ancestral(num_steps=50),
         shape=POINTS,
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def frames(net: Callable) -> Frames:
+    return Frames(
+        net(ROLLS, width=32),
+        objective=KeysCrossEntropy(),
+        sampler=IndependentKeys(temperature=0.9),
+        shape=ROLLS,
+        optim=Optim(partial(torch.optim.Adam, lr=1e-2)),
     )
 
 
@@ -288,6 +311,10 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "pacgan-points": (packed_gan, POINTS, 400),
     "plain-vae-image": (plain_vae, IMAGE, 150),
     "sinusoidal-points": (sinusoidal_ddpm, POINTS, 300),
+    "rnn-rolls": (lambda: frames(FrameRNN), ROLLS, 100),
+    "gru-rolls": (lambda: frames(FrameGRU), ROLLS, 100),
+    "lstm-rolls": (lambda: frames(FrameLSTM), ROLLS, 100),
+    "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
     "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
     "latent-edm-image": (latent_diffusion, IMAGE, 200),

@@ -14,7 +14,8 @@ from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
-    "adult": "adult", "fashion": "fashion-mnist", "nltcs": "debd", "shakespeare": "tinyshakespeare",
+    "adult": "adult", "fashion": "fashion-mnist", "jsb": "jsb-chorales", "nltcs": "debd",
+    "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
 CODECS = {
@@ -25,7 +26,9 @@ CODECS = {
 SMALL_NETS = {
     "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
-    "lstm": ["net.width=16"], "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
+    "lstm": ["net.width=16"], "frame_rnn": ["net.width=16"], "frame_gru": ["net.width=16"],
+    "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
+    "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]

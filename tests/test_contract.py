@@ -11,7 +11,7 @@ import warnings
 import pytest
 import pytorch_lightning as pl
 import torch
-from families import CASES, CLASSES, POINTS, TABLE, TOKENS, VOCAB, batch_of
+from families import CASES, CLASSES, POINTS, ROLLS, TABLE, TOKENS, VOCAB, batch_of
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -23,7 +23,7 @@ from genlab.models.vqvae import VQVAE
 
 CAN_FILL_IN = (
     "edm", "ddpm", "cosine", "flow", "gpt", "gru", "lstm", "made", "fvsbn", "sinusoidal", "mixture",
-    "tree", "columns",
+    "tree", "columns", "rnn", "tcn",
 )  # fmt: skip
 
 
@@ -227,7 +227,8 @@ def test_log_prob_is_there_where_likelihood_says_so(name):
 def test_what_is_given_stays_or_is_refused(name):
     model, batch = perturbed(name)
     mask = torch.zeros_like(batch["x"], dtype=torch.bool)
-    mask[..., :1] = True
+    first = slice(None, 1)
+    mask[(slice(None), first) if CASES[name][1] == ROLLS else (..., first)] = True  # frames: whole
     given = {"x": batch["x"], "mask": mask}
     if name.split("-")[0] not in CAN_FILL_IN:
         with pytest.raises(ValueError, match="given: a"):

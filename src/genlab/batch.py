@@ -21,8 +21,11 @@ class Batch(TypedDict):
 
     x: Tensor  # [B, *shape] the data: floats, or int64 tokens
     cond: NotRequired[Cond]  # [B, ...] what the model is conditioned on: class labels, tokens
-    mask: NotRequired[Tensor]  # [B, *shape] bool, which positions count in the loss; absent: all
-    start: NotRequired[Tensor]  # [B] the token that stands before x; absent: x is a beginning
+    # [B, *shape] bool, or its first dimensions: which positions count in the loss; absent: all
+    mask: NotRequired[Tensor]
+    start: NotRequired[Tensor]  # [B, ...] what stands right before x; absent: x is a beginning
+    # [B] what an example counts for in the mean of losses, 1 in the mean; absent: all the same
+    weight: NotRequired[Tensor]
 
 
 class Given(TypedDict):

@@ -94,6 +94,7 @@ class DataModule(LightningDataModule, ABC):
     noun: ClassVar[str] = "examples"  # what `describe` calls them
     endless: ClassVar[bool] = False  # drawn anew for every batch (`fresh`)
     finds: ClassVar[tuple[str, ...]] = ()  # what it finds in its files where YAML says null
+    made_of: ClassVar[str] = ""  # as `takes` of a model says it; "": tokens or values, by its vocab
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""

@@ -76,6 +76,7 @@ class Sums(DataModule):
         vocab: int | None = None,
         num_classes: int | None = None,
         levels: int | None = None,
+        std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
         """`num_held_out` pairs each are val and test; no pair is in two of the three."""
@@ -86,7 +87,7 @@ class Sums(DataModule):
             raise ValueError(f"data.shape={list(shape)}: sums of {digits} digits have [{length}]")
         if vocab not in (None, len(SIGNS)):
             raise ValueError(f"data.vocab={vocab}: sums are written with {len(SIGNS)} signs")
-        for key, value in (("num_classes", num_classes), ("levels", levels)):
+        for key, value in (("num_classes", num_classes), ("levels", levels), ("std", std)):
             if value is not None:
                 raise ValueError(f"data.{key}={value}: sums have none; write data.{key}=null")
         if min(num_train, num_held_out) < 1 or num_train + 2 * num_held_out > all_pairs:

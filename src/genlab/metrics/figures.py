@@ -12,8 +12,8 @@ from genlab.shown import figure, number, spaced
 if TYPE_CHECKING:
     from genlab.metrics.report import Report
 
-# a text model's figures that one asks for first; they come before the samples'
-LIKELIHOOD = ("bits_per_byte", "bits_per_character")
+# a text's or a piece's figures that one asks for first; they come before the samples'
+LIKELIHOOD = ("bits_per_byte", "bits_per_character", "nats_per_frame")
 HEADLINES = 3  # figures at the head of a page
 
 
@@ -89,9 +89,11 @@ MORE = (
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
-    "nats_per_example", "perplexity", "frechet_distance", "frechet_infinity", "kernel_distance",
+    "nats_per_example", "nats_per_frame", "perplexity", "frechet_distance",
+    "frechet_infinity", "kernel_distance",
     "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model", "knn_kl",
-    "copied_share", "longest_copy",
+    "copied_share", "longest_copy", "pitch_distance", "chord_distance", "melody_distance",
+    "polyphony_distance", "duration_distance",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ class GenerativeModel(Loop, ABC):
     """A distribution that can be fitted to batches and drawn from."""
 
     likelihood: Literal["exact", "bound", "none"] = "none"
-    takes: Literal["values", "tokens", "either"] = "values"  # what an example is made of
+    takes: Literal["values", "tokens", "frames", "either"] = "values"  # what an example is made of
     steps_itself: bool = False  # more than one optimiser, or sampling inside the step
     shards: bool = True  # runs under FSDP
     conditions: Conditions  # what it can be asked for

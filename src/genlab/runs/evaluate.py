@@ -46,6 +46,8 @@ def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
         raise UserError(
             f"run={run}: an export holds no settings to measure with: name the run folder it is of"
         )
+    if which := asked["checkpoint"]:
+        run = _chosen(run, which)
     return evaluate_run(
         run,
         changes=changes,
@@ -55,6 +57,17 @@ def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
         split=asked["split"],
         trusted=asked["trust"],
     )
+
+
+def _chosen(run: Path, which: str) -> Path:
+    """The checkpoint of a run that checkpoint=best or newest stands for."""
+    if which not in ("best", "newest"):
+        raise UserError(f"checkpoint={which}: allowed are best and newest; a file is run=FILE")
+    if run.is_file():
+        raise UserError(f"checkpoint={which}: run={run} is one checkpoint already: leave it out")
+    from genlab.runs.folder.best import chosen
+
+    return chosen(find_run(run), which)
 
 
 def evaluate_run(
@@ -69,7 +82,7 @@ def evaluate_run(
     logs: list | None = None,
     split: str = "val",
 ) -> dict[str, Any]:
-    """Measure the newest checkpoint of a run (or one file) and write what was found.
+    """Measure a run's checkpoint (the best where it keeps that, or one file); write the figures.
 
     settings: of a run that has just been trained, as its command line has them; None reads them.
     logs: the loggers of a run that has just been trained; None opens the run's own again.

@@ -62,11 +62,11 @@ def sample_command(overrides: list[str]) -> None:
 
     save_file({"x": x.contiguous(), **_named("cond", cond)}, numbers)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
-    rows = stem.with_name(stem.name + ".csv")
+    beside = {word: picture.with_suffix(suffix) for suffix, word in data.view.beside.items()}
     say(
         f"genlab: {num} {'sample' if num == 1 else 'samples'} in {duration(seconds)}\n"
         f"  to look at  {picture}{part}\n"
-        + (f"  as rows     {rows}{part}\n" if rows.is_file() else "")
+        + "".join(f"  {word:11} {file}{part}\n" for word, file in beside.items())
         + f"  as numbers  {numbers}"
     )
     if spoken := data.view.spoken(items):

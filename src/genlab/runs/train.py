@@ -194,9 +194,10 @@ class Training:
         checkpoint, held, notices = newest_saved(self.run) if resume else (None, {}, [])
         with saying_what_fits(self.plan):
             data, model, trainer = self.assemble(began=began, initialise=checkpoint is None)
-        # two are kept while a third is written; those there make room
+        # two, and the best for each, are kept while another is written; those there make room
         there = len(list((self.run / "checkpoints").glob("*.ckpt")))
-        check_room(self.run, max(1, 3 - there) * checkpoint_size(trainer, model))
+        most = 5 if (at(self.plan.settings, "callbacks.checkpoint") or {}).get("best") else 3
+        check_room(self.run, max(1, most - there) * checkpoint_size(trainer, model))
         if checkpoint is not None:
             check_data(self.run, data)
             done = held["clock"]

@@ -8,7 +8,7 @@ A view is given items: what `data.decode(x)` gives.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,8 @@ class View(ABC):
     suffix: ClassVar[str]  # of the files, with its dot
     most: ClassVar[int] = 256  # items that one file shows
     measured: ClassVar[int] = 100  # of those that an evaluation drew
+    # suffixes of what is written beside the file, and what it is for
+    beside: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def write(

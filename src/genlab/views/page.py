@@ -18,6 +18,7 @@ from typing import Any
 from genlab.views.texts import RULE
 
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
+MIDI_BYTES = 2**20
 LOADED = 4_000_000  # pixels of a picture that is decoded to see that it is whole
 ROWS, COLUMNS = 13, 30  # of a table, its head among them
 
@@ -39,6 +40,7 @@ class Drawn:
     macro: str = ""
     value: Any = None
     problem: str = ""
+    beside: Drawn | None = None  # a file of the same name that says more: what is seen, to hear
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -77,6 +79,14 @@ def sound(path: Path, _: int) -> str:
     return "data:audio/wav;base64," + base64.b64encode(data).decode()
 
 
+def midi(path: Path, _: int) -> tuple[str, str]:
+    """A file's name, and the file as a data: URI to be saved from the page."""
+    data = _bytes(path, MIDI_BYTES)
+    if data[:4] != b"MThd":
+        raise ValueError("it is no MIDI file")
+    return path.name, "data:audio/midi;base64," + base64.b64encode(data).decode()
+
+
 def elsewhere(path: Path, _: int) -> str:
     """What a page cannot hold without running or loading something: only its name."""
     return path.name
@@ -89,8 +99,10 @@ SHOWN: dict[str, tuple[Callable[[Path, int], Any], str]] = {
     ".txt": (texts, "texts"),
     ".csv": (table, "table"),
     ".wav": (sound, "sound"),
+    ".mid": (midi, "midi"),
     ".html": (elsewhere, "elsewhere"),
 }
+BESIDE = (".mid",)  # what is shown below another file of its name
 
 
 def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
@@ -99,8 +111,12 @@ def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
     if place is None:
         return Drawn(problem="not drawn")
     read, macro = SHOWN.get(path.suffix, (elsewhere, "elsewhere"))
+    beside = None
+    for suffix in BESIDE:
+        if suffix != path.suffix and inside(run, path.with_suffix(suffix)):
+            beside = read_drawn(run, path.with_suffix(suffix), width=width)
     try:
-        return Drawn(macro, read(place, width))
+        return Drawn(macro, read(place, width), beside=beside)
     except Exception as error:  # a damaged picture has many ways to fail, and a report has none
         return Drawn(problem=f"{path.name} could not be shown: {error}")
 

@@ -31,6 +31,7 @@ class Sheet(View):
 
     suffix = ".png"
     most = measured = 100_000
+    beside = {".csv": "as rows"}
 
     def __init__(self, columns: Sequence[Column] = (), *, asked: str = "asked") -> None:
         """`columns` know how the training data is spread, which is drawn in grey.

@@ -86,7 +86,7 @@ FOLDERS = ("checkpoints", "samples", "evaluation", "wandb")
 FILES = re.compile(
     r"\w+\.(yaml|json|jsonl|html)|config\.yaml\.sha256|\.writer|\.lock|metrics\.damaged\.jsonl"
     r"|checkpoints/[^/]*\.ckpt(\.sha256)?|((checkpoints|samples|evaluation)/)?\.[^/]*\.tmp"
-    r"|(samples|evaluation)/[^/]+\.(png|gif|txt|csv|wav)"
+    r"|(samples|evaluation)/[^/]+\.(png|gif|txt|csv|wav|mid)"
 )
 
 

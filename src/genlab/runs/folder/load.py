@@ -12,6 +12,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from genlab.runs.folder.best import best
 from genlab.runs.folder.checkpoint import check_clock, newest, read
 from genlab.runs.folder.layout import find_run
 from genlab.runs.gate.files import check_plain
@@ -27,10 +28,14 @@ SLACK = 2**28  # bytes of tables (masks, positions) that a model may make beside
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint that a run folder, a file or "last" stands for."""
+    """The checkpoint that a run folder, a file or "last" stands for.
+
+    The best one where the run keeps it (callbacks.checkpoint.best), else the newest.
+    """
     if str(path) != "last" and Path(path).is_file():
         return Path(path)
-    return newest(find_run(path))
+    run = find_run(path)
+    return best(run) or newest(run)
 
 
 def load_model(

@@ -177,9 +177,12 @@ def read_overrides(run: Path) -> list[str]:
 
 
 def measured(run: Path) -> bool:
-    """Whether evaluation.json is of the newest checkpoint: a finished run, started again."""
-    newest = max((p.name for p in (run / "checkpoints").glob("*.ckpt")), default="")
-    return read_json(run / "evaluation.json").get("checkpoint") == newest
+    """Whether evaluation.json is of the run's checkpoint: a finished run, started again."""
+    from genlab.runs.folder.best import best
+
+    found = best(run)
+    names = [found.name] if found else [p.name for p in (run / "checkpoints").glob("*.ckpt")]
+    return read_json(run / "evaluation.json").get("checkpoint") == max(names, default="")
 
 
 def pruned(run: Path) -> bool:

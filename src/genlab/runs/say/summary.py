@@ -61,7 +61,7 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
 def places(run: Path, report: Path | None) -> dict[str, str]:
     """Where the run's files are, those that are there."""
     drawn = [*(run / "evaluation").glob("samples.*"), *sorted((run / "samples").glob("0*"))[::-1]]
-    drawn.sort(key=lambda path: path.suffix == ".csv")  # beside it is a picture of its columns
+    drawn.sort(key=lambda path: path.suffix != ".png")  # what lies beside a picture comes after
     there = {
         "report": report,
         "samples": next(iter(drawn), None),

@@ -108,7 +108,7 @@ def check_fit(settings: dict[str, Any]) -> None:
     takes = takes_of(settings["model"], trust)
     there = made_of(settings["data"], trust)
     if takes not in ("either", there):
-        what = {"tokens": "tokens", "values": "images or points, not tokens"}[takes]
+        what = {"tokens": "tokens", "values": "images or points, not tokens"}.get(takes, takes)
         right = options_that("data", lambda node: made_of(node, trust) == takes)
         others = options_that("model", lambda node: takes_of(node, trust) == there)
         raise UserError(
@@ -137,8 +137,9 @@ def takes_of(model: dict[str, Any], trust: Sequence[str]) -> str:
 
 def made_of(data: dict[str, Any], trust: Sequence[str]) -> str:
     """What an example of the data is made of, as `takes` of a model says it."""
-    finds = getattr(classes.find(data["_target_"], trust, "data"), "finds", ())
-    return "tokens" if data.get("vocab") is not None or "vocab" in finds else "values"
+    cls = classes.find(data["_target_"], trust, "data")
+    tokens = data.get("vocab") is not None or "vocab" in getattr(cls, "finds", ())
+    return getattr(cls, "made_of", "") or ("tokens" if tokens else "values")
 
 
 def other_kinds(settings: dict[str, Any], trust: Sequence[str]) -> dict[str, tuple[str, str]]:

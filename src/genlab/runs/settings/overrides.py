@@ -33,7 +33,7 @@ from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split")
+TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split", "checkpoint")
 LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
@@ -82,7 +82,7 @@ def last_with_weights() -> Path:
 
 def _own(key: str, text: str) -> Any:
     """The value of one of the command's own keys."""
-    if key in ("to", "given", "mask") and text == "null":
+    if key in ("to", "given", "mask", "checkpoint") and text == "null":
         return None
     if key in TEXTS:
         if not text and key != "prompt":
