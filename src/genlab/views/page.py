@@ -82,14 +82,26 @@ def elsewhere(path: Path, _: int) -> str:
     return path.name
 
 
-# suffix -> (reader, macro of parts.html); of two files with one name the first is shown
-SHOWN: dict[str, tuple[Callable[[Path, int], Any], str]] = {
-    ".png": (picture, "picture"),
-    ".gif": (picture, "picture"),
-    ".txt": (texts, "texts"),
-    ".csv": (table, "table"),
-    ".wav": (sound, "sound"),
-    ".html": (elsewhere, "elsewhere"),
+@dataclass(frozen=True)
+class Format:
+    """How files of a suffix are shown: the reader, a macro of parts.html for what it gives.
+
+    `film`: looks written so are pictures of one size, and make a film (film.py).
+    """
+
+    read: Callable[[Path, int], Any]
+    macro: str
+    film: bool = False
+
+
+# of two files with one name the first is shown
+SHOWN = {
+    ".png": Format(picture, "picture", film=True),
+    ".gif": Format(picture, "picture"),
+    ".txt": Format(texts, "texts"),
+    ".csv": Format(table, "table"),
+    ".wav": Format(sound, "sound"),
+    ".html": Format(elsewhere, "elsewhere"),
 }
 
 
@@ -98,9 +110,9 @@ def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
     place = inside(run, path)
     if place is None:
         return Drawn(problem="not drawn")
-    read, macro = SHOWN.get(path.suffix, (elsewhere, "elsewhere"))
+    form = SHOWN.get(path.suffix, SHOWN[".html"])
     try:
-        return Drawn(macro, read(place, width))
+        return Drawn(form.macro, form.read(place, width))
     except Exception as error:  # a damaged picture has many ways to fail, and a report has none
         return Drawn(problem=f"{path.name} could not be shown: {error}")
 
