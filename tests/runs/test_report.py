@@ -23,7 +23,7 @@ from PIL import Image
 
 from genlab.metrics.figures import measured
 from genlab.runs.page.record import find_cells, read_record
-from genlab.runs.page.sweep import differences, write_comparison
+from genlab.runs.page.sweep import differences, mean_curve, write_comparison
 from genlab.runs.page.write import TEMPLATES, write_report
 from genlab.runs.report import report
 from genlab.runs.say.errors import UserError
@@ -643,3 +643,54 @@ def test_losses_of_different_models_have_no_best(tmp_path: Path) -> None:
         (run / "evaluation.json").write_text(json.dumps({"metrics": {"loss": 1.0 + i}}))
     page = Page(write_comparison(tmp_path))
     assert "n strong" not in page.source and "losses of different models do not" in page.text
+
+
+def family(run: Path, model: str, beta: float, *, seed: int) -> None:
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["model"] = {"_target_": model}
+    settings["objective"] = {"_target_": "genlab.objectives.x.ELBO", "beta": beta}
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    (run / "overrides.yaml").write_text(yaml.safe_dump([f"model={model}", f"seed={seed}"]))
+
+
+def test_losses_of_different_models_never_share_a_chart(tmp_path: Path) -> None:
+    kinds = [("genlab.models.vae.VAE", 1.0), ("genlab.models.vae.VAE", 2.5), ("m.GAN", 1.0)]
+    for i, (model, beta) in enumerate(kinds):
+        family(fake_run(tmp_path / f"{i}_x", seed=i), model, beta, seed=i)
+    page = Page(write_comparison(tmp_path))
+    assert_inert(page)
+    titles = re.findall(r"<figcaption>([^<]*?) *<", page.source)
+    assert titles == [
+        f"{loss}: {kind}"
+        for kind in ("VAE, beta=1.0", "VAE, beta=2.5", "GAN, beta=1.0")
+        for loss in ("Validation loss", "Training loss")
+    ]
+    days = [i["alt"] for i in page.of("img") if "by-day" in i.get("class", "")]
+    assert len(days) == 6 and all(alt.count(" from ") == 1 for alt in days), "a run each"
+
+
+def test_runs_of_other_seeds_stand_as_a_mean_with_its_interval(tmp_path: Path) -> None:
+    for i in range(4):
+        name = ("genlab.models.vae.VAE", "m.GAN")[i // 2]
+        family(fake_run(tmp_path / f"{i}_x", seed=i), name, 1.0, seed=i % 2)
+    page = Page(write_comparison(tmp_path))
+    section = page.source.split("<h2>Over seeds</h2>")[1].split("</section>")[0]
+    titles = re.findall(r"<figcaption>([^<]*?) *<", section)
+    assert titles[:2] == [f"{n} loss, mean over seeds: VAE" for n in ("Validation", "Training")]
+    assert titles[2:] == [f"{n} loss, mean over seeds: GAN" for n in ("Validation", "Training")]
+
+
+def test_a_mean_over_seeds_is_taken_where_all_have_a_point() -> None:
+    mean, band = mean_curve([[(0, 1.0), (1, 2.0), (2, 9.0)], [(0, 3.0), (1, 2.0)]])
+    assert mean == [(0, 2.0), (1, 2.0)]
+    assert band == [(0, pytest.approx(2 - 12.706), pytest.approx(2 + 12.706)), (1, 2.0, 2.0)]
+    assert mean_curve([]) == ([], [])
+
+
+def test_a_band_does_not_set_the_frame_and_a_long_name_is_whole() -> None:
+    line = Line("x" * 30, [(0, 1.0), (1, 2.0)], band=[(0, -90.0, 90.0), (1, 1.9, 2.1)])
+    drawn = chart([line])
+    assert drawn.note == "an interval leaves the frame" and drawn.height > 250
+    svg = base64.b64decode(drawn.light.split(",", 1)[1]).decode()
+    assert "x" * 30 in svg and "90" not in re.findall(r">([-\d.]+)</text>", svg)
+    assert chart([Line("short", line.points)]).height == 250
