@@ -650,7 +650,9 @@ def family(run: Path, model: str, beta: float, *, seed: int) -> None:
     settings["model"] = {"_target_": model}
     settings["objective"] = {"_target_": "genlab.objectives.x.ELBO", "beta": beta}
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    (run / "overrides.yaml").write_text(yaml.safe_dump([f"model={model}", f"seed={seed}"]))
+    (run / "overrides.yaml").write_text(
+        yaml.safe_dump([f"model={model}", f"beta={beta}", f"seed={seed}"])
+    )
 
 
 def test_losses_of_different_models_never_share_a_chart(tmp_path: Path) -> None:
