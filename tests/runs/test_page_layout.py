@@ -144,7 +144,7 @@ answer({states, focused: document.activeElement === button, type: button.type});
 
 
 def test_tables_are_sorted_by_number_and_back(tmp_path: Path) -> None:
-    for i, value in enumerate((5.0, 300.0, 20.0)):
+    for i, value in enumerate((0.5, 300.0, 0.25)):
         run = fake_run(tmp_path / f"{i}_x", seed=i)
         found = json.loads((run / "evaluation.json").read_text())
         found["metrics"]["frechet_distance"] = value
@@ -153,7 +153,7 @@ def test_tables_are_sorted_by_number_and_back(tmp_path: Path) -> None:
     page = write_comparison(tmp_path)
     found = asked(page, SORT.replace("COLUMN", "1"))
     assert found["states"] == [
-        ["0123", None], ["0213", "ascending"], ["1203", "descending"], ["0123", None],
+        ["0123", None], ["2013", "ascending"], ["1023", "descending"], ["0123", None],
     ]  # fmt: skip
     assert found["focused"] and found["type"] == "button", "a key reaches it"
     assert asked(page, SORT.replace("COLUMN", "0"))["states"][2] == ["3210", "descending"]

@@ -66,7 +66,7 @@ def test_one_picture_or_none_makes_no_film() -> None:
 
 def test_a_film_is_bounded() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (3, 200, 280, 3), dtype=np.uint8)
-    looks = [(i, png(noise[i % 3])) for i in range(3 * FRAMES)]
+    looks = [(i, png(noise[i % 3])) for i in range(FRAMES + 8)]
     made = film(looks)
     assert made is not None and len(made) <= BYTES
     large = png(np.zeros((2100, 2100), np.uint8))
