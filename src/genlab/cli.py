@@ -22,6 +22,7 @@ genlab: train, compare and reproduce generative models
   genlab reproduce [ROW ...]      published numbers, run again, with a verdict each
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
+  genlab list runs                the runs below outputs/, the newest first
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
 `genlab COMMAND --help` shows a command's keys and examples.

@@ -21,7 +21,7 @@ from genlab.data.tokenizers import BPE, LONGEST
 from genlab.rows import LINES, NAMED, damaged_rows, lines_of
 from genlab.runs.folder import checkpoint
 from genlab.runs.folder.layout import find_run
-from genlab.runs.page.write import write_comparison
+from genlab.runs.page.sweep import write_comparison
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import restore
 from genlab.runs.say.summary import commands

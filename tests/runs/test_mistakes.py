@@ -40,6 +40,8 @@ QUICK = {
     "net.width=(3": ("net.width=(3", "a whole number"),
     "net.width==3": ("net.width==3", "a whole number"),
     "net.width=64,128": ("net.width=64,128", "add -m"),
+    "-m hydra/launcher=slrm seed=1,2": ("hydra/launcher=slrm", "nearest: slurm"),
+    "init_from.net=a init_from.codec=b": ("init_from.net=a", "'init_from={net: a, codec: b}'"),
     "net.width.x=3": ("net.width is one value", "no keys"),
     "data.shape=64": ("data.shape=64", "[1, 8, 8]"),
     "data.shape.x=3": ("data.shape is a list", "data.shape=["),

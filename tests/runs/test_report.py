@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
 import os
@@ -12,6 +14,7 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,7 +23,8 @@ from PIL import Image
 
 from genlab.metrics.figures import measured
 from genlab.runs.page.record import find_cells, read_record
-from genlab.runs.page.write import differences, write_comparison, write_report
+from genlab.runs.page.sweep import differences, mean_curve, write_comparison
+from genlab.runs.page.write import TEMPLATES, write_report
 from genlab.runs.report import report
 from genlab.runs.say.errors import UserError
 from genlab.shown import duration, figure, visible
@@ -173,7 +177,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {k: v or "" for k, v in attrs}))
-        self._style = tag == "style"
+        self._style = tag in ("style", "script")
 
     def handle_endtag(self, tag: str) -> None:
         self._style = False
@@ -189,20 +193,26 @@ PLAIN = {
     "html", "head", "meta", "title", "style", "body", "main", "footer", "header", "section", "div",
     "h1", "h2", "p", "b", "span", "small", "time", "dl", "dt", "dd", "ul", "ol", "li", "figure",
     "figcaption", "img", "table", "thead", "tbody", "tr", "th", "td", "pre",
-    "code", "details", "summary", "a", "audio",
+    "code", "details", "summary", "a", "audio", "script", "input", "label",
 }  # fmt: skip
 
 
 def assert_inert(page: Page) -> None:
-    """No script, no handler, nothing to load, whatever the folder held."""
-    assert "<script" not in page.source.lower()
+    """Our one script alone, no handler, nothing to load, whatever the folder held."""
+    script = (TEMPLATES / "sort.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert page.of("script") == [{}] and page.source.lower().count("<script") == 1
+    assert f"<script>{script}</script>" in page.source, "the one that the policy names"
     assert {name for name, _ in page.tags} <= PLAIN
     for name, attrs in page.tags:
         assert not [a for a in attrs if a.startswith("on")], (name, attrs)
         for key in ("src", "srcset"):
             kinds = ("data:audio/wav;", "data:image/") if name == "audio" else "data:image/"
             assert attrs.get(key, "data:image/").startswith(kinds)
-        assert attrs.get("href", "./").startswith("./")
+        if "download" in attrs and attrs["href"].startswith("data:"):
+            assert_saved(attrs)
+        else:
+            assert attrs.get("href", "./").startswith("./")
         if "style" in attrs:
             assert re.fullmatch(r"background: #[0-9a-f]{6}", attrs["style"])
         assert not {"action", "srcdoc", "formaction", "background", "data"} & set(attrs)
@@ -211,10 +221,21 @@ def assert_inert(page: Page) -> None:
     assert style and not re.search(r"url\(|@import|http", style[1])
     policy = page.of("meta")[1]
     assert policy["http-equiv"] == "Content-Security-Policy"
-    assert policy["content"].startswith(
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    )
+    rules = policy["content"].split("; ")
+    assert rules[:3] == ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"]
+    assert [r for r in rules if "script" in r] == [f"script-src 'sha256-{digest}'"]
     assert not [c for c in page.source if c in HIDDEN]
+
+
+def assert_saved(attrs: dict[str, str]) -> None:
+    """A curve to be saved: a name of ours, and a picture that runs and loads nothing either."""
+    kind, _, data = attrs["href"].partition(";base64,")
+    assert kind == "data:image/svg+xml" and re.fullmatch(r"[a-z0-9-]+\.svg", attrs["download"])
+    tree = ElementTree.fromstring(base64.b64decode(data))
+    for node in tree.iter():
+        assert node.tag.rpartition("}")[2] not in ("script", "a", "image", "foreignObject")
+        for name, value in node.attrib.items():
+            assert not name.startswith("on") and ("href" not in name or value.startswith("#"))
 
 
 def test_a_whole_run(tmp_path: Path) -> None:
@@ -234,7 +255,8 @@ def test_a_whole_run(tmp_path: Path) -> None:
     curves = [i for i in page.of("img") if i["src"].startswith("data:image/svg+xml")]
     pictures = [i for i in page.of("img") if i["src"].startswith("data:image/png")]
     assert len(curves) == 2 * 4  # by day and by night
-    assert len(pictures) == 6 + 2  # the baseline and five looks, the final draw, the neighbours
+    # the baseline and five looks, the final draw, the neighbours, and where the film holds still
+    assert len(pictures) == 6 + 2 + 1
     assert "train" in curves[0]["alt"] and "validation" in curves[0]["alt"]
     assert all(i["alt"] for i in page.of("img"))
     assert not [p for p in path.parent.iterdir() if p.name.endswith(".tmp")]
@@ -279,7 +301,8 @@ def test_a_page_shows_whatever_a_view_writes(tmp_path: Path) -> None:
     }
     shows = {
         ".png": 'src="data:image/png', ".gif": 'src="data:image/gif', ".txt": "a text",
-        ".csv": "<td>clerk</td>", ".wav": '<audio class="drawn" controls', ".html": "samples.html",
+        ".csv": '<td data-label="job">clerk</td>', ".wav": '<audio class="drawn" controls',
+        ".html": "samples.html",
     }  # fmt: skip
     assert set(shows) == set(SHOWN) and set(made) > set(shows)
     (run / "evaluation" / "samples.png").unlink()
@@ -334,8 +357,6 @@ def test_odd_intervals_and_remarks_are_left_out() -> None:
 
 @pytest.mark.parametrize("values", [(1e-7, 1.5e-7), (-12_250_000, -12_100_000), (0.5, 0.50001)])
 def test_numbers_beside_an_axis_are_not_cut_off(values: tuple[float, float]) -> None:
-    import base64
-
     low, high = values
     points = [(1000.0 * i, low + (high - low) * i / 9) for i in range(10)]
     svg = base64.b64decode(chart([Line("", points)]).light.split(",", 1)[1]).decode()
@@ -389,8 +410,9 @@ def test_folder_names_in_a_comparison_are_only_text(tmp_path: Path) -> None:
         os.utime(cell / "report.html", (4e9, 4e9))
     page = Page(write_comparison(sweep))
     assert_inert(page)
-    assert len(page.of("a")) == len(set(names))
-    assert all(re.fullmatch(r"\./[\w.%~-]+/report\.html", a["href"]) for a in page.of("a"))
+    links = {a["href"] for a in page.of("a") if "download" not in a}
+    assert len(links) == len(set(names))
+    assert all(re.fullmatch(r"\./[\w.%~-]+/report\.html", href) for href in links)
 
 
 PIECES = (
@@ -518,7 +540,9 @@ def test_a_comparison(tmp_path: Path) -> None:
     assert path == sweep / "report.html"
     assert_inert(page)
     heads = re.findall(r"<th[^>]*>([^<]*)</th>", page.source.split("</thead>")[0])
-    assert heads[:3] == ["run", "net.width", "frechet distance"], "only what differs"
+    assert heads[:2] == ["run", "frechet distance"], "figures come before settings"
+    settings = page.source.split("<h2>Settings")[1]
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", settings)[:3] == ["run", "net.width", "state"]
     assert "experiment=digits_diffusion" in page.text and "4 of 4 finished" in page.text
     assert "floor 4.02" in page.text and "9.848" in page.text
     assert page.source.count("n strong") == 3, "the lowest loss of each kind, and distance"
@@ -552,7 +576,7 @@ def test_many_cells(tmp_path: Path) -> None:
         (cell / "report.html").touch()
     page = Page(write_comparison(tmp_path))
     assert_inert(page)
-    assert len(page.of("a")) == 30
+    assert len({a["href"] for a in page.of("a") if "download" not in a}) == 30
 
 
 def test_report_tells_a_run_from_a_sweep(tmp_path: Path) -> None:
@@ -619,3 +643,56 @@ def test_losses_of_different_models_have_no_best(tmp_path: Path) -> None:
         (run / "evaluation.json").write_text(json.dumps({"metrics": {"loss": 1.0 + i}}))
     page = Page(write_comparison(tmp_path))
     assert "n strong" not in page.source and "losses of different models do not" in page.text
+
+
+def family(run: Path, model: str, beta: float, *, seed: int) -> None:
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["model"] = {"_target_": model}
+    settings["objective"] = {"_target_": "genlab.objectives.x.ELBO", "beta": beta}
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    (run / "overrides.yaml").write_text(
+        yaml.safe_dump([f"model={model}", f"beta={beta}", f"seed={seed}"])
+    )
+
+
+def test_losses_of_different_models_never_share_a_chart(tmp_path: Path) -> None:
+    kinds = [("genlab.models.vae.VAE", 1.0), ("genlab.models.vae.VAE", 2.5), ("m.GAN", 1.0)]
+    for i, (model, beta) in enumerate(kinds):
+        family(fake_run(tmp_path / f"{i}_x", seed=i), model, beta, seed=i)
+    page = Page(write_comparison(tmp_path))
+    assert_inert(page)
+    titles = re.findall(r"<figcaption>([^<]*?) *<", page.source)
+    assert titles == [
+        f"{loss}: {kind}"
+        for kind in ("VAE, beta=1.0", "VAE, beta=2.5", "GAN, beta=1.0")
+        for loss in ("Validation loss", "Training loss")
+    ]
+    days = [i["alt"] for i in page.of("img") if "by-day" in i.get("class", "")]
+    assert len(days) == 6 and all(alt.count(" from ") == 1 for alt in days), "a run each"
+
+
+def test_runs_of_other_seeds_stand_as_a_mean_with_its_interval(tmp_path: Path) -> None:
+    for i in range(4):
+        name = ("genlab.models.vae.VAE", "m.GAN")[i // 2]
+        family(fake_run(tmp_path / f"{i}_x", seed=i), name, 1.0, seed=i % 2)
+    page = Page(write_comparison(tmp_path))
+    section = page.source.split("<h2>Over seeds</h2>")[1].split("</section>")[0]
+    titles = re.findall(r"<figcaption>([^<]*?) *<", section)
+    assert titles[:2] == [f"{n} loss, mean over seeds: VAE" for n in ("Validation", "Training")]
+    assert titles[2:] == [f"{n} loss, mean over seeds: GAN" for n in ("Validation", "Training")]
+
+
+def test_a_mean_over_seeds_is_taken_where_all_have_a_point() -> None:
+    mean, band = mean_curve([[(0, 1.0), (1, 2.0), (2, 9.0)], [(0, 3.0), (1, 2.0)]])
+    assert mean == [(0, 2.0), (1, 2.0)]
+    assert band == [(0, pytest.approx(2 - 12.706), pytest.approx(2 + 12.706)), (1, 2.0, 2.0)]
+    assert mean_curve([]) == ([], [])
+
+
+def test_a_band_does_not_set_the_frame_and_a_long_name_is_whole() -> None:
+    line = Line("x" * 30, [(0, 1.0), (1, 2.0)], band=[(0, -90.0, 90.0), (1, 1.9, 2.1)])
+    drawn = chart([line])
+    assert drawn.note == "an interval leaves the frame" and drawn.height > 250
+    svg = base64.b64decode(drawn.light.split(",", 1)[1]).decode()
+    assert "x" * 30 in svg and "90" not in re.findall(r">([-\d.]+)</text>", svg)
+    assert chart([Line("short", line.points)]).height == 250

@@ -26,6 +26,8 @@ from genlab.runs.settings.overrides import Change, changed, device_of, drawer, p
 from genlab.runs.settings.plan import Plan
 from genlab.shown import described, one_line
 
+FIGURES = ("figure", "value", "low", "high", "floor")  # of the table that dashboards are given
+
 
 def evaluate_command(overrides: list[str]) -> None:
     found = evaluate_asked(overrides)
@@ -141,7 +143,8 @@ def evaluate_run(
     write_json(place / "evaluation.json", result)
     if to is None:
         row = _note(folder, model, result)
-        log_evaluation(logs if logs is not None else reopened(settings, folder), row, data, shown)
+        logs = logs if logs is not None else reopened(settings, folder)
+        log_evaluation(logs, row, plain(found), data, shown)
     return result
 
 
@@ -222,14 +225,28 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
 
 
 def log_evaluation(
-    logs: list, row: dict[str, Any], data: Any, shown: dict[str, tuple[Any, Path]]
+    logs: list,
+    row: dict[str, Any],
+    found: dict[str, dict[str, Any]],
+    data: Any,
+    shown: dict[str, tuple[Any, Path]],
 ) -> None:
-    """The figures and what was drawn, to the loggers of the run, which are closed then."""
+    """The figures, a table of them with intervals, and what was drawn, to the run's loggers.
+
+    The loggers are closed then.
+    """
+    from genlab.views.base import log_rows
+
     step = row["batches"]
+    table = [
+        [name, value, *found["interval"].get(name, (None, None)), found["floor"].get(name)]
+        for name, value in found["metrics"].items()
+    ]
     for logger in logs:
         logger.log_metrics(
             {k: v for k, v in row.items() if k not in ("kind", "batches")}, step=step
         )
+        log_rows(logger, "evaluate/figures", FIGURES, table, step=step)
         for name, (items, path) in shown.items():
             data.view.log(logger, f"evaluate/{name}", items, path, step=step)
         logger.close()

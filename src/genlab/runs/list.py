@@ -1,4 +1,7 @@
-"""`genlab list`: the groups, their options, the experiments, from the YAML files' first lines."""
+"""`genlab list`: the groups, their options, the experiments, from the YAML files' first lines.
+
+`genlab list runs` is in list_runs.py.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,10 @@ def print_list(words: list[str]) -> None:
     from rich.text import Text
 
     words = in_order(words, ("--config-dir", "-cd"))
+    if words == ["runs"]:
+        from genlab.runs.list_runs import print_runs
+
+        return print_runs()
     folders = []
     while words[:1] and words[0].startswith("-"):
         folders, words = [*folders, Path(words[1])], words[2:]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from genlab.runs.folder.layout import find_run
 from genlab.runs.page.record import find_cells, is_run
-from genlab.runs.page.write import write_comparison, write_report
+from genlab.runs.page.sweep import write_comparison
+from genlab.runs.page.write import write_report
 from genlab.runs.say.errors import UserError
 from genlab.shown import visible
 

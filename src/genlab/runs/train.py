@@ -296,6 +296,7 @@ class Training:
     def finish(self, logs: list | None = None) -> None:
         """Measure, report, and tell where everything is; the loggers are closed."""
         try:
+            log_film(self.run, logs or [])
             wanted = self.plan["evaluate"] and self.plan.get("metric") and not pruned(self.run)
             if wanted and not measured(self.run):
                 from genlab.runs.evaluate import evaluate_at_end
@@ -308,6 +309,17 @@ class Training:
 
         report = write_report(self.run)
         print_summary(self.run, report, self.plan.trust)
+
+
+def log_film(run: Path, logs: list) -> None:
+    """The film of the looks, to the loggers that take one."""
+    from genlab.runs.page.film import write_film
+    from genlab.runs.page.record import read_record
+
+    taking = [logger for logger in logs if hasattr(logger, "log_video")]
+    if taking and (path := write_film(read_record(run))):
+        for logger in taking:
+            logger.log_video("film", [str(path)], format=["gif"])
 
 
 def close(loggers: list) -> None:

@@ -51,6 +51,20 @@ class View(ABC):
         return path
 
 
+def log_rows(
+    logger: Any, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, step: int
+) -> None:
+    """Hand a table to a logger of tables: a column is of numbers, or of texts where one is."""
+    if not hasattr(logger, "log_table"):
+        return
+    told = [list(row) for row in rows]
+    for i in range(len(columns)):
+        if any(not isinstance(row[i], int | float | None) for row in told):
+            for row in told:
+                row[i] = None if row[i] is None else str(row[i])
+    logger.log_table(name, columns=list(columns), data=told, step=step)
+
+
 def log_picture(logger: Any, name: str, path: Path, *, step: int) -> None:
     """Hand a picture to a logger of pictures."""
     if hasattr(logger, "log_image"):

@@ -1,25 +1,30 @@
-"""Curves over examples seen, as SVG in data: URIs, once for light paper and once for dark.
+"""Curves over examples seen, as SVG in data: URIs: for light paper, for dark, and to be saved.
 
-Read: `chart` draws lines with their names at their ends, no legend. No pyplot: nothing global.
+Read: `chart` draws lines with their names at their ends; names too long for that stand below. No
+pyplot: nothing global.
 """
 
 from __future__ import annotations
 
 import base64
 import math
+import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
-from genlab.shown import short, visible
+from genlab.shown import cut, short, visible
 
 # middle tones: each has a contrast of at least 3 on the light and on the dark ground
 PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99")
 RAMP = ("#6f6bd1", "#3d7cc9", "#2f9470", "#8a9a2e", "#d0902a", "#c4524e")
 INK = {"light": ("#5d6470", "#d9d9d3"), "dark": ("#a3abb8", "#3a3f48")}  # text, rules
 LEFT, RIGHT = 0.12, 0.715  # edges of the axes, as shares of the width; names stand to the right
+WIDTH, HEIGHT = 4.2, 2.5  # inches; a key below adds to the height
 MOST = 500  # points kept of a line
+LETTERS = 18  # of a name at a line's end
+KEY_LETTERS, KEY_LINE = 62, 0.16  # of a line of the key; its height in inches
 Points = Sequence[tuple[float, float]]
 
 
@@ -27,7 +32,8 @@ Points = Sequence[tuple[float, float]]
 class Line:
     """`points` are (examples seen, value); `marked` shows each one; `label` stands at the end.
 
-    A `noisy` line is drawn faint, with its running mean over it.
+    A `noisy` line is drawn faint, with its running mean over it; a `faint` one is faint alone.
+    `band`: (examples seen, low, high) of an interval about the line; it does not set the frame.
     """
 
     label: str
@@ -35,6 +41,8 @@ class Line:
     color: str = PALETTE[0]
     marked: bool = False
     noisy: bool = False
+    faint: bool = False
+    band: Sequence[tuple[float, float, float]] = ()
 
     @property
     def trend(self) -> Points:
@@ -43,10 +51,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
+    """`save` is `light` on white ground, for a file; `height` in pixels, of 420 of the width."""
+
     light: str
     dark: str
+    save: str
     alt: str
     note: str
+    height: int = 250
 
 
 def color_of(index: int, count: int) -> str:
@@ -66,22 +78,45 @@ def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False)
     if log is None:
         log = min(values) > 0 and max(values) > 5 * min(values)
     limits, note = (None, "") if log or zero else frame(lines)
+    if limits is None and not zero and (bands := [b for line in lines for b in line.band]):
+        limits, note = around(values, bands, log=log)
     told = [
         f"{line.label} from {short(line.points[0][1])} to {short(line.points[-1][1])}"
-        for line in lines[:8]
+        for line in [line for line in lines if line.label or not line.faint][:8]
     ]
-    light = _draw(lines, log=log, zero=zero, limits=limits)
+    key = _key(lines)
+    light = _draw(lines, log=log, zero=zero, limits=limits, key=key)
     dark = light
     for a, b in zip(INK["light"], INK["dark"]):  # drawn once: nothing else differs
         dark = dark.replace(a, b)
+    head, mark, rest = light.partition(" <defs>")
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>\n'
     return Chart(
         *(
             "data:image/svg+xml;base64," + base64.b64encode(x.encode()).decode()
-            for x in (light, dark)
+            for x in (light, dark, head + ground + mark + rest)
         ),
         alt=f"Curves over examples seen: {'; '.join(told)}",
-        note="logarithmic scale" if log else note,
+        note=", ".join(filter(None, ["logarithmic scale" if log else "", note])),
+        height=round(100 * _height(key)),
     )
+
+
+def around(
+    values: Sequence[float], bands: Sequence[tuple[float, float, float]], *, log: bool
+) -> tuple[tuple[float, float] | None, str]:
+    """Limits that show the lines and, about them, as much of the bands as the lines take up."""
+    there, back = (math.log, math.exp) if log else (float, float)
+    low, high = there(min(values)), there(max(values))
+    room = (high - low) or abs(high) or 1.0
+    lows = [there(b) if b > 0 or not log else -math.inf for _, b, _ in bands]
+    highs = [there(b) if b > 0 or not log else high for _, _, b in bands]
+    least, most = min(low, *lows), max(high, *highs)
+    kept = max(least, low - room / 2), min(most, high + room / 2)
+    margin = 0.05 * (kept[1] - kept[0])
+    note = "" if kept == (least, most) else "an interval leaves the frame"
+    limits = back(kept[0] - margin), back(kept[1] + margin)
+    return limits if all(map(math.isfinite, limits)) else None, note
 
 
 def thin(points: Points) -> Points:
@@ -127,6 +162,7 @@ def _draw(
     log: bool,
     zero: bool,
     limits: tuple[float, float] | None,
+    key: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The SVG for light paper."""
     import matplotlib
@@ -145,8 +181,10 @@ def _draw(
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of glyphs that the measuring font lacks
-        figure = Figure(figsize=(4.2, 2.5))
-        axes = figure.add_axes((LEFT, 0.14, RIGHT - LEFT, 0.8))
+        height, right = _height(key), 0.97 if key else RIGHT
+        figure = Figure(figsize=(WIDTH, height))
+        box = (1 - 0.86 * HEIGHT / height, 0.8 * HEIGHT / height)  # bottom and height of the axes
+        axes = figure.add_axes((LEFT, box[0], right - LEFT, box[1]))
         canvas = FigureCanvasAgg(figure)
         for i, line in enumerate(lines):
             _line(axes, line, order=3 + i / len(lines))
@@ -174,8 +212,12 @@ def _draw(
         for side, spine in axes.spines.items():
             spine.set_visible(side == "bottom")
             spine.set_color(rule)
-        _widen(axes, canvas.get_renderer())
-        _names(axes, lines)
+        _widen(axes, canvas.get_renderer(), right, box)
+        for i, (text, color) in enumerate(key):
+            y = (len(key) - i - 0.5) * KEY_LINE / height
+            figure.text(0.02, y, text, color=color, va="center")
+        if not key:
+            _names(axes, lines)
         out = BytesIO()
         figure.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
@@ -183,18 +225,39 @@ def _draw(
     return out.getvalue().decode()
 
 
-def _widen(axes, renderer) -> None:
+def _height(key: Sequence[tuple[str, str]]) -> float:
+    return HEIGHT + KEY_LINE * len(key)
+
+
+def _key(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """The lines of a key below, with their colours; none where all names fit beside the axes."""
+    if all(len(line.label) <= LETTERS for line in lines):
+        return []
+    shown = []
+    for line in lines:
+        wrapped = textwrap.wrap(cut(line.label, 400), KEY_LETTERS) if line.label else []
+        shown += [(("   " if i else "— ") + text, line.color) for i, text in enumerate(wrapped)]
+    return shown
+
+
+def _widen(axes, renderer, right: float, at: tuple[float, float]) -> None:
     """Move the left edge to where the longest number beside the axis is not cut off."""
     box = axes.yaxis.get_tightbbox(renderer)
     width = axes.figure.bbox.width
     left = max(LEFT, LEFT - box.x0 / width + 0.01) if box is not None else LEFT
-    axes.set_position((left, 0.14, RIGHT - left, 0.8))
+    axes.set_position((left, at[0], right - left, at[1]))
 
 
 def _line(axes, line: Line, *, order: float) -> None:
     xs, ys = zip(*line.points)
     style = {"color": line.color, "solid_capstyle": "round", "zorder": order}
-    if line.marked or len(xs) < 3:
+    if len(line.band) == 1:
+        axes.vlines(*zip(*line.band), color=line.color, alpha=0.3, linewidth=3, zorder=2)
+    elif line.band:
+        axes.fill_between(*zip(*line.band), color=line.color, alpha=0.16, linewidth=0, zorder=2)
+    if line.faint:
+        axes.plot(xs, ys, linewidth=0.8, alpha=0.45, **style)
+    elif line.marked or len(xs) < 3:
         axes.plot(xs, ys, linewidth=1.4, marker="o", markersize=3.4, clip_on=True, **style)
     else:
         if line.trend is not line.points:
@@ -217,6 +280,5 @@ def _names(axes, lines: Sequence[Line]) -> None:
     for i in range(len(ends) - 1, -1, -1):
         ends[i][0] = min(ends[i][0], ends[i + 1][0] - gap if i + 1 < len(ends) else 1.0)
     for y, line in ends:
-        label = line.label if len(line.label) <= 18 else line.label[:17] + "…"
-        label = label.replace("\n", "␊").replace("\t", "␉")
+        label = line.label.replace("\n", "␊").replace("\t", "␉")
         axes.text(1.025, y, label, color=line.color, va="center", transform=axes.transAxes)

@@ -92,15 +92,27 @@ def elsewhere(path: Path, _: int) -> str:
     return path.name
 
 
-# suffix -> (reader, macro of parts.html); of two files with one name the first is shown
-SHOWN: dict[str, tuple[Callable[[Path, int], Any], str]] = {
-    ".png": (picture, "picture"),
-    ".gif": (picture, "picture"),
-    ".txt": (texts, "texts"),
-    ".csv": (table, "table"),
-    ".wav": (sound, "sound"),
-    ".mid": (midi, "midi"),
-    ".html": (elsewhere, "elsewhere"),
+@dataclass(frozen=True)
+class Format:
+    """How files of a suffix are shown: the reader, a macro of parts.html for what it gives.
+
+    `film`: looks written so are pictures of one size, and make a film (film.py).
+    """
+
+    read: Callable[[Path, int], Any]
+    macro: str
+    film: bool = False
+
+
+# of two files with one name the first is shown
+SHOWN = {
+    ".png": Format(picture, "picture", film=True),
+    ".gif": Format(picture, "picture"),
+    ".txt": Format(texts, "texts"),
+    ".csv": Format(table, "table"),
+    ".wav": Format(sound, "sound"),
+    ".mid": Format(midi, "midi"),
+    ".html": Format(elsewhere, "elsewhere"),
 }
 BESIDE = (".mid",)  # what is shown below another file of its name
 
@@ -110,13 +122,13 @@ def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
     place = inside(run, path)
     if place is None:
         return Drawn(problem="not drawn")
-    read, macro = SHOWN.get(path.suffix, (elsewhere, "elsewhere"))
+    form = SHOWN.get(path.suffix, SHOWN[".html"])
     beside = None
     for suffix in BESIDE:
         if suffix != path.suffix and inside(run, path.with_suffix(suffix)):
             beside = read_drawn(run, path.with_suffix(suffix), width=width)
     try:
-        return Drawn(macro, read(place, width), beside=beside)
+        return Drawn(form.macro, form.read(place, width), beside=beside)
     except Exception as error:  # a damaged picture has many ways to fail, and a report has none
         return Drawn(problem=f"{path.name} could not be shown: {error}")
 

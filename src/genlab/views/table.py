@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from genlab.views.base import View, log_picture
+from genlab.views.base import View, log_picture, log_rows
 
 Row = Mapping[str, Any]
 SHOWN, BARS, BINS, LETTERS = 12, 8, 24, 14  # rows in the sheet, bars, bins, letters of a cell
 PANELS = 30  # columns in the picture: the csv has all
+LOGGED = 100  # rows that a dashboard is given
 MINE, REAL = "#1f6feb", "#b9b9b9"
 
 
@@ -56,6 +57,8 @@ class Sheet(View):
 
     def log(self, logger: Any, name: str, items: Sequence[Row], path: Path, *, step: int) -> None:
         log_picture(logger, name, path, step=step)
+        rows = [list(row.values()) for row in items[:LOGGED]]
+        log_rows(logger, f"{name}/rows", [*items[0]], rows, step=step)
 
     def spoken(self, items: Sequence[Row]) -> str:
         return aligned([list(map(_short, items[0])), *sheet(items[:5])])

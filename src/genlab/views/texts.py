@@ -34,7 +34,7 @@ class Texts(View):
     def log(self, logger: Any, name: str, items: Sequence[str], path: Path, *, step: int) -> None:
         if hasattr(logger, "log_text"):
             rows = [[i, text] for i, text in enumerate(items[:16])]
-            logger.log_text(name, columns=["index", "text"], data=rows)
+            logger.log_text(name, columns=["index", "text"], data=rows, step=step)
 
 
 def _marked(text: str, asked: str) -> str:

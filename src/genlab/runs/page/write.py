@@ -1,39 +1,40 @@
-"""The pages: one self-contained report.html for a run, or one that compares a sweep's cells.
+"""The page of a run: one self-contained report.html. sweep.py has the page that compares runs.
 
-Read: `write_report` and `write_comparison` gather what templates/run.html and sweep.html show; what
-a folder holds is read by record.py, curves are drawn by curves.py. The page has no script and no
-address to load from; every text is escaped, and control characters in it are made visible.
+Read: `write_report` gathers what templates/run.html shows; what a folder holds is read by
+record.py, curves are drawn by curves.py. A page has no address to load from, and one script,
+templates/sort.js, whose hash its policy names; every text is escaped, and control characters in it
+are made visible.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import json
-import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from genlab.metrics.figures import LIKELIHOOD, Metric, better, headlines, measured
-from genlab.metrics.seeds import t_interval
+from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
-from genlab.runs.page.record import Record, find_cells, read_record
-from genlab.runs.say.errors import UserError
-from genlab.runs.sweeps.cells import SEED, seeds_together
+from genlab.runs.page.film import read_film, write_film
+from genlab.runs.page.record import Record, read_record
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
-from genlab.views.curves import PALETTE, Chart, Line, chart, color_of, smooth
+from genlab.views.curves import PALETTE, Chart, Line, chart
+from genlab.views.film import evenly
 from genlab.views.page import Drawn, read_drawn, read_named
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOOKS, MORE_CURVES, CELLS_DRAWN, RESUMED = 12, 24, 24, 24  # most that a page shows
-CELLS, CELLS_LINKED = 2000, 200  # of a sweep: in the table; with a report that it links to
+LOOKS, MORE_CURVES, RESUMED = 12, 24, 24  # most that a page shows
 RATE = "speed/examples_per_second"
 
 
 def write_report(run: Path) -> Path:
-    """run/report.html, of whatever the folder holds so far."""
+    """run/report.html, of whatever the folder holds so far; and the film of its looks."""
     record = read_record(run)
+    write_film(record)
     charts, more = curves(record)
     found = measured(record.evaluation)
     page = {
@@ -44,6 +45,7 @@ def write_report(run: Path) -> Path:
         "charts": charts,
         "more_curves": more,
         "looks": looks(record),
+        "film": read_film(record),
         "samples": samples(record, width=560),
         "real": read_named(run, "evaluation/real", width=560)
         or read_named(run, "samples/real", width=560),
@@ -56,55 +58,7 @@ def write_report(run: Path) -> Path:
         "command": record.provenance.get("command"),
         "resumed": resumed(record),
     }
-    return _write(run / "report.html", "run.html", page)
-
-
-def write_comparison(sweep: Path) -> Path:
-    """sweep/report.html: the runs below the folder side by side, and a report in each of them."""
-    cells = find_cells(sweep)
-    if not cells:
-        raise UserError(f"run={sweep}: there is no run folder below it to compare")
-    records = [read_record(cell) for cell in cells[:CELLS]]
-    differing, shared = differences([r.overrides for r in records])
-    rows = []
-    for i, record in enumerate(records):
-        if linked := i < CELLS_LINKED:  # written anew: what lies there may be a stranger's
-            write_report(record.path)
-        where = str(record.path.relative_to(sweep))
-        rows.append(
-            {
-                "record": record,
-                "where": where,
-                # ./, so that a folder named "javascript:..." is not read as a scheme
-                "link": f"./{quote(where, errors='surrogateescape')}/report.html" if linked else "",
-                "color": color_of(i, len(records)),
-                "values": (values := [_overrides(record.overrides).get(k) for k in differing]),
-                "label": _label(differing, values) or where,
-                "state": state(record)[0],
-                "metrics": {m.name: m for m in measured(record.evaluation)},
-                "rate": mean(record, RATE),
-                "drawn": samples(record, width=240) if i < CELLS_DRAWN else None,
-            }
-        )
-    names = {r.name for r in records}
-    page = {
-        "title": names.pop() if len(names) == 1 else sweep.resolve().name,
-        "folder": sweep.resolve().name,
-        "date": min((r.date for r in records if r.date), default=""),
-        "rows": rows,
-        "differing": differing,
-        "shared": shared,
-        "metrics": list(dict.fromkeys(name for row in rows for name in row["metrics"]))[
-            :MORE_CURVES
-        ],
-        "best": {name: _best(records, name) for name in ("train/loss", "val/loss")},
-        "leading": _leading(rows),
-        "together": together(rows, [k for k in differing if k != SEED]),
-        "seeded": [k for k in differing if k != SEED],
-        "finished": sum(r.state == "finished" for r in records),
-        "charts": compared(rows),
-    }
-    return _write(sweep / "report.html", "sweep.html", page)
+    return write_page(run / "report.html", "run.html", page)
 
 
 # --- what is shown ----------------------------------------------------------------------------
@@ -187,33 +141,15 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], int]:
     return charts, max(0, len(others) - MORE_CURVES)
 
 
-def compared(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Validation and training loss of all cells; every line is named where they are few."""
-    charts = []
-    for name, title in (("val/loss", "Validation loss"), ("train/loss", "Training loss")):
-        there = [row for row in rows if row["record"].series.get(name)]
-        ends = sorted(there, key=lambda row: row["record"].last(name))
-        named = [id(row) for row in (there if len(there) <= 8 else [ends[0], ends[-1]])]
-        lines = []
-        for row in there:
-            points = row["record"].series[name]
-            label = ", ".join(v for v in row["values"] if v is not None) or row["where"]
-            if len(points) >= 60:
-                points = smooth(points)
-                points = [*points[:: len(points) // 30], points[-1]]
-            label = label if id(row) in named else ""
-            lines.append(Line(label, points, row["color"], marked=name == "val/loss"))
-        if lines:
-            charts.append(drawn_chart(title, lines))
-    return charts
-
-
 def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, Any]:
+    """A chart, or why there is none; `file` is the name that it is saved under."""
+    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "curve"
+    shown: dict[str, Any] = {"title": title, "file": f"{name}.svg", "chart": None, "problem": ""}
     try:
         drawn: Chart | None = chart(lines, **options)
     except Exception as error:  # odd numbers must not cost the reader the rest of the page
-        return {"title": title, "chart": None, "problem": f"could not be drawn: {error}"}
-    return {"title": title, "chart": drawn, "problem": ""}
+        return shown | {"problem": f"could not be drawn: {error}"}
+    return shown | {"chart": drawn}
 
 
 def resumed(record: Record) -> list[dict[str, Any]]:
@@ -237,11 +173,8 @@ def resumed(record: Record) -> list[dict[str, Any]]:
 def looks(record: Record) -> dict[str, Any]:
     """Looks evenly from the first to the last."""
     all_of = sorted(record.looks)
-    num = min(LOOKS, len(all_of))
-    chosen = [all_of[round(i * (len(all_of) - 1) / max(1, num - 1))] for i in range(num)]
-    shown = [
-        (n, read_drawn(record.path, record.looks[n], width=300)) for n in dict.fromkeys(chosen)
-    ]
+    chosen = [all_of[i] for i in evenly(len(all_of), LOOKS)]
+    shown = [(n, read_drawn(record.path, record.looks[n], width=300)) for n in chosen]
     return {"shown": shown, "count": len(all_of), "texts": any(d.texts for _, d in shown)}
 
 
@@ -286,78 +219,6 @@ def facts(data: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
     return shown
 
 
-def differences(all_overrides: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Keys whose values are not the same in all cells, and the overrides that are."""
-    parsed = [_overrides(overrides) for overrides in all_overrides]
-    keys = list(dict.fromkeys(key for cell in parsed for key in cell))
-    differing = [k for k in keys if len({cell.get(k) for cell in parsed}) > 1]
-    return differing, [f"{k}={parsed[0][k]}" for k in keys if k not in differing]
-
-
-def _overrides(overrides: Iterable[str]) -> dict[str, str]:
-    parts = (o.lstrip("+").partition("=") for o in overrides)
-    return {key: value if equals else "set" for key, equals, value in parts}
-
-
-def _label(keys: Sequence[str], values: Sequence[str | None]) -> str:
-    """A cell by what it alone was given: "model=vae, seed=1"."""
-    given = [(k.rpartition(".")[2], v) for k, v in zip(keys, values) if v is not None]
-    return ", ".join(f"{k}={v}" for k, v in given)
-
-
-def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Runs that differ in their seed alone: mean and interval of each figure, every value kept."""
-    done = [row for row in rows if row["record"].state == "finished"]
-    all_settings = [_overrides(row["record"].overrides) for row in done]
-    shown = []
-    for group in seeds_together(all_settings):
-        found: dict[str, list[float]] = {}
-        for i in group:
-            figures = {n: m.value for n, m in done[i]["metrics"].items()}
-            figures["validation loss"] = done[i]["record"].last("val/loss")
-            for name, value in figures.items():
-                if value is not None and math.isfinite(value):
-                    found.setdefault(name, []).append(value)
-        means = {n: (*t_interval(v), v) for n, v in found.items() if len(v) > 1}
-        values = [all_settings[group[0]].get(k) for k in keys]
-        shown.append({"num": len(group), "values": values, "means": means})
-    return shown
-
-
-def _leading(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The best value of each figure of which it is known which way is better."""
-    found: dict[str, list[float]] = {}
-    unlike = () if _comparable([row["record"] for row in rows]) else ("loss",)
-    for row in rows:
-        for name, m in row["metrics"].items():
-            if (
-                name not in unlike
-                and m.value is not None
-                and math.isfinite(m.value)
-                and better(name)
-            ):
-                found.setdefault(name, []).append(m.value)
-    return {n: (min if better(n) > 0 else max)(v) for n, v in found.items() if len(v) > 1}
-
-
-def _comparable(records: Sequence[Record]) -> bool:
-    """Whether all losses are of one model and one objective."""
-    return len({str(_targets(r.settings)) for r in records if r.settings}) <= 1
-
-
-def _targets(settings: dict[str, Any]) -> list[Any]:
-    model = settings.get("model")
-    model = model if isinstance(model, dict) else {}
-    nodes = [model, settings.get("objective") or model.get("objective"), settings.get("data")]
-    return [n.get("_target_") if isinstance(n, dict) else None for n in nodes]
-
-
-def _best(records: Sequence[Record], name: str) -> float | None:
-    """The lowest loss; none where the losses are of another model each, and do not compare."""
-    values = [v for r in records if (v := r.last(name)) is not None]
-    return min(values) if len(values) > 1 and _comparable(records) else None
-
-
 def mean(record: Record, name: str) -> float | None:
     values = [y for _, y in record.series.get(name, ())]
     return sum(values) / len(values) if values else None
@@ -366,7 +227,7 @@ def mean(record: Record, name: str) -> float | None:
 # --- how it is written ------------------------------------------------------------------------
 
 
-def _write(path: Path, template: str, page: dict[str, Any]) -> Path:
+def write_page(path: Path, template: str, page: dict[str, Any]) -> Path:
     from genlab import __version__
     from genlab.runs.folder.layout import write_text
 
@@ -392,4 +253,7 @@ def _templates() -> Any:
         lstrip_blocks=True,
     )
     env.filters |= {"figure": figure, "duration": duration, "spaced": spaced, "cut": cut}
+    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    env.globals |= {"script": Markup(script), "script_hash": f"sha256-{digest}"}
     return env

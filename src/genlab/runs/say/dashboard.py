@@ -26,15 +26,18 @@ from urllib.parse import urlparse
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from genlab.runs.devices.ranks import rank_here
+from genlab.runs.folder.resume import read_overrides
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import folder_name
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.say.secrets import NAME, redact, restore
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.plan import Plan
+from genlab.runs.sweeps.cells import own_words
 
 PATIENCE = 2.0  # seconds to wait for the server before going on offline
 OPENING = 2.5  # seconds that a run waits for a logger at its start; later it comes, or not
+TAG = 60  # letters of a tag or a group: wandb takes 64
 CLOSING = 5.0  # seconds that a run waits at its end for what is not yet written or sent
 # what wandb keeps of its node
 KEPT_BY_WANDB = ("name", "project", "group", "notes", "tags", "job_type")
@@ -77,7 +80,7 @@ def loggers(plan: Plan, run: Path, shown: dict[str, Any]) -> list:
             k: restore(v, f"logger.{name}.{k}") if NAME.search(k) else v for k, v in node.items()
         }
         if wandb:
-            node, more = prepare_wandb(node, run), {"settings": SILENT}
+            node, more = prepare_wandb(placed(node, run), run), {"settings": SILENT}
             if node is None:
                 continue
         node["save_dir"] = str(run)
@@ -124,6 +127,27 @@ def wandb_id(run: Path) -> str:
     named = re.compile(r"(offline-)?run-(\d+_\d+)-(\w+)")
     found = (named.fullmatch(p.name) for p in (run / "wandb").glob("*"))
     return max(((m[2], m[3]) for m in found if m), default=("", ""))[1]
+
+
+def placed(node: dict[str, Any], run: Path) -> dict[str, Any]:
+    """A logger's settings with what the run's folder tells: its id where it has been logged before.
+
+    A cell of a sweep is told from the others by its folder's name, in a group that is called after
+    the sweep's folder, and has as tags what it alone was given.
+    """
+    if known := wandb_id(run):
+        node = {"id": known} | node
+    if not (run.parent / "multirun.yaml").is_file():
+        return node
+    if not node.get("group"):
+        node = {**node, "group": run.parent.resolve().name[:TAG]}
+    words = read_overrides(run)
+    own = [w[:TAG] for w in own_words(run, words).split() if "=" in w]
+    return {
+        **node,
+        "name": run.name,
+        "tags": list(dict.fromkeys([*(node.get("tags") or ()), *own])),
+    }
 
 
 def _made(plan: Plan, place: str, more: dict, **changes: Any) -> Any:
@@ -323,7 +347,15 @@ def _board_text(logger: Any, key: str, columns: list, data: list, step: int | No
         logger.experiment.add_text(f"{key}/{row[0]}", str(row[-1]), step)
 
 
-BOARD = {"log_image": _board_image, "log_text": _board_text}
+def _board_table(logger: Any, key: str, columns: list, data: list, step: int | None = None) -> None:
+    """TensorBoard shows a text as Markdown: a table of it."""
+    rows = [columns, ["---"] * len(columns), *data]
+    cells = [[str("" if v is None else v).replace("|", "\\|") for v in row] for row in rows]
+    text = "\n".join(f"| {' | '.join(' '.join(c.split()) for c in row)} |" for row in cells)
+    logger.experiment.add_text(key, text, step)
+
+
+BOARD = {"log_image": _board_image, "log_text": _board_text, "log_table": _board_table}
 
 
 def _end_service() -> None:

@@ -15,7 +15,7 @@ FORMS = {
     "compare": "genlab compare A B [KEY=VALUE ...]",
     "reproduce": "genlab reproduce [ROW ...] [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
-    "list": "genlab list [GROUP ...] [--config-dir FOLDER]",
+    "list": "genlab list [GROUP ... | runs] [--config-dir FOLDER]",
 }
 OWN = {  # commands without a file in conf/: what they do, examples
     "check": (
@@ -28,7 +28,11 @@ OWN = {  # commands without a file in conf/: what they do, examples
     ),
     "list": (
         "The groups, their options and the experiments, with a line each.",
-        ["genlab list", "genlab list experiment net"],
+        [
+            "genlab list",
+            "genlab list experiment net",
+            "genlab list runs   # below outputs/: date, state, first figure, folder",
+        ],
     ),
 }
 HOME = {"check": "train", "list": "train"}

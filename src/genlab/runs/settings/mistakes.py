@@ -123,6 +123,9 @@ def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = Fa
         return str(refusal)
     if file := getattr(error, "missing_cfg_file", None):
         group, _, option = file.rpartition("/")
+        there = list(getattr(error, "options", None) or ())  # of a group of Hydra's own
+        if group and there:
+            return f"{group}={option}: there is no such option{nearest(option, there)}"
         return f"{group or 'conf'}={option}: there is no such file in the configuration"
     cause = error.__cause__ or error
     full = str(getattr(cause, "full_key", None) or "")
@@ -159,6 +162,10 @@ def _wrong_key(words: Sequence[str], *own: Path) -> str:
         cfg = composed(chosen, *own)
     except Exception:
         return ""
+    parts = [w.removeprefix("init_from.") for w in words if w.startswith("init_from.")]
+    if parts:
+        said = ", ".join(": ".join(p.split("=", 1)) for p in parts)
+        return f"init_from.{parts[0]}: parts are named in one word: 'init_from={{{said}}}'"
     for word in words:
         if word in chosen or word in added or keys[word].startswith(("hydra.", "hydra/")):
             continue

@@ -57,7 +57,7 @@ class SweepEnd(Callback):
         say(f"genlab: the sweep's cells in {sweep}")
         print_cells(cells, goals)
         if any(cell.state == "finished" for cell in cells):
-            from genlab.runs.page.write import write_comparison
+            from genlab.runs.page.sweep import write_comparison
 
             say(f"  comparison   {write_comparison(sweep)}")
         if left := [cell for cell in cells if cell.state not in OVER]:
