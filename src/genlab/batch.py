@@ -23,6 +23,7 @@ class Batch(TypedDict):
     cond: NotRequired[Cond]  # [B, ...] what the model is conditioned on: class labels, tokens
     mask: NotRequired[Tensor]  # [B, *shape] bool, which positions count in the loss; absent: all
     start: NotRequired[Tensor]  # [B] the token that stands before x; absent: x is a beginning
+    rejected: NotRequired[Tensor]  # [B, *shape] the other one of a pair of which x was preferred
 
 
 class Given(TypedDict):

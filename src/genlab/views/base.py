@@ -19,6 +19,8 @@ class View(ABC):
     suffix: ClassVar[str]  # of the files, with its dot
     most: ClassVar[int] = 256  # items that one file shows
     measured: ClassVar[int] = 100  # of those that an evaluation drew
+    few: ClassVar[int] = 16  # of those that somebody asks for by hand
+    grows: ClassVar[bool] = False  # an item's beginning can be looked at
 
     @abstractmethod
     def write(
