@@ -21,6 +21,7 @@ genlab: train, compare and reproduce generative models
   genlab compare A B              is B better than A? with an interval, or it cannot tell
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
+  genlab play run=RUN             a page to ask it, side by side with others, and to judge pairs blind
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
 `genlab COMMAND --help` shows a command's keys and examples.
@@ -29,7 +30,7 @@ A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under 
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
 Shell completion: eval "$(genlab -sc install=bash)"
 """
-COMMANDS = ("train", "sample", "evaluate", "report", "compare", "export", "list", "check")
+COMMANDS = ("train", "sample", "evaluate", "report", "compare", "export", "play", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -97,6 +98,10 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.export import export_command
 
         export_command(rest)
+    elif command == "play":
+        from genlab.runs.play import play_command
+
+        play_command(rest)
     elif command == "sample":
         from genlab.runs.sample import sample_command
 

@@ -17,6 +17,7 @@ class View(ABC):
     """One format that people look at."""
 
     suffix: ClassVar[str]  # of the files, with its dot
+    beside: ClassVar[tuple[str, ...]] = ()  # of other files with the same name
     most: ClassVar[int] = 256  # items that one file shows
     measured: ClassVar[int] = 100  # of those that an evaluation drew
     few: ClassVar[int] = 16  # of those that somebody asks for by hand

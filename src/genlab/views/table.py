@@ -29,6 +29,7 @@ class Sheet(View):
     """Rows, each a value by its column's name: stem.png to look at, stem.csv with all of them."""
 
     suffix = ".png"
+    beside = (".csv",)
     most = measured = 100_000
 
     def __init__(self, columns: Sequence[Column] = (), *, asked: str = "asked") -> None:

@@ -14,6 +14,7 @@ FORMS = {
     "report": "genlab report RUN",
     "compare": "genlab compare A B [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
+    "play": "genlab play [run=RUN,RUN] [KEY=VALUE ...]",
     "list": "genlab list [GROUP ...] [--config-dir FOLDER]",
 }
 OWN = {  # commands without a file in conf/: what they do, examples

@@ -33,8 +33,8 @@ from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split")
-LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
+TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split", "who")
+LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1, "port": 0}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
 

@@ -1,0 +1,250 @@
+"""The page: the form on the left; results side by side, blind pairs and the history on the right.
+
+Read: `build` lays it out; `Draws` draws for it, one at a time; blind.py has the tab of pairs. All
+that runs, data and files say goes into components that show text as text.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from genlab.runs.playground import blind
+from genlab.runs.playground.controls import QUIET, Result
+from genlab.runs.playground.drawing import Asked, Drawn, Glance, Stopped, watched
+from genlab.runs.playground.form import Form, Order
+from genlab.runs.playground.history import keep, read_history
+from genlab.runs.playground.seats import Seat
+from genlab.runs.say.answer import explain
+from genlab.shown import duration, one_line
+
+HERE = Path(__file__).parent
+HEAD = ["when", "run", "asked", "num", "seed", "sampler"]
+DRAWING = {"concurrency_id": "drawing", "concurrency_limit": 1}
+
+
+class Draws:
+    """Draws for the page: one draw at a time, which Stop ends at the next call of a network."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch, self.stop = scratch, threading.Event()
+
+    def of(self, seat: Seat, asked: Asked) -> Iterator[Glance | Drawn]:
+        self.stop.clear()
+        yield from watched(seat, asked, self.stop)
+
+    def look(self, seat: Seat, items: Any, captions: list[str] | None) -> Path:
+        """A file to look at, for the page alone."""
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        return seat.data.view.save(items, folder / "look", captions)
+
+
+def said(text: str = "", *, wrong: bool = False) -> Any:
+    """A line under a result: how far it is, or what is wrong."""
+    return gr.update(value=text, visible=True, elem_classes="wrong" if wrong else "said")
+
+
+def line(**given: Any) -> Any:
+    """A line of text that looks like one."""
+    return gr.Textbox(container=False, show_label=False, interactive=False, lines=1, max_lines=4,
+                      elem_classes="said", **given)  # fmt: skip
+
+
+def build(seats: Sequence[Seat], *, scratch: Path, who: str, device: str) -> gr.Blocks:
+    """The page for these runs; `scratch`: a folder that goes with it."""
+    draws = Draws(scratch)
+    with gr.Blocks(title="genlab play", analytics_enabled=False, fill_width=True) as page:
+        names = ", ".join(dict.fromkeys(s.name for s in seats))
+        with gr.Row(elem_id="head"):
+            gr.Markdown("genlab **play**", elem_id="brand", container=False)
+            line(value=one_line(f"{names} · {device}"), elem_id="what")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300, elem_id="form"):
+                form = Form(seats)
+            with gr.Column(scale=5, min_width=320), gr.Tabs(elem_id="tabs"):
+                with gr.Tab("Results", id="results"):
+                    results = _results(seats)
+                with gr.Tab("Blind A/B", id="blind"):
+                    blind.build(form, draws, who=who)
+                with gr.Tab("History", id="history") as tab:
+                    table = _history(form)
+        _wire(form, draws, results, table)
+        page.load(lambda: history_of(seats), None, table, **QUIET)
+        tab.select(lambda: history_of(seats), None, table, **QUIET)
+    return page.queue(default_concurrency_limit=4, api_open=False)
+
+
+def _results(seats: Sequence[Seat]) -> list[tuple[Any, Result]]:
+    found = []
+    with gr.Row(equal_height=False):
+        for seat in seats:
+            with gr.Column(min_width=280):
+                gr.Textbox(
+                    title(seat), container=False, show_label=False, interactive=False, max_lines=2,
+                    lines=1, elem_classes="title",
+                )  # fmt: skip
+                result = Result(seat, label="")
+                found.append((line(value="nothing drawn yet: press Draw"), result))
+    return found
+
+
+def title(seat: Seat) -> str:
+    return one_line(f"{seat.name} · {seat.model.clock.examples:,} examples seen")
+
+
+def _wire(form: Form, draws: Draws, results: list[tuple[Any, Result]], table: Any) -> None:
+    buttons = [form.draw, form.stop]
+    shown = [c for status, result in results for c in (status, *result.parts)]
+
+    def draw(*values: Any) -> Iterator[list[Any]]:
+        """Each run in turn; what the others show stays."""
+        order, at = form.order(values), [gr.update() for _ in shown]
+        busy = [gr.update(interactive=False), gr.update(interactive=True)]
+        place = 0
+        for number, (seat, (_, result)) in enumerate(zip(form.seats, results)):
+            size = 1 + len(result.parts)
+            stopped = False
+            for update in draw_one(draws, seat, number, order, result):
+                now = list(at)
+                now[place : place + size] = update
+                stopped = update[0]["value"] == STOPPED
+                yield [*busy, *now, gr.update()]
+            place += size
+            if stopped:
+                break
+        idle = [gr.update(interactive=True), gr.update(interactive=False)]
+        yield [*idle, *at, history_of(form.seats)]
+
+    form.draw.click(
+        draw, form.inputs, [*buttons, *shown, table], **QUIET, **DRAWING, trigger_mode="once"
+    )
+    form.stop.click(draws.stop.set, None, None, **QUIET, queue=False)
+
+
+STOPPED = "stopped"
+
+
+def draw_one(
+    draws: Draws, seat: Seat, number: int, order: Order, result: Result
+) -> Iterator[list[Any]]:
+    """What a seat shows while it draws: a line, and its result's components."""
+    same = [gr.update() for _ in result.parts]
+    began = time.perf_counter()
+    try:
+        yield [said("drawing"), *same]
+        changes, asked = order.changes(number), order.asked(seat)
+        sampler = seat.take(changes)
+        for glance in draws.of(seat, asked):
+            if isinstance(glance, Drawn):
+                seconds = time.perf_counter() - began
+                path = keep(seat, asked, changes, sampler, glance, seconds=seconds)
+                told = f"{asked.num:,} in {duration(seconds)}, kept as play/{path.name}"
+                yield [said(told), *result.value(path)]
+            elif glance.items is not None:
+                path = draws.look(seat, glance.items, None)
+                yield [said(glance.said), *result.value(path)]
+            else:
+                yield [said(glance.said), *same]
+    except Stopped:
+        yield [said(STOPPED), *same]
+    except Exception as error:  # a mistake in the form, or a fault: one line where it was asked
+        yield [said(explain(error, [])[0], wrong=True), *same]
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+def rows_of(seats: Sequence[Seat]) -> list[tuple[Seat, dict[str, Any]]]:
+    """The newest rows of all runs on the page, the newest first; a folder's once."""
+    homes = {seat.home.resolve(): seat for seat in reversed(seats)}
+    by_checkpoint = {(s.home.resolve(), s.checkpoint): s for s in reversed(seats)}
+    found = []
+    for home, seat in homes.items():
+        for row in read_history(seat.home):
+            found.append((by_checkpoint.get((home, row["checkpoint"]), seat), row))
+    return sorted(found, key=lambda item: item[1]["time"], reverse=True)
+
+
+def history_of(seats: Sequence[Seat]) -> list[list[str]]:
+    return [told(seat, row) for seat, row in rows_of(seats)] or [[""] * len(HEAD)]
+
+
+def told(seat: Seat, row: dict[str, Any]) -> list[str]:
+    """A row of history as people read it."""
+    asked = ", ".join(
+        f"{key} {Path(word).name if key in ('given', 'mask') and '/' in word else word}"
+        for key, word in row["asked"].items()
+    )
+    knobs = ", ".join("=".join(change).removeprefix("sampler.") for change in row["sampler"])
+    when = row["time"][:16].replace("T", " ")
+    cells = [when, seat.name, asked or "–", str(row["num"]), str(row["seed"]), knobs or "as trained"]
+    return [one_line(cell)[:300] for cell in cells]
+
+
+def _history(form: Form) -> Any:
+    line(value="Kept in play/history.jsonl of each run. Click a row to ask it again: the same file.")
+    table = gr.Dataframe(
+        headers=HEAD, datatype="str", type="array", interactive=False, wrap=True, buttons=[],
+        show_label=False, column_widths=["17%", "18%", "27%", "8%", "10%", "20%"], max_height=640,
+        elem_id="rows",
+    )  # fmt: skip
+
+    def again(event: gr.SelectData) -> list[Any]:
+        rows = rows_of(form.seats)
+        if not event.index[0] < len(rows):
+            return [gr.update() for _ in form.inputs]
+        return form.restored(*rows[event.index[0]])
+
+    table.select(again, None, form.inputs, **QUIET)
+    return table
+
+
+# --- how it looks --------------------------------------------------------------------------------
+
+
+def look() -> dict[str, Any]:
+    """What gradio is given for the page's looks: fonts of the reader's own, no badge, no menu."""
+    theme = gr.themes.Base(
+        primary_hue="blue", neutral_hue="slate", radius_size="sm", spacing_size="sm",
+        font=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
+        font_mono=["ui-monospace", "Menlo", "DejaVu Sans Mono", "monospace"],
+    )  # fmt: skip
+    return {
+        "theme": theme,
+        "css": (HERE / "page.css").read_text(),
+        "head": '<script src="/keys.js"></script>',
+        "footer_links": [],
+    }
+
+
+def app_of(page: gr.Blocks, *, scratch: Path) -> Any:
+    """The ASGI app of the page, with its keys and its icon; nothing of the disk is served."""
+    from fastapi import FastAPI
+    from fastapi.responses import Response
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    keys = (HERE / "keys.js").read_text()
+
+    @app.get("/keys.js")
+    def _() -> Response:
+        return Response(keys, media_type="text/javascript")
+
+    icon = scratch / "icon.svg"
+    icon.write_text(ICON)
+    return gr.mount_gradio_app(
+        app, page, path="/", allowed_paths=[], ssr_mode=False, run_history=False, mcp_server=False,
+        enable_monitoring=False, pwa=False, max_file_size="32mb", show_error=False,
+        favicon_path=str(icon), **look(),
+    )  # fmt: skip
+
+
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3"'
+    ' fill="#2563eb"/><path d="M5 4l7 4-7 4z" fill="#fff"/></svg>'
+)
