@@ -21,7 +21,7 @@ genlab: train, compare and reproduce generative models
   genlab compare A B              is B better than A? with an interval, or it cannot tell
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
-  genlab play run=RUN             a page to ask it, side by side with others, and to judge pairs blind
+  genlab play run=A,B             a page to ask runs side by side, and to judge pairs blind
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
 `genlab COMMAND --help` shows a command's keys and examples.

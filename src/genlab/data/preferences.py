@@ -238,4 +238,3 @@ def _unlike(first: dict[str, Tensor], other: dict[str, Tensor]) -> str:
         if (value.shape, value.dtype) != (other[key].shape, other[key].dtype):
             return f"{key} is {list(other[key].shape)} and not {list(value.shape)}"
     return ""
-

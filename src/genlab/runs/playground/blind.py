@@ -17,21 +17,30 @@ from genlab.runs.playground.controls import QUIET, Result
 from genlab.runs.playground.drawing import Drawn, Stopped
 from genlab.runs.playground.form import Form, Order
 from genlab.runs.playground.prefer import (
-    Contender, Pair, asked_of, file_of, judge, number_of, pair_of, summary, tally,
+    Contender,
+    Pair,
+    asked_of,
+    file_of,
+    judge,
+    number_of,
+    pair_of,
+    summary,
+    tally,
 )  # fmt: skip
 from genlab.runs.say.answer import explain
 from genlab.runs.say.errors import UserError
 
 VOTES = {
-    "left": "← left", "tie": "T  tie", "bad": "B  both bad", "skip": "S  skip", "right": "right →"
+    "left": "← left", "tie": "T  tie", "bad": "B  bad", "skip": "S  skip", "right": "right →"
 }  # fmt: skip
 HEAD = ["A", "B", "condition", "A won", "B won", "ties", "both bad", "A's share of decided"]
+WIDTHS = [150, 150, 130, 70, 70, 60, 90, 160]
 WAITING = 8  # pairs that are drawn and not judged, of pages that were closed
 
 
 def build(form: Form, draws: Any, *, who: str) -> None:
     """The tab, in the page that is being laid out."""
-    from genlab.runs.playground.page import DRAWING, line, said
+    from genlab.runs.playground.page import DRAWING, headline, line, said
 
     table = Ballots(form, draws)
     seat = form.seats[0]
@@ -40,21 +49,24 @@ def build(form: Form, draws: Any, *, who: str) -> None:
         name = gr.Textbox(who, placeholder="who judges (kept with each vote)", show_label=False,
                           container=False, max_lines=1, min_width=140, elem_id="who")  # fmt: skip
     status = line(value=table.hello(), elem_id="status")
-    condition = gr.Textbox(label="asked for", interactive=False, max_lines=4, visible=False)
+    condition = headline(visible=False)
     with gr.Row(equal_height=False):
-        with gr.Column(min_width=220):
-            left = Result(seat, label="left")
-        with gr.Column(min_width=220):
-            right = Result(seat, label="right")
+        with gr.Column(min_width=150):
+            line(value="left")
+            left = Result(seat)
+        with gr.Column(min_width=150):
+            line(value="right")
+            right = Result(seat)
     with gr.Row(elem_id="votes"):
         votes = {
-            verdict: gr.Button(words, interactive=False, min_width=84, elem_id=f"vote-{verdict}")
+            verdict: gr.Button(words, interactive=False, min_width=58, elem_id=f"vote-{verdict}")
             for verdict, words in VOTES.items()
         }
     with gr.Accordion("Counts (they name the sides: look when you are done)", open=False) as counts:
         told = line(value="")
         rows = gr.Dataframe(headers=HEAD, datatype="str", type="array", interactive=False,
-                            show_label=False, wrap=True, buttons=["copy"])  # fmt: skip
+                            show_label=False, wrap=True, buttons=["copy"], column_widths=WIDTHS,
+                            )  # fmt: skip
     pair = gr.State("")
     sides = [*left.parts, *right.parts]
     outputs = [pair, status, condition, *sides, start, *votes.values()]
@@ -66,7 +78,11 @@ def build(form: Form, draws: Any, *, who: str) -> None:
         ready = pair_now is not None
         shown = [*left.value(files[0]), *right.value(files[1])] if ready else \
             [gr.update() for _ in sides]  # fmt: skip
-        asked = gr.update(value=pair_now.condition, visible=True) if ready else gr.update()
+        asked = (
+            gr.update(value=f"asked for: {pair_now.condition}", visible=True)
+            if ready
+            else gr.update()
+        )
         buttons = [gr.update(interactive=ready) for _ in votes]
         return [key, words, asked, *shown, gr.update(interactive=not busy), *buttons]
 
@@ -115,7 +131,7 @@ class Ballots:
         """What the tab says first: what will be compared."""
         seats = self.form.seats
         if len(seats) > 1:
-            return "Two of these runs at the same seed, sides shuffled. Votes go to play/preferences.jsonl."
+            return "Two of these runs at one seed, sides shuffled; kept in play/preferences.jsonl."
         return (
             "Two samples of this run under one condition. To compare runs or samplers:"
             " genlab play run=A,B, or run=A,A."

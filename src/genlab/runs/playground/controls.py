@@ -27,8 +27,10 @@ from genlab.shown import visible
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 PAINT = "#e5484d"
-SIDE = 360  # pixels that a small picture is enlarged to, to be painted on
+LARGE = 480  # pixels that a small result is enlarged to
+SIDE = 264  # pixels that a small picture is enlarged to, to be painted on
 NONE = "none"
+PAINTING = "Paint over what is to be drawn anew; the rest is kept."
 
 
 @dataclass
@@ -78,29 +80,37 @@ def _row(ask: Row, home: Path) -> Control:
 
 def _painted(ask: Painted, home: Path) -> Control:
     """A picture's file comes in through the gate, and is painted on as the model will see it."""
-    file = gr.File(label=f"{ask.label}: a file to keep a part of", file_types=["image"], height=110)
-    wrong = gr.Textbox(visible=False, container=False, elem_classes="wrong", lines=1, max_lines=3)
+    with gr.Row(elem_classes="tight"):
+        file = gr.UploadButton(
+            f"Keep part of a {ask.label}…", file_types=["image"], size="sm", min_width=160
+        )
+        gone = gr.Button("Without it", size="sm", visible=False, min_width=90)
+    line = gr.Textbox(visible=False, container=False, show_label=False, interactive=False, lines=1,
+                      max_lines=3, elem_classes="said")  # fmt: skip
     editor = gr.ImageEditor(
-        label="paint over what is to be drawn anew", sources=(), transforms=(), layers=False,
-        type="numpy", format="png", visible=False, height=SIDE + 120, buttons=[],
-        canvas_size=(SIDE, SIDE), brush=gr.Brush(colors=[PAINT], color_mode="fixed"),
+        show_label=False, sources=(), transforms=(), layers=False,
+        type="numpy", format="png", visible=False, height=SIDE + 80, buttons=[],
+        canvas_size=(SIDE, SIDE), brush=gr.Brush(colors=[(PAINT, 0.6)], color_mode="fixed"),
     )  # fmt: skip
     kept = gr.State(None)  # the picture as it was kept, by its file
 
-    def come(path: str | None) -> tuple[Any, Any, Any]:
+    def come(path: str | None) -> list[Any]:
         if path is None:
-            return None, gr.update(value=None, visible=False), gr.update(visible=False)
+            return [*none(), gr.update(visible=False)]
         try:
             name = keep_picture(home, path, ask.shape)
         except Exception as error:  # of a file of any kind
-            said = explain(error, [])[0]
-            return None, gr.update(value=None, visible=False), gr.update(value=said, visible=True)
-        return str(name), gr.update(value=_canvas(name), visible=True), gr.update(visible=False)
+            return [*none(), gr.update(value=explain(error, [])[0], visible=True)]
+        shown = gr.update(value=_canvas(name), visible=True)
+        return [shown, str(name), gr.update(visible=True), gr.update(value=PAINTING, visible=True)]
 
-    file.upload(come, file, [kept, editor, wrong], **QUIET)
-    file.clear(lambda: come(None), None, [kept, editor, wrong], **QUIET)
+    def none() -> list[Any]:
+        return [gr.update(value=None, visible=False), None, gr.update(visible=False)]
 
-    def read(drawing: dict[str, Any] | None, name: str | None) -> Any:
+    file.upload(come, file, [editor, kept, gone, line], **QUIET)
+    gone.click(lambda: come(None), None, [editor, kept, gone, line], **QUIET)
+
+    def read(drawing: dict[str, Any] | None, name: str | None, *_: Any) -> Any:
         if name is None:
             return None
         mask = painted(drawing, ask.shape)
@@ -110,16 +120,16 @@ def _painted(ask: Painted, home: Path) -> Control:
 
     def write(words: dict[str, Any]) -> list[Any]:
         if "given" not in words or not Path(words["given"]).is_file():
-            return [gr.update(value=None, visible=False), None]
+            return none()
         value = _canvas(Path(words["given"]))
         if Path(words.get("mask", "")).is_file():
             over = 255 - _enlarged(Path(words["mask"]))[..., :1]
             colour = np.array([int(PAINT[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)
             layer = np.concatenate([np.broadcast_to(colour, (*over.shape[:2], 3)), over], -1)
             value = {"background": value, "layers": [layer], "composite": None}
-        return [gr.update(value=value, visible=True), words["given"]]
+        return [gr.update(value=value, visible=True), words["given"], gr.update(visible=True)]
 
-    return Control(ask, [editor, kept], read, write)
+    return Control(ask, [editor, kept, gone], read, write)
 
 
 ASKS: dict[type, Callable[[Any, Path], Control]] = {
@@ -266,9 +276,13 @@ def _picture(**given: Any) -> Any:
 def _opened(path: Path) -> Any:
     from PIL import Image
 
-    with Image.open(path, formats=["PNG", "GIF"]) as image:
-        image.load()
-        return image
+    with Image.open(path, formats=["PNG"]) as image:
+        times = LARGE // max(image.size)  # small pictures by whole factors: each value is seen
+        if times < 2:
+            image.load()
+            return image
+        size = (image.width * times, image.height * times)
+        return image.resize(size, Image.Resampling.NEAREST)
 
 
 def _text(**given: Any) -> Any:
@@ -302,7 +316,6 @@ def _waves(path: Path) -> tuple[int, np.ndarray]:
 # suffix -> (component, value of a file); a new format is one row here
 SHOWN: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
     ".png": (_picture, _opened),
-    ".gif": (_picture, _opened),
     ".txt": (_text, lambda path: visible(path.read_text(encoding="utf-8"))),
     ".csv": (_table, _cells),
     ".wav": (_sound, _waves),
@@ -312,15 +325,10 @@ SHOWN: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
 class Result:
     """What is shown of a seat's samples: what its view writes, and the files beside it."""
 
-    def __init__(self, seat: Seat, *, label: str) -> None:
+    def __init__(self, seat: Seat) -> None:
         self.suffixes = [s for s in (seat.data.view.suffix, *seat.data.view.beside) if s in SHOWN]
-        self.parts = [SHOWN[s][0](label=label, show_label=i == 0 and bool(label), min_width=200)
-                      for i, s in enumerate(self.suffixes)]  # fmt: skip
+        self.parts = [SHOWN[s][0](show_label=False, min_width=200) for s in self.suffixes]
 
     def value(self, path: Path) -> list[Any]:
         """The components' values for the files that are called as `path` is."""
         return [SHOWN[s][1](path.with_suffix(s)) for s in self.suffixes]
-
-    @property
-    def empty(self) -> list[Any]:
-        return [None] * len(self.parts)

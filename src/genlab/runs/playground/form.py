@@ -86,7 +86,7 @@ class Form:
             self.first = gr.Number(0, label="first", precision=0, min_width=80)
         with gr.Row():
             self.draw = gr.Button("Draw", variant="primary", min_width=120, elem_id="draw")
-            self.stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="stop")
+            self.stop = gr.Button("Stop", min_width=80, elem_id="stop")
         self.panels = [Panel(s, title=f"sampler of {s.name}") for s in self.seats]
 
     @property

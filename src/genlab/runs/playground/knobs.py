@@ -41,7 +41,7 @@ def knobs_of(
 ) -> tuple[Knob, ...]:
     """The knobs of a class; `values` are the run's, `accepts(name, value)` tries the constructor.
 
-    Bounds are the constructor's own: the least of -1, 0, 1 that it takes, and 1 if it takes no more.
+    Bounds are the constructor's own: the least of -1, 0, 1 that it takes, and 1 if it takes no 2.
     """
     hints = hints_of(cls)
     return tuple(

@@ -6,7 +6,6 @@ that runs, data and files say goes into components that show text as text.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -40,14 +39,18 @@ class Draws:
         yield from watched(seat, asked, self.stop)
 
     def look(self, seat: Seat, items: Any, captions: list[str] | None) -> Path:
-        """A file to look at, for the page alone."""
-        folder = Path(tempfile.mkdtemp(dir=self.scratch))
-        return seat.data.view.save(items, folder / "look", captions)
+        """A file to look at, for the page alone; the next one takes its place."""
+        return seat.data.view.save(items, self.scratch / "look", captions)
 
 
 def said(text: str = "", *, wrong: bool = False) -> Any:
     """A line under a result: how far it is, or what is wrong."""
     return gr.update(value=text, visible=True, elem_classes="wrong" if wrong else "said")
+
+
+def same(num: int) -> list[Any]:
+    """So many components as they are; new objects each time, for gradio takes them apart."""
+    return [gr.update() for _ in range(num)]
 
 
 def line(**given: Any) -> Any:
@@ -56,10 +59,18 @@ def line(**given: Any) -> Any:
                       elem_classes="said", **given)  # fmt: skip
 
 
+def headline(text: str = "", **given: Any) -> Any:
+    """What stands over a result."""
+    return gr.Textbox(text, container=False, show_label=False, interactive=False, lines=1,
+                      max_lines=4, elem_classes="title", **given)  # fmt: skip
+
+
 def build(seats: Sequence[Seat], *, scratch: Path, who: str, device: str) -> gr.Blocks:
     """The page for these runs; `scratch`: a folder that goes with it."""
     draws = Draws(scratch)
-    with gr.Blocks(title="genlab play", analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title="genlab play", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)
+    ) as page:
         names = ", ".join(dict.fromkeys(s.name for s in seats))
         with gr.Row(elem_id="head"):
             gr.Markdown("genlab **play**", elem_id="brand", container=False)
@@ -85,45 +96,31 @@ def _results(seats: Sequence[Seat]) -> list[tuple[Any, Result]]:
     with gr.Row(equal_height=False):
         for seat in seats:
             with gr.Column(min_width=280):
-                gr.Textbox(
-                    title(seat), container=False, show_label=False, interactive=False, max_lines=2,
-                    lines=1, elem_classes="title",
-                )  # fmt: skip
-                result = Result(seat, label="")
-                found.append((line(value="nothing drawn yet: press Draw"), result))
+                headline(one_line(f"{seat.name} · {seat.model.clock.examples:,} examples seen"))
+                status = line(value="nothing drawn yet: press Draw")
+                found.append((status, Result(seat)))
     return found
 
 
-def title(seat: Seat) -> str:
-    return one_line(f"{seat.name} · {seat.model.clock.examples:,} examples seen")
-
-
 def _wire(form: Form, draws: Draws, results: list[tuple[Any, Result]], table: Any) -> None:
-    buttons = [form.draw, form.stop]
     shown = [c for status, result in results for c in (status, *result.parts)]
 
     def draw(*values: Any) -> Iterator[list[Any]]:
         """Each run in turn; what the others show stays."""
-        order, at = form.order(values), [gr.update() for _ in shown]
-        busy = [gr.update(interactive=False), gr.update(interactive=True)]
-        place = 0
+        order, place, stopped = form.order(values), 0, False
         for number, (seat, (_, result)) in enumerate(zip(form.seats, results)):
             size = 1 + len(result.parts)
-            stopped = False
             for update in draw_one(draws, seat, number, order, result):
-                now = list(at)
-                now[place : place + size] = update
-                stopped = update[0]["value"] == STOPPED
-                yield [*busy, *now, gr.update()]
+                stopped = update[0]["value"] == STOPPED  # before gradio takes the update apart
+                after = same(len(shown) - place - size)
+                yield [gr.update(interactive=False), *same(place), *update, *after, gr.update()]
             place += size
             if stopped:
                 break
-        idle = [gr.update(interactive=True), gr.update(interactive=False)]
-        yield [*idle, *at, history_of(form.seats)]
+        yield [gr.update(interactive=True), *same(len(shown)), history_of(form.seats)]
 
-    form.draw.click(
-        draw, form.inputs, [*buttons, *shown, table], **QUIET, **DRAWING, trigger_mode="once"
-    )
+    outputs = [form.draw, *shown, table]
+    form.draw.click(draw, form.inputs, outputs, **QUIET, **DRAWING, trigger_mode="once")
     form.stop.click(draws.stop.set, None, None, **QUIET, queue=False)
 
 
@@ -134,10 +131,9 @@ def draw_one(
     draws: Draws, seat: Seat, number: int, order: Order, result: Result
 ) -> Iterator[list[Any]]:
     """What a seat shows while it draws: a line, and its result's components."""
-    same = [gr.update() for _ in result.parts]
-    began = time.perf_counter()
+    began, parts = time.perf_counter(), len(result.parts)
     try:
-        yield [said("drawing"), *same]
+        yield [said("drawing"), *same(parts)]
         changes, asked = order.changes(number), order.asked(seat)
         sampler = seat.take(changes)
         for glance in draws.of(seat, asked):
@@ -150,11 +146,11 @@ def draw_one(
                 path = draws.look(seat, glance.items, None)
                 yield [said(glance.said), *result.value(path)]
             else:
-                yield [said(glance.said), *same]
+                yield [said(glance.said), *same(parts)]
     except Stopped:
-        yield [said(STOPPED), *same]
+        yield [said(STOPPED), *same(parts)]
     except Exception as error:  # a mistake in the form, or a fault: one line where it was asked
-        yield [said(explain(error, [])[0], wrong=True), *same]
+        yield [said(explain(error, [])[0], wrong=True), *same(parts)]
 
 
 # --- history -------------------------------------------------------------------------------------
@@ -178,20 +174,30 @@ def history_of(seats: Sequence[Seat]) -> list[list[str]]:
 def told(seat: Seat, row: dict[str, Any]) -> list[str]:
     """A row of history as people read it."""
     asked = ", ".join(
-        f"{key} {Path(word).name if key in ('given', 'mask') and '/' in word else word}"
+        "part of a picture" if key == "given" and Path(word).suffix == ".png" else f"{key}={word}"
         for key, word in row["asked"].items()
+        if key != "mask"
     )
     knobs = ", ".join("=".join(change).removeprefix("sampler.") for change in row["sampler"])
     when = row["time"][:16].replace("T", " ")
-    cells = [when, seat.name, asked or "–", str(row["num"]), str(row["seed"]), knobs or "as trained"]
+    cells = [
+        when,
+        seat.name,
+        asked or "–",
+        str(row["num"]),
+        str(row["seed"]),
+        knobs or "as trained",
+    ]
     return [one_line(cell)[:300] for cell in cells]
 
 
 def _history(form: Form) -> Any:
-    line(value="Kept in play/history.jsonl of each run. Click a row to ask it again: the same file.")
+    line(
+        value="Kept in play/history.jsonl of each run. Click a row to ask it again: the same file."
+    )
     table = gr.Dataframe(
         headers=HEAD, datatype="str", type="array", interactive=False, wrap=True, buttons=[],
-        show_label=False, column_widths=["17%", "18%", "27%", "8%", "10%", "20%"], max_height=640,
+        show_label=False, column_widths=[130, 170, 230, 60, 60, 180], max_height=640,
         elem_id="rows",
     )  # fmt: skip
 
@@ -213,7 +219,7 @@ def look() -> dict[str, Any]:
     theme = gr.themes.Base(
         primary_hue="blue", neutral_hue="slate", radius_size="sm", spacing_size="sm",
         font=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
-        font_mono=["ui-monospace", "Menlo", "DejaVu Sans Mono", "monospace"],
+        font_mono=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],  # of tables
     )  # fmt: skip
     return {
         "theme": theme,
@@ -245,6 +251,7 @@ def app_of(page: gr.Blocks, *, scratch: Path) -> Any:
 
 
 ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3"'
-    ' fill="#2563eb"/><path d="M5 4l7 4-7 4z" fill="#fff"/></svg>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<rect width="16" height="16" rx="3" fill="#2563eb"/>'
+    '<path d="M5 4l7 4-7 4z" fill="#fff"/></svg>'
 )

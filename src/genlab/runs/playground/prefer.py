@@ -241,6 +241,6 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
     """One line on all judgements."""
     counts = {v: sum(r["verdict"] == v for r in rows) for v in preferences.VERDICTS}
     return (
-        f"{figure(len(rows))} judged: {counts['chosen']} decided, {counts['tie']} ties,"
+        f"{figure(len(rows))} judged: {counts['chosen']} decided, {counts['tie']} tied,"
         f" {counts['bad']} both bad; {order_bias(rows)}"
     )

@@ -6,7 +6,9 @@ Another sampler, or other knobs of it, are set where the model stands: it is not
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,6 @@ class Seat:
     trust: list[str]
     asks: tuple[Ask, ...] = ()
     samplers: dict[str, tuple[Knob, ...]] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)  # a sampler's name on the page: in conf
     now: dict[str, Any] = field(default_factory=dict)  # the sampler that the model has now
 
     def changes(self, sampler: str, knobs: list[Change]) -> list[Change]:
@@ -97,7 +98,7 @@ def heard(model: Any, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
     )
 
 
-def samplers_of(seat: Seat):
+def samplers_of(seat: Seat) -> Iterator[tuple[str, tuple[Knob, ...]]]:
     """(name, knobs) of the run's own sampler, then of every other in conf that fits its model."""
     if not seat.now:
         return
@@ -108,16 +109,15 @@ def samplers_of(seat: Seat):
         except ValueError:  # for another family
             continue
         if name == OWN or node != seat.now:
-            yield name, knobs_of(
-                classes.find(node["_target_"], seat.trust, "sampler"),
-                node,
-                lambda knob, value, node=node: _accepts(node, knob, value, seat.trust),
-            )
+            cls = classes.find(node["_target_"], seat.trust, "sampler")
+            values = {k: v for k, v in node.items() if k != "_target_"}
+            yield name, knobs_of(cls, values, partial(_accepts, cls, values))
 
 
-def _accepts(node: dict[str, Any], knob: str, value: Any, trust: list[str]) -> bool:
+def _accepts(cls: type, values: dict[str, Any], knob: str, value: Any) -> bool:
+    """Whether the constructor, which the gate has let in, takes a value."""
     try:
-        Plan({"sampler": {**node, knob: value}}, trust).build("sampler")
-    except Exception:  # whatever the constructor raises: it does not take the value
+        cls(**{**values, knob: value})
+    except Exception:  # whatever it raises
         return False
     return True

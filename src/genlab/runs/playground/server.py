@@ -28,12 +28,14 @@ BODY = 64 * 2**20  # bytes of a request
 SCRIPT = re.compile(rb"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.S | re.I)
 # gradio fetches other addresses for whoever asks, and keeps a list of runs in the browser
 CLOSED = re.compile(r"/(gradio_api/)?(proxy=|file=\s*https?:|runs\b|monitoring\b|vibe|deep_link)")
+# unsafe-eval: the painting of masks compiles its shaders' code; no text of a page is ever run
 POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:;"
-    " connect-src 'self' data: blob:; worker-src 'self' blob:; manifest-src 'self';"
-    " base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)  # unsafe-eval: the painting of masks compiles its shaders' code; no text of a page is ever run
+    "default-src 'none'; script-src 'self' 'unsafe-eval' {hashes};"
+    " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:;"
+    " font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:;"
+    " manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+FOREIGN = ("cross-site", "same-site")  # the second: a page of another port of this machine
 App = Callable[[dict, Callable, Callable], Awaitable[None]]
 
 
@@ -74,6 +76,8 @@ class Gate:
             return 421, "genlab play: unknown host"
         origin = headers.get("origin")
         if origin is not None and origin.removeprefix("http://") not in self.hosts:
+            return 403, "genlab play: another page's request"
+        if headers.get("sec-fetch-site") in FOREIGN and scope["path"] != "/":
             return 403, "genlab play: another page's request"
         if CLOSED.match(scope["path"]):
             return 404, "genlab play: not here"
@@ -200,7 +204,7 @@ def serve(app: Any, server: socket.socket, token: str) -> None:
 
     gate = Gate(app, port=server.getsockname()[1], token=token)
     config = uvicorn.Config(
-        gate, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
+        gate, log_level="critical", access_log=False, timeout_graceful_shutdown=2,
         server_header=False, ws="none",
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[server])
