@@ -82,6 +82,8 @@ def test_only_what_was_changed_is_said() -> None:
     ]  # fmt: skip
     with pytest.raises(UserError, match=r"sampler\.steps: it is empty"):
         changes(knobs, {**same, "steps": None})
+    assert changes(knobs, {**same, "top": " 7 ", "how": "none"}) == [("sampler.top", "7")]
+    assert changes(knobs, {**same, "top": "x"}) == [("sampler.top", "x")], "the gate refuses it"
     assert typed(None) == "null"
 
 

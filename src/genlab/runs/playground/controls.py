@@ -18,7 +18,7 @@ import numpy as np
 
 from genlab.data.asks import Ask, Choice, Line, Painted, Row
 from genlab.runs.playground.history import keep_mask, keep_picture
-from genlab.runs.playground.knobs import Knob, changes
+from genlab.runs.playground.knobs import NONE, Knob, changes, typed
 from genlab.runs.playground.seats import OWN, Seat
 from genlab.runs.say.answer import explain
 from genlab.runs.say.errors import UserError
@@ -29,7 +29,6 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 PAINT = "#e5484d"
 LARGE = 480  # pixels that a small result is enlarged to
 SIDE = 264  # pixels that a small picture is enlarged to, to be painted on
-NONE = "none"
 PAINTING = "Paint over what is to be drawn anew; the rest is kept."
 
 
@@ -210,9 +209,7 @@ class Panel:
         """The words of a command line for what stands in the controls."""
         name, by_key = values[0], dict(zip(self.knobs, values[1:]))
         knobs = self.seat.samplers.get(name, ())
-        filled = {k.name: by_key[_key(k)] for k in knobs if by_key.get(_key(k)) != NONE}
-        filled |= {k.name: None for k in knobs if by_key.get(_key(k)) == NONE}
-        return self.seat.changes(name, changes(knobs, filled))
+        return self.seat.changes(name, changes(knobs, {k.name: by_key[_key(k)] for k in knobs}))
 
     def write(self, words: Sequence[Sequence[str]]) -> list[Any]:
         """The controls as a row of history has them."""
@@ -233,15 +230,20 @@ def _key(knob: Knob) -> str:
 
 
 def _typed_back(knob: Knob, text: str) -> Any:
+    """What a control shows of a word of a command line."""
+    if text == "null":
+        return NONE if knob.form == "choice" else ""
+    if knob.form == "bool":
+        return text == "true"
     try:
-        return None if text == "null" else {"int": int, "float": float}.get(knob.form, str)(text) \
-            if knob.form != "bool" else text == "true"  # fmt: skip
+        return text if knob.null else {"int": int, "float": float}.get(knob.form, str)(text)
     except ValueError:
         return _value(knob)
 
 
 def _value(knob: Knob) -> Any:
-    return NONE if knob.form == "choice" and knob.value is None else knob.value
+    """What a control shows of the run's own value."""
+    return _typed_back(knob, typed(knob.value)) if knob.null else knob.value
 
 
 def _knob(knob: Knob, *, visible: bool) -> Any:
@@ -257,12 +259,14 @@ def _knob(knob: Knob, *, visible: bool) -> Any:
     if knob.form == "choice":
         options = [*([NONE] if knob.null else []), *knob.options]
         return gr.Dropdown(options, value=_value(knob), **common)
-    if knob.form == "text":
-        return gr.Textbox("" if knob.value is None else knob.value, max_lines=1, **common)
-    if bounds and most is not None and not knob.null:
+    if knob.form == "text" or knob.null:  # a control of numbers makes 0 of an empty one
+        text = "" if knob.value is None else str(knob.value)
+        return gr.Textbox(text, max_lines=1, placeholder=NONE if knob.null else None, **common)
+    if least is not None and most is not None:
         return gr.Slider(least, most, value=knob.value, step=0.01, buttons=[], **common)
-    whole = {"precision": 0} if knob.form == "int" else {"step": 0.1}
-    return gr.Number(knob.value, placeholder=NONE if knob.null else None, **whole, **common)
+    return gr.Number(
+        knob.value, **({"precision": 0} if knob.form == "int" else {"step": 0.1}), **common
+    )
 
 
 # --- results -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from genlab.runs.settings.overrides import Change
 Form = Literal["int", "float", "bool", "choice", "text"]
 FORMS: dict[Any, Form] = {int: "int", float: "float", bool: "bool"}
 FAR = 10**9  # a number that only a bound refuses
+NONE = "none"  # what stands in a control for null, as does nothing at all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +87,26 @@ def changes(knobs: tuple[Knob, ...], filled: Mapping[str, Any]) -> list[Change]:
     for knob in knobs:
         if knob.name not in filled:
             continue
-        value = filled[knob.name]
-        value = None if value == "" else value
+        value = _meant(knob, filled[knob.name])
         if value is None and not knob.null:
             raise UserError(f"sampler.{knob.name}: it is empty; write a value")
-        if knob.form == "int" and isinstance(value, float) and value.is_integer():
-            value = int(value)
         if value != knob.value:
             found.append((f"sampler.{knob.name}", typed(value)))
     return found
+
+
+def _meant(knob: Knob, value: Any) -> Any:
+    """A control's value as the constructor's type; what is none stays, for the gate to refuse."""
+    if isinstance(value, str) and value.strip() in ("", NONE):
+        return None
+    if knob.form == "int" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and knob.form in ("int", "float"):
+        try:
+            return {"int": int, "float": float}[knob.form](value)
+        except ValueError:
+            return value.strip()
+    return value
 
 
 def typed(value: Any) -> str:

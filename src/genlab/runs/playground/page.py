@@ -6,6 +6,7 @@ that runs, data and files say goes into components that show text as text.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -106,25 +107,30 @@ def _wire(form: Form, draws: Draws, results: list[tuple[Any, Result]], table: An
     shown = [c for status, result in results for c in (status, *result.parts)]
 
     def draw(*values: Any) -> Iterator[list[Any]]:
-        """Each run in turn; what the others show stays."""
-        order, place, stopped = form.order(values), 0, False
+        """Each run in turn; what the others show stays.
+
+        Of two updates that follow each other closely a browser may show the second alone: so all
+        is said again at the end.
+        """
+        order, place, last = form.order(values), 0, same(len(shown))
         for number, (seat, (_, result)) in enumerate(zip(form.seats, results)):
             size = 1 + len(result.parts)
             for update in draw_one(draws, seat, number, order, result):
-                stopped = update[0]["value"] == STOPPED  # before gradio takes the update apart
+                last[place : place + size] = map(copy.copy, update)  # gradio takes it apart
                 after = same(len(shown) - place - size)
                 yield [gr.update(interactive=False), *same(place), *update, *after, gr.update()]
-            place += size
-            if stopped:
+            time.sleep(PAUSE)
+            if last[place]["value"] == STOPPED:
                 break
-        yield [gr.update(interactive=True), *same(len(shown)), history_of(form.seats)]
+            place += size
+        yield [gr.update(interactive=True), *last, history_of(form.seats)]
 
     outputs = [form.draw, *shown, table]
     form.draw.click(draw, form.inputs, outputs, **QUIET, **DRAWING, trigger_mode="once")
     form.stop.click(draws.stop.set, None, None, **QUIET, queue=False)
 
 
-STOPPED = "stopped"
+STOPPED, PAUSE = "stopped", 0.1  # seconds in which a browser shows an update
 
 
 def draw_one(
@@ -179,13 +185,14 @@ def told(seat: Seat, row: dict[str, Any]) -> list[str]:
         if key != "mask"
     )
     knobs = ", ".join("=".join(change).removeprefix("sampler.") for change in row["sampler"])
-    when = row["time"][:16].replace("T", " ")
+    when = row["time"][:19].replace("T", " ")
+    seed = f"{row['seed']}" + (f" from {row['first']}" if row["first"] else "")
     cells = [
         when,
         seat.name,
         asked or "–",
         str(row["num"]),
-        str(row["seed"]),
+        seed,
         knobs or "as trained",
     ]
     return [one_line(cell)[:300] for cell in cells]
@@ -197,15 +204,15 @@ def _history(form: Form) -> Any:
     )
     table = gr.Dataframe(
         headers=HEAD, datatype="str", type="array", interactive=False, wrap=True, buttons=[],
-        show_label=False, column_widths=[130, 170, 230, 60, 60, 180], max_height=640,
+        show_label=False, column_widths=[145, 165, 230, 60, 60, 180], max_height=640,
         elem_id="rows",
     )  # fmt: skip
 
     def again(event: gr.SelectData) -> list[Any]:
-        rows = rows_of(form.seats)
-        if not event.index[0] < len(rows):
-            return [gr.update() for _ in form.inputs]
-        return form.restored(*rows[event.index[0]])
+        clicked = [str(cell) for cell in event.row_value]  # its place may be another, sorted
+        rows = (item for item in rows_of(form.seats) if told(*item) == clicked)
+        found = next(rows, None)
+        return same(len(form.inputs)) if found is None else form.restored(*found)
 
     table.select(again, None, form.inputs, **QUIET)
     return table
