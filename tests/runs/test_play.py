@@ -229,7 +229,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("played")
     (folder / "book.txt").write_text("To be, or not to be, that is the question. " * 80)
     text = ["data=text_file", f"data.path={folder / 'book.txt'}", "data.block=16",
-            "model=autoregressive", "net=gru", "net.width=16", "data.default_prompt=To"]  # fmt: skip
+            "model=autoregressive", "net=gru", "net.width=16", "data.default_prompt=To",
+            ]  # fmt: skip
     return {
         "digits": fit(["data=digits", *SMALL, "name=digits"], folder / "digits"),
         "text": fit([*text, "name=text"], folder / "text"),
@@ -355,7 +356,8 @@ def test_a_foreign_history_is_read_without_what_is_none(tmp_path: Path) -> None:
     good = {"kind": "draw", "time": "t", "asked": {"cond": "<b>"}, "num": 1, "seed": 0, "first": 0,
             "sampler": [], "checkpoint": "c", "file": "f"}  # fmt: skip
     for bad in ({"num": "1"}, {"asked": []}, {"asked": {"to": "x"}}, {"sampler": [["a"]]},
-                {"seed": -1}, {"asked": {"cond": {"a": 1}}}, {"kind": "x"}, {"file": 3}):  # fmt: skip
+                {"seed": -1}, {"asked": {"cond": {"a": 1}}}, {"kind": "x"}, {"file": 3},
+                ):  # fmt: skip
         append(path, {**good, **bad})
     with path.open("ab") as f:
         f.write(b"\xff torn \n{}\n[]\n")

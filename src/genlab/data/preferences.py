@@ -200,7 +200,7 @@ def _check_sample(key: str, sample: Any) -> None:
 def _read_pair(path: Path, name: str) -> tuple[dict[str, Tensor], int]:
     """The tensors of a decided judgement, checked against the name that is their hash."""
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
     file = path.parent / path.stem / f"{name}.safetensors"
     if file.parent.is_symlink() or file.is_symlink() or not file.is_file():
@@ -212,7 +212,7 @@ def _read_pair(path: Path, name: str) -> tuple[dict[str, Tensor], int]:
     if hashlib.sha256(data).hexdigest() != name:
         raise ValueError("its samples are damaged: their sha256 is another")
     try:
-        pair = load(data)
+        pair = load_file(file)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ValueError(f"its samples cannot be read: {error!s:.100}") from None
     if not {"x", "rejected"} <= set(pair):
