@@ -34,7 +34,7 @@ VOTES = {
     "left": "← left", "tie": "T  tie", "bad": "B  bad", "skip": "S  skip", "right": "right →"
 }  # fmt: skip
 HEAD = ["A", "B", "condition", "A won", "B won", "ties", "both bad", "A's share of decided"]
-WIDTHS = [150, 150, 130, 70, 70, 60, 90, 160]
+WIDTHS = [165, 165, 110, 65, 65, 55, 80, 175]
 WAITING = 8  # pairs that are drawn and not judged, of pages that were closed
 
 
@@ -46,7 +46,7 @@ def build(form: Form, draws: Any, *, who: str) -> None:
     seat = form.seats[0]
     with gr.Row(equal_height=True):
         start = gr.Button("Next pair", variant="primary", min_width=120, elem_id="pair")
-        name = gr.Textbox(who, placeholder="who judges (kept with each vote)", show_label=False,
+        name = gr.Textbox(who, placeholder="who judges", show_label=False,
                           container=False, max_lines=1, min_width=140, elem_id="who")  # fmt: skip
     status = line(value=table.hello(), elem_id="status")
     condition = headline(visible=False)
@@ -178,7 +178,7 @@ class Ballots:
                 if isinstance(glance, Drawn):
                     drawn.append(glance)
             items = contender.seat.data.decode(drawn[-1].x)
-            files.append(self.draws.look(contender.seat, items, None))
+            files.append(self.draws.look(contender.seat, items, name=f"side{len(files)}"))
         if drawn[0].x.shape != drawn[1].x.shape:
             raise UserError("the two samples are of different shapes: give both runs one length")
         pair = Pair(places, (drawn[0], drawn[1]), words, seed, number)

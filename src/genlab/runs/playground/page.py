@@ -39,9 +39,11 @@ class Draws:
         self.stop.clear()
         yield from watched(seat, asked, self.stop)
 
-    def look(self, seat: Seat, items: Any, captions: list[str] | None) -> Path:
-        """A file to look at, for the page alone; the next one takes its place."""
-        return seat.data.view.save(items, self.scratch / "look", captions)
+    def look(
+        self, seat: Seat, items: Any, captions: list[str] | None = None, *, name: str = "look"
+    ) -> Path:
+        """A file to look at, for the page alone; the next one of its name takes its place."""
+        return seat.data.view.save(items, self.scratch / name, captions)
 
 
 def said(text: str = "", *, wrong: bool = False) -> Any:
@@ -149,7 +151,7 @@ def draw_one(
                 told = f"{asked.num:,} in {duration(seconds)}, kept as play/{path.name}"
                 yield [said(told), *result.value(path)]
             elif glance.items is not None:
-                path = draws.look(seat, glance.items, None)
+                path = draws.look(seat, glance.items)
                 yield [said(glance.said), *result.value(path)]
             else:
                 yield [said(glance.said), *same(parts)]
