@@ -206,7 +206,7 @@ def _history(form: Form) -> Any:
     )
     table = gr.Dataframe(
         headers=HEAD, datatype="str", type="array", interactive=False, wrap=True, buttons=[],
-        show_label=False, column_widths=[145, 165, 230, 60, 60, 180], max_height=640,
+        show_label=False, column_widths=[160, 175, 230, 60, 60, 180], max_height=640,
         elem_id="rows",
     )  # fmt: skip
 
