@@ -6,7 +6,7 @@ GENLAB_DATA ?= $(abspath $(firstword $(wildcard ../shared/data)))
 export GENLAB_DATA
 export WANDB_MODE ?= offline
 
-.PHONY: demo test test-fast test-slow faults fuzz mutants slurm bench gpu-day experiments reproduce reproduce-fast lint lock clean setup
+.PHONY: demo test test-fast test-slow faults fuzz mutants slurm browser bench gpu-day experiments reproduce reproduce-fast lint lock clean setup
 
 setup: $(BIN)/.installed
 
@@ -46,6 +46,10 @@ slurm: setup          ## a Slurm of two nodes on this machine (Debian, as root),
 	scripts/slurm_here.sh start /tmp/genlab_slurm
 	SLURM_CONF=/tmp/genlab_slurm/slurm.conf OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slurm tests/faults/test_slurm.py; \
 		code=$$?; scripts/slurm_here.sh stop /tmp/genlab_slurm; exit $$code
+
+browser: setup        ## pages in a browser: installs gradio and playwright; Chromium must be there
+	$(BIN)/python -m pip install --quiet -e '.[test,play]' playwright
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/runs/test_play_page.py tests/faults/test_browser.py
 
 experiments: setup    ## every experiment at full length; prints the README's table
 	$(BIN)/python scripts/bench/experiments.py

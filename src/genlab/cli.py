@@ -23,6 +23,7 @@ genlab: train, compare and reproduce generative models
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
   genlab list runs                the runs below outputs/, the newest first
+  genlab play run=A,B             a page to ask runs side by side, and to judge pairs blind
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
 
 `genlab COMMAND --help` shows a command's keys and examples.
@@ -32,7 +33,8 @@ $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_packag
 Shell completion: eval "$(genlab -sc install=bash)"
 """
 COMMANDS = (
-    "train", "sample", "evaluate", "report", "compare", "reproduce", "export", "list", "check",
+    "train", "sample", "evaluate", "report", "compare", "reproduce", "export", "play", "list",
+    "check",
 )  # fmt: skip
 
 
@@ -105,6 +107,10 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.export import export_command
 
         export_command(rest)
+    elif command == "play":
+        from genlab.runs.play import play_command
+
+        play_command(rest)
     elif command == "sample":
         from genlab.runs.sample import sample_command
 

@@ -22,6 +22,7 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Cond, Given, each
 from genlab.data.asking import class_captions, classes_asked
+from genlab.data.asks import Ask, Choice
 from genlab.data.batches import TrainBatches, ValBatches, place_of
 from genlab.data.stated import refuse_large_batch
 from genlab.data.workers import DecodedBatches
@@ -341,6 +342,13 @@ class DataModule(LightningDataModule, ABC):
     def looks(self, num: int) -> tuple[Cond | None, Given | None]:
         """What `num` samples to look at are conditioned on: all classes in turn."""
         return (torch.arange(num) % self.num_classes if self.num_classes else None), None
+
+    def asks(self) -> tuple[Ask, ...]:
+        """What `asked` understands, as forms to fill in; here the classes."""
+        if not self.num_classes:
+            return ()
+        names = list(self.class_names or range(self.num_classes))[: self.num_classes]
+        return (Choice(key="cond", label="class", options=tuple(map(str, names))),)
 
     def asked(
         self,

@@ -18,6 +18,7 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
 from genlab.data.asking import HALVES, half
+from genlab.data.asks import Ask, Painted
 from genlab.data.base import DataModule, Examples
 from genlab.data.pictures import Pictures, opened, refuse_too_many
 from genlab.data.sources.images import ImageSource
@@ -232,6 +233,11 @@ class Images(DataModule):
             x = x.view(-1, *self._image_shape).float() / ((self.levels - 1) / 2) - 1
         grey = (x.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return list(grey.permute(0, 2, 3, 1).contiguous().numpy())
+
+    def asks(self) -> tuple[Ask, ...]:
+        if len(shape := self._image_shape or self.shape) != 3:
+            return super().asks()
+        return (*super().asks(), Painted(key="given", label="picture", shape=shape))
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

@@ -16,6 +16,7 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Cond
+from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
 from genlab.data.captions import NUMBERS, WORDS, Wanted, fits, meaning
 from genlab.data.scene_law import CASES, Drawn, SceneLaw, held
@@ -165,6 +166,10 @@ class CaptionedShapes(DataModule):
 
     def captions(self, cond: Cond | None, known: Tensor | None = None) -> list[str] | None:
         return None if cond is None else [self.caption(c) for c in cond]
+
+    def asks(self) -> tuple[Ask, ...]:
+        example = "a large red circle above a small blue square"
+        return (Line(key="cond", label="caption", example=example),)
 
     def asked_cond(self, num: int, cond: str | Sequence[str] | None) -> Tensor:
         """The numbers of a caption, or of a list of them gone through in turn; None: val's."""

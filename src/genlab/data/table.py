@@ -16,6 +16,7 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
+from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
 from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
 from genlab.data.sources.tables import Cells, Rows, TableSource
@@ -341,6 +342,10 @@ class Table(DataModule):
                 one = TableExamples(Columns([column]), [column.read([cell])], None, split="given")
                 x[row, span], mask[row, span] = one.batch(torch.zeros(1).long())["x"][0], True
         return Given(x=x, mask=mask)
+
+    def asks(self) -> tuple[Ask, ...]:
+        names = tuple(c.name for c in self.columns.columns)
+        return (*super().asks(), Row(key="given", label="known cells", names=names))
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

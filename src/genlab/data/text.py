@@ -18,6 +18,7 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Cond, Given
+from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
@@ -206,6 +207,11 @@ class Text(DataModule):
     def captions(self, cond: Cond | None, known: Tensor | None = None) -> list[str] | None:
         """The beginnings [N, P] that samples go on from."""
         return None if known is None else self.decode(known)
+
+    def asks(self) -> tuple[Ask, ...]:
+        start = self.default_prompt
+        prompt = Line(key="prompt", label="prompt", value=start, blank=True, known="beginning")
+        return (prompt,)
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

@@ -18,6 +18,7 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
+from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
 from genlab.data.stated import sha256
 from genlab.rng import generator as seeded
@@ -297,6 +298,10 @@ class Toy2D(DataModule):
         law = f"points drawn without end from {type(self.law).__name__}"
         parts = [law, *self.said_of_classes(), f"{len(self.val):,} held out"]
         return "; ".join([", ".join(parts), *self.notes()])
+
+    def asks(self) -> tuple[Ask, ...]:
+        known = Row(key="given", label="known coordinates", names=("x", "y"), listed=True)
+        return (*super().asks(), known)
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

@@ -9,7 +9,7 @@ Reading map
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class Autoregressive(GenerativeModel):
 
     likelihood = "exact"
     takes = "tokens"
+    knows = "beginning"
 
     def __init__(
         self,
@@ -87,27 +88,52 @@ class Autoregressive(GenerativeModel):
 
         Where nothing is asked for, each example draws its own condition.
         """
-        length = self.sampler.length or self.shape[0]
-        draws = Draws(seed, first, num, self.device)
-        prompt, lengths = self._prompt(given, num, length)
+        grown = self._grown(Draws(seed, first, num, self.device), cond, given)
         with self.drawing():
-            u = draws.rand((length,))  # all at once: token t's number does not depend on the prompt
-            cond = self.conditions(self.conditions.asked_or_drawn(cond, draws))
-            tokens = torch.full((num, length + 1), self.start_token, device=self.device)
-            tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
-            reader = _Reader(self.net, cond)
-            longest, ends = int(lengths.max()), _Ends(self.sampler.stop, num, self.device)
-            for t in range(int(lengths.min()), length):
-                drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
-                known_now = t < lengths if t < longest else None
-                drawn = ends.after(drawn, known_now)
-                if known_now is not None:
-                    drawn = torch.where(known_now, tokens[:, t + 1], drawn)
-                tokens[:, t + 1] = drawn
-                if t + 1 >= longest and ends.all():
-                    tokens[:, t + 2 :] = self.sampler.stop
-                    break
-            return tokens[:, 1:]
+            for tokens in grown:  # noqa: B007 (the last is all of them)
+                pass
+        return tokens
+
+    def stream(
+        self,
+        num: int,
+        cond: Asked = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Iterator[Tensor]:
+        """The tokens so far [num, t] after each new one; the last are what `sample` gives."""
+        grown = self._grown(Draws(seed, first, num, self.device), cond, given)
+        while True:
+            with self.drawing():  # never open while somebody else goes on
+                if (tokens := next(grown, None)) is None:
+                    return
+            yield tokens.clone()
+
+    def _grown(self, draws: Draws, cond: Asked, given: Given | None) -> Iterator[Tensor]:
+        """The tokens so far [num, t], the prompt first; a view of what the next step changes."""
+        num, length = len(draws.generators), self.sampler.length or self.shape[0]
+        prompt, lengths = self._prompt(given, num, length)
+        u = draws.rand((length,))  # all at once: token t's number does not depend on the prompt
+        cond = self.conditions(self.conditions.asked_or_drawn(cond, draws))
+        tokens = torch.full((num, length + 1), self.start_token, device=self.device)
+        tokens[:, 1 : prompt.shape[1] + 1] = prompt  # tokens[:, t + 1] is x_t
+        reader = _Reader(self.net, cond)
+        longest, ends = int(lengths.max()), _Ends(self.sampler.stop, num, self.device)
+        yield tokens[:, 1 : int(lengths.min()) + 1]
+        for t in range(int(lengths.min()), length):
+            drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
+            known_now = t < lengths if t < longest else None
+            drawn = ends.after(drawn, known_now)
+            if known_now is not None:
+                drawn = torch.where(known_now, tokens[:, t + 1], drawn)
+            tokens[:, t + 1] = drawn
+            if t + 1 >= longest and ends.all():
+                tokens[:, t + 2 :] = self.sampler.stop
+                yield tokens[:, 1:]
+                return
+            yield tokens[:, 1 : t + 2]
 
     def _prompt(self, given: Given | None, num: int, length: int) -> tuple[Tensor, Tensor]:
         """The known tokens [num, P] and how many each example has [num]."""

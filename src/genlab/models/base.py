@@ -7,7 +7,7 @@ it has one; its traits say what is different about it. What is the same for all 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from torch import Tensor
@@ -24,6 +24,7 @@ class GenerativeModel(Loop, ABC):
     takes: Literal["values", "tokens", "frames", "either"] = "values"  # what an example is made of
     steps_itself: bool = False  # more than one optimiser, or sampling inside the step
     shards: bool = True  # runs under FSDP
+    knows: Literal["nothing", "beginning", "any"] = "nothing"  # what of x it can be given
     conditions: Conditions  # what it can be asked for
 
     @abstractmethod
@@ -41,6 +42,21 @@ class GenerativeModel(Loop, ABC):
         first: int = 0,
     ) -> Tensor:
         """Draw num examples; example i depends on (seed, first + i) and on its conditions alone."""
+
+    def stream(
+        self,
+        num: int,
+        cond: Asked = None,
+        given: Given | None = None,
+        *,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Iterator[Tensor]:
+        """`sample` while it is drawn: what there is so far, again and again; the last is all.
+
+        A family whose examples grow from their beginning gives more than the last.
+        """
+        yield self.sample(num, cond, given, seed=seed, first=first)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""

@@ -29,6 +29,8 @@ from genlab.shapes import as_input
 class Diffusion(GenerativeModel):
     """A network that denoises, a path from data to noise, and a solver that walks it back."""
 
+    knows = "any"
+
     def __init__(
         self,
         net: nn.Module,

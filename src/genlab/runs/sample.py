@@ -36,11 +36,8 @@ def sample_command(overrides: list[str]) -> None:
     num = asked["num"]
     check_memory(num, data.shape)
     cond, given = data.asked(num, *(asked[key] for key in ASKED))
-    length = (drawer(settings["model"]).get("sampler") or {}).get("length") or data.shape[0]
-    if asked["prompt"] is not None and given and (known := given["x"].shape[1]) > length:
-        raise UserError(
-            f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
-        )
+    if asked["prompt"] is not None and given:
+        check_prompt(given, drawer(settings["model"]).get("sampler") or {}, data.shape)
     at_once = (min(num, asked["batch_size"]), *data.shape)
     if math.prod(at_once) > ORDINARY_NUMBERS:  # the count need not be waited for by all
         plan = Plan({"model": {**settings["model"], "optim": None}}, asked["trust"])
@@ -60,7 +57,7 @@ def sample_command(overrides: list[str]) -> None:
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
-    save_file({"x": x.contiguous(), **_named("cond", cond)}, numbers)
+    save_file({"x": x.contiguous(), **named("cond", cond)}, numbers)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     beside = {word: picture.with_suffix(suffix) for suffix, word in data.view.beside.items()}
     say(
@@ -81,6 +78,15 @@ def check_memory(num: int, shape: tuple[int, ...]) -> None:
         raise UserError(
             f"num={num}: they take {needed / 2**30:,.0f} GiB of memory, here are"
             f" {there / 2**30:,.0f}: draw them in parts, with first=0, first=NUM and so on"
+        )
+
+
+def check_prompt(given: Any, sampler: dict[str, Any], shape: tuple[int, ...]) -> None:
+    """Refuse a prompt that is longer than what is drawn."""
+    length, known = sampler.get("length") or shape[0], given["x"].shape[1]
+    if known > length:
+        raise UserError(
+            f"sampler.length={length}: the prompt alone has {known} tokens; write more than {known}"
         )
 
 
@@ -106,7 +112,7 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
     return f"{'_'.join(words)[:160]}_{digest.hexdigest()[:8]}"
 
 
-def _named(key: str, cond: Any) -> dict[str, Any]:
+def named(key: str, cond: Any) -> dict[str, Any]:
     """Conditions as tensors by name; several stand as cond.NAME."""
     if cond is None:
         return {}
@@ -143,7 +149,7 @@ def draw(
     for low in range(0, num, size):
         high = min(num, low + size)
         part = slice(low, high)
-        part_cond, part_given = (each(partial(_rows, part, model.device), t) for t in (cond, given))
+        part_cond, part_given = (each(partial(rows, part, model.device), t) for t in (cond, given))
         x = model.sample(high - low, part_cond, part_given, seed=seed, first=first + low)
         parts.append(x.cpu())
         if progress is not None:
@@ -151,5 +157,6 @@ def draw(
     return torch.cat(parts)
 
 
-def _rows(part: slice, device: Any, value: Any) -> Any:
+def rows(part: slice, device: Any, value: Any) -> Any:
+    """Some rows of a condition, on the device."""
     return value[part].to(device)

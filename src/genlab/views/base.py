@@ -21,6 +21,8 @@ class View(ABC):
     measured: ClassVar[int] = 100  # of those that an evaluation drew
     # suffixes of what is written beside the file, and what it is for
     beside: ClassVar[Mapping[str, str]] = {}
+    few: ClassVar[int] = 16  # of those that somebody asks for by hand
+    grows: ClassVar[bool] = False  # an item's beginning can be looked at
 
     @abstractmethod
     def write(

@@ -19,6 +19,7 @@ class Scatter(View):
 
     suffix = ".png"
     most = measured = 10_000
+    few = 500
 
     def write(
         self, items: Sequence[np.ndarray], path: Path, captions: Sequence[str] | None = None

@@ -16,6 +16,8 @@ class Texts(View):
     """Strings in one UTF-8 file."""
 
     suffix = ".txt"
+    few = 2
+    grows = True
 
     def write(
         self, items: Sequence[str], path: Path, captions: Sequence[str] | None = None

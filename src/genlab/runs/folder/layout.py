@@ -4,6 +4,7 @@ config.yaml overrides.yaml provenance.json   what was asked, by whom, with which
 config.yaml.sha256                           its hash: a resume refuses settings that were changed
 precision.json                               what trainer.precision=auto has chosen, and why
 metrics.jsonl                                the append-only ledger: the truth
+play/                                        what was asked on the page of `genlab play`, and judged
 checkpoints/ samples/ evaluation/            weights, looks during training, the last measure
 report.html wandb/                           to look at
 """
@@ -82,11 +83,12 @@ def check_own(run: Path) -> None:
             )
 
 
-FOLDERS = ("checkpoints", "samples", "evaluation", "wandb")
+FOLDERS = ("checkpoints", "samples", "evaluation", "wandb", "play", "play/preferences")
 FILES = re.compile(
     r"\w+\.(yaml|json|jsonl|html)|config\.yaml\.sha256|\.writer|\.lock|metrics\.damaged\.jsonl"
     r"|checkpoints/[^/]*\.ckpt(\.sha256)?|((checkpoints|samples|evaluation)/)?\.[^/]*\.tmp"
-    r"|(samples|evaluation)/[^/]+\.(png|gif|txt|csv|wav|mid)"
+    r"|(samples|evaluation|play)/[^/]+\.(png|gif|txt|csv|wav|mid|jsonl|safetensors)"
+    r"|play/preferences/[^/]+\.safetensors"
 )
 
 

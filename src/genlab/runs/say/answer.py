@@ -32,7 +32,7 @@ def answer(
             return 128 + received[0]
         from genlab.runs.say.terminal import complain
 
-        line, code = _explain(error, overrides or [])
+        line, code = explain(error, overrides or [])
         if told is not None:
             told(line)
         if not any(o.startswith("debug=") for o in overrides or []):  # its trace has said it
@@ -41,7 +41,7 @@ def answer(
     return 0
 
 
-def _explain(error: Exception, overrides: list[str]) -> tuple[str, int]:
+def explain(error: Exception, overrides: list[str]) -> tuple[str, int]:
     """The line that says what went wrong, and the exit code; a fault's traceback is printed."""
     from genlab.runs.say import errors
     from genlab.runs.say.secrets import redact

@@ -15,6 +15,7 @@ FORMS = {
     "compare": "genlab compare A B [KEY=VALUE ...]",
     "reproduce": "genlab reproduce [ROW ...] [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
+    "play": "genlab play [run=RUN,RUN] [KEY=VALUE ...]",
     "list": "genlab list [GROUP ... | runs] [--config-dir FOLDER]",
 }
 OWN = {  # commands without a file in conf/: what they do, examples

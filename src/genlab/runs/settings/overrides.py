@@ -10,6 +10,7 @@ loaded, under the name that it has on the command line.
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import math
 import os
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.runs.folder.layout import find_run, outputs, started
 from genlab.runs.gate import classes
@@ -33,8 +34,8 @@ from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split", "checkpoint")
-LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1}, 10**18
+TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split", "checkpoint", "who")
+LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1, "port": 0}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
 
@@ -169,10 +170,16 @@ def drawer(model: dict[str, Any]) -> dict[str, Any]:
     return drawer(prior) if isinstance(prior, dict) and "sampler" not in model else model
 
 
+@functools.lru_cache(maxsize=32)
+def _composed(word: str) -> DictConfig:
+    """What Hydra composes of one option; a page tries every sampler."""
+    return composed([word])
+
+
 def _option(group: str, name: str, full: dict[str, Any]) -> Any:
     if name not in options(group):
         raise UserError(f"{group}={name}: there is no such option{nearest(name, options(group))}")
-    chosen, merged = composed([f"{group}={name}"]), OmegaConf.create(full)
+    chosen, merged = copy.deepcopy(_composed(f"{group}={name}")), OmegaConf.create(full)
     merged[group] = chosen.get(group, {})
     if group == "data":
         merged.tokenizer = chosen.get("tokenizer")
