@@ -19,6 +19,7 @@ genlab: train, compare and reproduce generative models
   genlab evaluate run=RUN         measure it
   genlab report RUN               write report.html for a run, or compare the cells of a sweep
   genlab compare A B              is B better than A? with an interval, or it cannot tell
+  genlab board                    a live page over all runs, in the browser, without an account
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
   genlab check [OVERRIDES]        compose and build without training: parameters, shapes, memory
@@ -29,7 +30,7 @@ A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under 
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
 Shell completion: eval "$(genlab -sc install=bash)"
 """
-COMMANDS = ("train", "sample", "evaluate", "report", "compare", "export", "list", "check")
+COMMANDS = ("train", "sample", "evaluate", "report", "compare", "board", "export", "list", "check")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -93,6 +94,10 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.compare import compare_command
 
         compare_command(rest)
+    elif command == "board":
+        from genlab.runs.board import board_command
+
+        board_command(rest)
     elif command == "export":
         from genlab.runs.export import export_command
 

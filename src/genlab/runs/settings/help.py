@@ -13,6 +13,7 @@ FORMS = {
     "evaluate": "genlab evaluate run=RUN [KEY=VALUE ...]",
     "report": "genlab report RUN",
     "compare": "genlab compare A B [KEY=VALUE ...]",
+    "board": "genlab board [FOLDER] [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
     "list": "genlab list [GROUP ...] [--config-dir FOLDER]",
 }
