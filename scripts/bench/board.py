@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -202,7 +203,7 @@ FILTER = """async (text) => {
 }"""
 
 
-def until(page: Any, condition: str, seconds: float = 120.0) -> None:
+def until(page: Any, condition: str, seconds: float = 60.0) -> None:
     """Wait for a condition; playwright's own way is an eval, which the page's policy forbids."""
     end = time.perf_counter() + seconds
     while not page.evaluate(condition):
@@ -239,12 +240,9 @@ def round_of(folder: Path, runs: list[Path], chromium: Any) -> dict[str, float]:
         took = [page.evaluate(FILTER, text) for text in TYPED]
         found["filter, ms (the slowest of 7)"] = max(took)
         found["update, s after the row"] = update(page, runs[-1])
-        page.goto(
-            server.address.split("?")[0]
-            + "#/sweep/"
-            + str(runs[-1].parent.relative_to(folder)).replace("/", "%2F")
-        )
-        page.wait_for_selector(".barline, .bars + .absent, section .absent")
+        sweep = quote(str(runs[0].parent.relative_to(folder)), safe="")
+        page.goto(f"{server.address.split('?')[0]}#/sweep/{sweep}")
+        page.wait_for_selector(".barline")
         page.wait_for_selector("figure.curve svg path")
         found["memory, MB at its most"] = server.memory()
         page.close()
@@ -257,7 +255,7 @@ def update(page: Any, run: Path) -> float:
     """Seconds until a row that is added to a run's ledger stands in the table."""
     row = {
         "kind": "train",
-        "examples": 190_000,
+        "examples": 201_000,
         "batches": 1484,
         "seconds": 211.1,
         "train/loss": 0.5,
@@ -268,7 +266,7 @@ def update(page: Any, run: Path) -> float:
         "[...document.querySelectorAll('.runs .state')].some((s) => s.textContent === 'running')",
     )
     page.wait_for_timeout(300 + 700 * random.random())
-    seen = random.randrange(190_001, 199_999)
+    seen = random.randrange(201_001, 209_999)
     append(run / "metrics.jsonl", {**row, "examples": seen})
     began = time.perf_counter()
     until(page, f"document.querySelector('table.runs').textContent.includes('{seen:,}')")

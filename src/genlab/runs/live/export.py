@@ -1,12 +1,13 @@
 """The page as files of this package, and any view of it as one file that needs no server.
 
-Read: `export`. The scripts are small modules without a build step; in one file they stand one after
-the other, their imports left out, and the answers that the view asks for stand beside them.
+Read: `asset`, `export`. The scripts are small modules and nothing builds them: they are handed out
+one after the other, their imports left out. A saved view holds them, and the answers it asks for.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -23,17 +24,19 @@ SCRIPTS = (  # in the order in which they import each other
     "dom.js", "query.js", "data.js", "drawn.js", "chart.js", "knobs.js", "table.js", "compare.js",
     "run.js", "sweep.js", "board.js",
 )  # fmt: skip
-ASSETS = {
-    "style.css": "text/css", "board.css": "text/css",
-    **dict.fromkeys(SCRIPTS, "text/javascript"),
-}  # fmt: skip
+ASSETS = {"board.css": "text/css", "board.js": "text/javascript"}  # what the page loads
 IMPORT = re.compile(r"^import .*?;\n", re.M | re.S)
 LOOKS, CHOSEN = 12, 48  # looks of a run, and runs of a folder, that one file holds
 Question = tuple[str, dict[str, str]]
 
 
+@functools.cache
 def asset(name: str) -> str:
-    return (STYLE if name == "style.css" else PAGE / name).read_text(encoding="utf-8")
+    """A file that the page loads: styles or scripts one after the other, which is one request."""
+    if name == "board.css":
+        return STYLE.read_text(encoding="utf-8") + (PAGE / name).read_text(encoding="utf-8")
+    texts = ((PAGE / script).read_text(encoding="utf-8") for script in SCRIPTS)
+    return "".join(IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
 
 
 def page(head: str = "", body: str = "") -> str:
@@ -56,8 +59,7 @@ def export(board: Board, view: str) -> str:
     kept = {"view": view, "runs": json.loads(board.index.changes()), "answers": answers}
     # < is written \u003c: no text in it ends the element that holds it
     data = json.dumps(kept).replace("<", "\\u003c")
-    script = "".join(IMPORT.sub("", asset(name)).replace("\nexport ", "\n") for name in SCRIPTS)
-    style = asset("style.css") + asset("board.css")
+    script, style = asset("board.js"), asset("board.css")
     policy = (
         f"default-src 'none'; script-src {hashed(script)}; style-src {hashed(style)};"
         " img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"

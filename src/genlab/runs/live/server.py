@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,7 @@ def bind(host: str, port: int | None) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, number))
+            bound.listen(128)  # before its address is told
             return bound
         except OSError as error:
             bound.close()
@@ -179,6 +181,7 @@ def serve(root: Path, settings: Mapping[str, Any], told: Any) -> None:
     host = settings["host"]
     board, bound = Board(root), bind(host, settings["port"])
     port, token = bound.getsockname()[1], secrets.token_urlsafe(24)
+    sys.setswitchinterval(0.001)  # a reply is not kept waiting by threads that read
     board.index.start()
     app = application(board, token, host, port)
     config = uvicorn.Config(

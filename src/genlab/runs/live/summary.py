@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from genlab.shown import number
 from genlab.views.page import inside
 
 FILES = ("metrics.jsonl", "evaluation.json", "provenance.json", "config.yaml", "overrides.yaml")
-TAIL, SMALL = 16_384, 200_000  # bytes of a ledger's end, and of a small file
+TAIL, SMALL = 6_144, 200_000  # bytes of a ledger's end, and of a small file
 NAMES, LONG = 200, 300  # figures or settings of one run; letters of a text
+RECENT = 40  # rows by which the pace is told
 SILENT = 180.0  # seconds without a row after which a run no longer counts as running
 PARTS = ("model", "objective", "data")  # whose classes make losses comparable
 TARGET = re.compile(r"^  _target_: (\S+)$", re.M)
@@ -116,25 +118,28 @@ class Summary:
         anew, rows = self._follower.news()
         if anew:
             self._forget_rows()
-        for row in rows:
-            self._take(row)
+        self._take(rows)
         self.reason = self.reason or self._follower.problem
         self.written = _stamp(self.path / "metrics.jsonl")[0] / 1e9
 
-    def _take(self, row: dict[str, Any]) -> None:
-        self.state, self.reason = state_after(row, self.state, self.reason)
+    def _take(self, rows: Sequence[dict[str, Any]]) -> None:
+        """What rows of the ledger say; a later one holds."""
+        latest: dict[str, Any] = {}
+        for row in rows:
+            self.state, self.reason = state_after(row, self.state, self.reason)
+            examples, seconds = finite(row.get("examples")), finite(row.get("seconds"))
+            if examples is None:
+                continue
+            latest |= row
+            self.examples = max(examples, self.examples or 0)
+            if seconds is not None:
+                self.seconds = max(seconds, self.seconds or 0)
+                self.recent.append((examples, seconds))
+        del self.recent[:-RECENT]
         self.state, self.reason = self.state[:40], self.reason[: 2 * LONG]
-        examples, seconds = finite(row.get("examples")), finite(row.get("seconds"))
-        if examples is None:
-            return
-        self.examples = max(examples, self.examples or 0)
-        if seconds is not None:
-            self.seconds = max(seconds, self.seconds or 0)
-            self.recent = [*self.recent[-40:], (examples, seconds)]
-        for name, value in row.items():
-            value = None if name in NOT_VALUES else finite(value)
-            known = name in self.last or len(self.last) < NAMES
-            if value is not None and known and not name.startswith("evaluate/"):
+        for name, value in latest.items():
+            value = None if name in NOT_VALUES or name.startswith("evaluate/") else finite(value)
+            if value is not None and (name in self.last or len(self.last) < NAMES):
                 self.last[name[:LONG]] = value
 
     def _running(self, now: float) -> None:

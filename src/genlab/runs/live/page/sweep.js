@@ -45,7 +45,7 @@ export function sweepPage() {
     tools.replaceChildren(choice("figure", names, last.goal, (v) => choose({ goal: v })), choice("against", [["", "no other"], ...names.filter(([n]) => n !== last.goal)], second, (v) => choose({ second: v })));
     picked = null;
     drawCells();
-    const some = last.seeds.length ? Object.keys(last.seeds[0].means) : [];
+    const some = last.seeds.length ? Object.keys(last.seeds[0].means).slice(0, 4) : [];
     const own = last.knobs.filter((k) => k !== "seed");
     seeds.replaceChildren(last.seeds.length ? section("Over seeds", ["Mean, and its 95 % interval by Student's t. ", h("code", null, "genlab compare"), " tells whether one is better."],
       h("div", { class: "wide" }, h("table", null, h("thead", null, h("tr", null, h("th", { class: "n" }, "seeds"), own.map((k) => h("th", null, k)), some.map((n) => h("th", { class: "n" }, spaced(n))))),

@@ -210,7 +210,7 @@ export function tablePage() {
     const box = h("input", { type: "checkbox", tabindex: -1, checked: chosen.has(run.key), "aria-label": `select ${run.name}` });
     return h("tr", { "data-i": i, class: i === active ? "active" : null, "aria-selected": String(chosen.has(run.key)) },
       h("td", { class: "pick" }, box),
-      h("th", { class: "run", scope: "row" }, h("a", { href: address("run", run.key), tabindex: -1, title: run.where }, run.name), h("small", null, run.where.replace(/^[^/]*\/(?=.*\/)/, ""))),
+      h("th", { class: "run", scope: "row" }, h("a", { href: address("run", run.key), tabindex: -1, title: run.where }, run.name), h("small", null, run.where.split("/").reverse().slice(0, 2).join(" · "))),
       shown.map((column) => cell(run, column, tops.get(column))));
   }
 
@@ -218,7 +218,7 @@ export function tablePage() {
     const done = runs.filter((r) => r.state === "finished").length;
     return h("tr", { "data-i": i, class: `folder${i === active ? " active" : ""}` },
       h("td", { class: "pick" }, h("button", { type: "button", tabindex: -1, class: "fold", "aria-label": "fold" }, closed.has(name) ? "▸" : "▾")),
-      h("th", { class: "run", scope: "rowgroup" }, name ? h("a", { href: address("sweep", name), tabindex: -1, title: name }, name) : "(no folder)", h("small", null, `${runs.length} runs, ${done} finished`)),
+      h("th", { class: "run", scope: "rowgroup" }, name ? h("a", { href: address("sweep", name), tabindex: -1, title: name }, name) : "(no folder)", h("small", null, `${runs.length} run${runs.length > 1 ? "s" : ""}, ${done} finished`)),
       h("td", { colspan: shown.length }));
   }
 
