@@ -1,4 +1,4 @@
-"""`genlab board`: what it reads of runs, how it follows them, who may ask, what a saved view holds."""
+"""`genlab board`: what it reads of runs and how it follows them, who may ask, what is saved."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_run_in_a_line(tmp_path: Path) -> None:
     assert run["figures"]["loss"] == [1.0, 0.5, 1.5, None], "with its interval"
     assert run["last"]["val/loss"] == 1 + 1 / 6 and run["examples"] == 600
     assert run["tags"] == ["paper"] and run["headlines"] == ["frechet_distance"]
-    assert run["family"] == "VAE VAE VAE" and run["left"] is None
+    assert run["family"] == "a.VAE a.VAE a.VAE" and run["left"] is None
 
 
 def test_a_failed_run_carries_its_reason_and_a_planned_one_is_there(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_importance_finds_the_knob_that_matters(tmp_path: Path) -> None:
     board = Board(tmp_path)
     board.index.read_all()
     found = importance(board.index.within("s"), "frechet_distance")
-    assert [k for k, *_ in found["shares"]][0] == "lr" and found["foretold"] > 0.9
+    assert next(k for k, *_ in found["shares"]) == "lr" and found["foretold"] > 0.9
     shares = {k: v for k, v, _ in found["shares"]}
     assert shares["lr"] > 1 > 0.2 > abs(shares["seed"])
     assert "it takes" in importance(board.index.within("s")[:5], "frechet_distance")["why"]
@@ -341,7 +341,7 @@ def test_every_macro_of_the_report_is_drawn_by_the_page() -> None:
     assert len(names) >= 5 and all(re.search(rf"^  {name}: \(", script, re.M) for name in names)
 
 
-# --- who may ask -----------------------------------------------------------------------------------
+# --- who may ask --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -481,6 +481,6 @@ def test_without_the_extra_the_line_says_which(tmp_path, monkeypatch) -> None:
 def test_a_port_that_is_taken_is_told_or_the_next_is_taken() -> None:
     from genlab.runs.live.server import bind
 
-    with bind("127.0.0.1", 0) as first:
-        with pytest.raises(UserError, match="port=0 takes a free one"):
-            bind("127.0.0.1", first.getsockname()[1])
+    taken = "port=0 takes a free one"
+    with bind("127.0.0.1", 0) as first, pytest.raises(UserError, match=taken):
+        bind("127.0.0.1", first.getsockname()[1])

@@ -103,7 +103,7 @@ class Summary:
             "started": finite(proof.get("started")),
             "parameters": finite(proof.get("parameters")),
             "data": str(proof.get("data_fingerprint", ""))[:16],
-            "family": " ".join(m[1].rpartition(".")[2] if m else "?" for m in targets.values()),
+            "family": " ".join(m[1][:80] if m else "?" for m in targets.values()),
         }
         evaluation = measured(self._json("evaluation.json"))
         ahead = {m.name for m in headlines(evaluation)}

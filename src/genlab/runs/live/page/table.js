@@ -93,6 +93,7 @@ function cell(run, column, top) {
     const ends = found && found[1] !== null && found[1] !== undefined ? h("small", null, `${figure(found[1])} to ${figure(found[2])}`) : null;
     return h("td", { class: `n${top !== null && value === top ? " strong" : ""}` }, figure(value), ends);
   }
+  if (column === "family") return h("td", { class: "t" }, h("span", { title: value }, String(value || "–").replace(/\S*\./g, "")));
   return h("td", { class: "t" }, value === null || value === undefined ? "–" : h("span", { title: value }, value));
 }
 
