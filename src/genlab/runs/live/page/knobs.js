@@ -68,7 +68,7 @@ export function parallel({ knobs, cells, goal, way, told }) {
       const name = x.name.length > most ? "…" + x.name.slice(1 - most) : x.name;
       svg.append(s("text", { x: px(a), y: 16, "text-anchor": "middle", fill: colors.ink, "font-weight": 600 }, name, s("title", null, x.name)));
       const step = Math.ceil(x.marks.length / 12);
-      x.marks.forEach(([v, text], n) => n % step === 0 && svg.append(s("text", { x: px(a) + 6, y: py(v) + 4, fill: colors.soft, stroke: colors.ground, "stroke-width": 3, "paint-order": "stroke" }, text.length > 14 ? text.slice(0, 13) + "…" : text)));
+      x.marks.forEach(([v, text], n) => n % step === 0 && svg.append(s("text", { x: px(a) + (a ? 8 : -8), y: py(v) + 4, "text-anchor": a ? "start" : "end", fill: colors.ink, stroke: colors.ground, "stroke-width": 4, "paint-order": "stroke" }, text.length > 14 ? text.slice(0, 13) + "…" : text)));
       const bar = s("rect", { x: px(a) - 7, width: 14, y: 0, height: 0, fill: colors.ink, opacity: 0.22, rx: 2 });
       const hit = s("rect", { x: px(a) - 16, width: 32, y: top - 6, height: high - top - foot + 12, fill: "transparent", class: "axis" });
       svg.append(bar, hit);

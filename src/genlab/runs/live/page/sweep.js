@@ -70,9 +70,10 @@ export function sweepPage() {
       head.replaceChildren(h("h1", null, "No such folder"), h("p", { class: "absent" }, found.problem));
       return;
     }
-    const same = last && JSON.stringify(last) === JSON.stringify(found);
-    last = found;
-    if (!same) draw();
+    if (JSON.stringify(last) !== JSON.stringify(found)) {
+      last = found;
+      draw();
+    }
     curves.update();
   }
 
