@@ -3,9 +3,9 @@
     python scripts/bench/board.py [RUNS] [ROUNDS] [ROWS]        2,000 runs of 200 rows, 5 rounds
     python scripts/bench/board.py make FOLDER [RUNS] [ROWS]     the made runs alone, to look at
 
-Each round makes a new copy of the folder's listing (a server that has read nothing), starts the
-server, opens the page in Chromium by playwright (PATH's chromium) and measures with its clocks.
-The files themselves are in the system's cache: they were just written.
+Each round starts a server, which has read nothing and keeps nothing on disk, opens the page in
+Chromium by playwright (PATH's chromium) and measures. The files are in the system's cache: they
+were just written. The machine's load is told, for all figures follow it.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ TYPED = (
 STATUS = 'document.getElementById("status").textContent'
 
 
-def round_of(folder: Path, runs: list[Path], chromium: Any) -> dict[str, float]:
+def round_of(folder: Path, runs: list[Path], chromium: Any, turn: int) -> dict[str, float]:
     found: dict[str, float] = {}
     server = Server(folder)
     try:
@@ -239,7 +239,7 @@ def round_of(folder: Path, runs: list[Path], chromium: Any) -> dict[str, float]:
         found["all read, s from opening"] = time.perf_counter() - began
         took = [page.evaluate(FILTER, text) for text in TYPED]
         found["filter, ms (the slowest of 7)"] = max(took)
-        found["update, s after the row"] = update(page, runs[-1])
+        found["update, s after the row"] = update(page, runs[-1], 201_000 + 1000 * turn)
         sweep = quote(str(runs[0].parent.relative_to(folder)), safe="")
         page.goto(f"{server.address.split('?')[0]}#/sweep/{sweep}")
         page.wait_for_selector(".barline")
@@ -251,11 +251,11 @@ def round_of(folder: Path, runs: list[Path], chromium: Any) -> dict[str, float]:
     return found
 
 
-def update(page: Any, run: Path) -> float:
+def update(page: Any, run: Path, begun: int) -> float:
     """Seconds until a row that is added to a run's ledger stands in the table."""
     row = {
         "kind": "train",
-        "examples": 201_000,
+        "examples": begun,
         "batches": 1484,
         "seconds": 211.1,
         "train/loss": 0.5,
@@ -266,7 +266,7 @@ def update(page: Any, run: Path) -> float:
         "[...document.querySelectorAll('.runs .state')].some((s) => s.textContent === 'running')",
     )
     page.wait_for_timeout(300 + 700 * random.random())
-    seen = random.randrange(201_001, 209_999)
+    seen = begun + random.randrange(1, 999)
     append(run / "metrics.jsonl", {**row, "examples": seen})
     began = time.perf_counter()
     until(page, f"document.querySelector('table.runs').textContent.includes('{seen:,}')")
@@ -277,10 +277,11 @@ def main(num: int = 2000, rounds: int = 5, rows: int = 200) -> None:
     driver, chromium = browser()
     print(f"{num:,} runs of {rows} rows, {rounds} rounds: min / median / max", flush=True)
     results: list[dict[str, float]] = []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as place:
-            runs = make(Path(place), num, rows)
-            results.append(round_of(Path(place), runs, chromium))
+    with tempfile.TemporaryDirectory() as place:
+        runs = make(Path(place), num, rows)
+        for turn in range(rounds):
+            load = os.getloadavg()[0]
+            results.append({"load before": load, **round_of(Path(place), runs, chromium, turn)})
     for name in results[0]:
         values = sorted(r[name] for r in results)
         three = (values[0], statistics.median(values), values[-1])

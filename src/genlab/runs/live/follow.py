@@ -54,10 +54,9 @@ class Follower:
                 self._forget()
                 anew = True
         first, self._inode = self._inode is None, found.st_ino
-        lines: list[bytes] = []
-        if first and self.tail and found.st_size > self.tail:
-            lines = self._last_look(file, found.st_size - self.tail)
-            file.seek(found.st_size - self.tail)
+        start = found.st_size - self.tail if first and self.tail else 0
+        if start > 0:
+            file.seek(start)
             file.readline(LINE)  # the rest of a row that began before
             self.offset = file.tell()
         file.seek(self.offset)
@@ -68,7 +67,10 @@ class Follower:
         self.offset += len(whole)
         if whole:
             self._before = (self._before + whole)[-KEPT:]
-        rows = (row_of(line) for line in [*lines, *whole.split(b"\n")])
+        lines = whole.split(b"\n")
+        if start > 0 and LOOK not in whole:
+            lines = [*self._last_look(file, start), *lines]
+        rows = (row_of(line) for line in lines)
         return anew, [row for row in rows if row is not None]
 
     def _last_look(self, file: Any, end: int) -> list[bytes]:

@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 from genlab.metrics.figures import better
@@ -86,7 +86,8 @@ class Index:
     def _work(self) -> None:
         scanned = 0.0
         while not self._stop.is_set():
-            with contextlib.suppress(OSError, RuntimeError):  # the disk is away; or the end
+            # the disk is away; or the board ends
+            with contextlib.suppress(OSError, RuntimeError, CancelledError):
                 if time.monotonic() - scanned > RESCAN:
                     self.scan()
                     scanned = time.monotonic()
