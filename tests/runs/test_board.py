@@ -311,6 +311,20 @@ def test_importance_finds_the_knob_that_matters(tmp_path: Path) -> None:
     assert "it takes" in importance(board.index.within("s")[:5], "frechet_distance")["why"]
 
 
+def test_what_differs_is_told_once_and_what_is_the_same_is_counted(tmp_path: Path) -> None:
+    for i in (0, 1):
+        run = made(tmp_path / "s", f"{i}_a", words=(f"seed={i}",))
+        width = {"net": {"width": 8 + i}}
+        config = {"name": "made", "seed": i, **width, "model": width, "same": 1}
+        write_yaml(run / "config.yaml", config)
+        write_json(run / "provenance.json", {"git": {"commit": "abc"[i]}, "time": f"{i}"})
+    board = Board(tmp_path)
+    board.index.read_all()
+    found = board.answer("differences", {"runs": ",".join(r.key for r in board.index.within("s"))})
+    assert found["rows"] == [["seed", "0", "1"], ["net.width", "8", "9"], ["git.commit", "a", "b"]]
+    assert found["labels"] == ["seed=0", "seed=1"] and found["same"] >= 1
+
+
 def test_the_front_is_of_runs_that_none_beats(swept: Board) -> None:
     runs = swept.index.within("s")
     for run, (a, b) in zip(runs, [(1, 4), (2, 2), (4, 1), (3, 3), (2, 5), (5, 5)]):

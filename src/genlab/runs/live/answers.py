@@ -16,7 +16,7 @@ from genlab.metrics.figures import measured
 from genlab.runs.live.curves import RUNS, Ledgers, curves, label
 from genlab.runs.live.index import Index
 from genlab.runs.live.knobs import importance, sweep
-from genlab.runs.live.summary import Summary
+from genlab.runs.live.summary import Summary, plain_yaml
 from genlab.runs.page.record import find_looks, read_record
 from genlab.runs.page.write import facts, figures, neighbours, resumed, state
 from genlab.shown import cut
@@ -116,9 +116,10 @@ class Board:
         runs = self._chosen(asked)
         found = []
         for run in runs:
-            record = read_record(run.path)
-            proof = {k: record.provenance.get(k) for k in ("git", "versions", "machine", "data")}
-            found.append(dict([*facts(record.settings), *facts(proof)]))
+            proof = run.small_json("provenance.json")  # no ledger is read for this
+            proof = {k: proof.get(k) for k in ("git", "versions", "machine", "data")}
+            settings = plain_yaml(run.small_text("config.yaml"))
+            found.append(dict([*facts(settings), *facts(proof)]))
         keys = dict.fromkeys(key for one in found for key in one)
         rows = [[k, *(one.get(k) for one in found)] for k in keys]
         rows = [row for row in rows if len(set(row[1:])) > 1]

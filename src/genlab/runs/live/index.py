@@ -25,6 +25,7 @@ from genlab.runs.page.record import MARKS
 TICK, RESCAN = 0.5, 4.0  # seconds between two looks at runs, and at folders
 OTHERS = 100  # of the runs that do not run: so many are looked at again in each tick
 MOST, DEEP, ENTRIES = 20_000, 8, 500_000  # runs; folders within each other; entries of all
+WAITS = 20  # of 5 ms that a reader gives to those who ask
 READERS = 4  # threads: on a network's disk each waits for its answer
 HEAD = {*MARKS, "config.yaml"}
 
@@ -40,7 +41,7 @@ class Index:
         self._gone: list[tuple[int, str]] = []
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="board")
-        self._turn = 0
+        self._turn = self._answering = 0
 
     # --- what is asked ------------------------------------------------------------------------
 
@@ -132,7 +133,20 @@ class Index:
     def _read(self, runs: Sequence[Summary]) -> None:
         list(self._pool.map(self._read_one, runs))
 
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Within, readers wait a moment: a page that is asked for comes first."""
+        self._answering += 1
+        try:
+            yield
+        finally:
+            self._answering -= 1
+
     def _read_one(self, run: Summary) -> None:
+        for _ in range(WAITS):
+            if not self._answering:
+                break
+            time.sleep(0.005)
         if self._stop.is_set():
             return
         try:

@@ -84,7 +84,7 @@ def application(board: Board, token: str, host: str, port: int) -> Any:
         Route("/api/{question}", ask), Route("/export", save),
     ]  # fmt: skip
     middleware = [
-        Middleware(Guard, token=token, host=host, cookie=f"genlab_board_{port}"),
+        Middleware(Guard, board=board, token=token, host=host, cookie=f"genlab_board_{port}"),
         Middleware(GZipMiddleware, minimum_size=2000, compresslevel=3),
     ]
     return Starlette(routes=routes, middleware=middleware)
@@ -93,8 +93,9 @@ def application(board: Board, token: str, host: str, port: int) -> Any:
 class Guard:
     """In front of every route: the host's name, then the token; and headers on every reply."""
 
-    def __init__(self, app: Any, *, token: str, host: str, cookie: str) -> None:
+    def __init__(self, app: Any, *, board: Board, token: str, host: str, cookie: str) -> None:
         self.app, self.token, self.host, self.cookie = app, token, host, cookie
+        self.answering = board.index.answering
         self.session = secrets.token_urlsafe(32)  # the cookie's: the address's token is not kept
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -125,7 +126,8 @@ class Guard:
             app = PlainTextResponse(
                 "open the address that `genlab board` printed, token and all", 403
             )
-        await app(scope, receive, with_headers)
+        with self.answering():
+            await app(scope, receive, with_headers)
 
 
 def same(given: str, wanted: str) -> bool:

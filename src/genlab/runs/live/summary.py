@@ -83,15 +83,15 @@ class Summary:
 
     def read(self) -> None:
         self._clear()
-        text = self._text("config.yaml")
+        text = self.small_text("config.yaml")
         found = blocks(text, ("name", "seed", "budget", "logger"))
         if isinstance(found.get("name"), str) and found["name"].strip():
             self.name = found["name"]
         targets = {part: TARGET.search(block(text, part)) for part in PARTS}
-        words = _plain(self._text("overrides.yaml"))
+        words = plain_yaml(self.small_text("overrides.yaml"))
         words = [str(w) for w in words[:NAMES]] if isinstance(words, list) else []
         self.settings = {k[:LONG]: v[:LONG] for k, v in settings_of(words).items()}
-        proof = self._json("provenance.json")
+        proof = self.small_json("provenance.json")
         budget = found.get("budget")
         budget = budget if isinstance(budget, dict) else {}
         self.small = {
@@ -105,7 +105,7 @@ class Summary:
             "data": str(proof.get("data_fingerprint", ""))[:16],
             "family": " ".join(m[1][:80] if m else "?" for m in targets.values()),
         }
-        evaluation = measured(self._json("evaluation.json"))
+        evaluation = measured(self.small_json("evaluation.json"))
         ahead = {m.name for m in headlines(evaluation)}
         for m in sorted(evaluation, key=lambda m: m.name not in ahead)[:NAMES]:
             if m.value is not None and math.isfinite(m.value):
@@ -149,7 +149,8 @@ class Summary:
             patience = max(SILENT, 5 * max(gaps, default=0.0))
             self.state = "running" if now - self.written < patience else "silent"
 
-    def _text(self, name: str) -> str:
+    def small_text(self, name: str) -> str:
+        """The beginning of a small file of the run; empty where there is none."""
         path = inside(self.path, self.path / name)
         with contextlib.suppress(OSError):
             if path is not None:
@@ -157,7 +158,7 @@ class Summary:
                     return f.read(SMALL).decode("utf-8", "replace")
         return ""
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def small_json(self, name: str) -> dict[str, Any]:
         path = inside(self.path, self.path / name)
         return read_json(path) if path is not None else {}
 
@@ -185,13 +186,17 @@ class Summary:
 
     def _told(self) -> bool:
         """Write `text`; whether it is another than before."""
-        data = {
+        data: dict[str, Any] = {
             "key": self.key, "name": self.name[:LONG], "where": self.where[:LONG],
             "group": self.group[:LONG], "state": self.state if self.read_once else "",
-            "reason": self.reason, "settings": self.settings, "figures": self.figures,
-            "last": self.last, "examples": self.examples, "seconds": self.seconds,
-            "left": None if self.left is None else round(self.left, 1), **self.small,
         }  # fmt: skip
+        if self.read_once:
+            left = None if self.left is None else round(self.left, 1)
+            data |= {
+                "reason": self.reason, "settings": self.settings, "figures": self.figures,
+                "last": self.last, "examples": self.examples, "seconds": self.seconds,
+                "left": left, **self.small,
+            }  # fmt: skip
         text = json.dumps(data)
         changed, self.text = text != self.text, text
         return changed
@@ -199,7 +204,7 @@ class Summary:
 
 def blocks(text: str, keys: tuple[str, ...]) -> dict[str, Any]:
     """A few top-level entries of a YAML mapping, without parsing the rest of it."""
-    found = _plain("".join(block(text, key) for key in keys))
+    found = plain_yaml("".join(block(text, key) for key in keys))
     return found if isinstance(found, dict) else {}
 
 
@@ -221,7 +226,8 @@ def finite(value: Any) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _plain(text: str) -> Any:
+def plain_yaml(text: str) -> Any:
+    """YAML as plain data through the gate; None where it is none."""
     try:
         return parse(text, "") if text else None
     except UserError:

@@ -110,7 +110,7 @@ export function tablePage() {
   const states = h("div", { class: "states" });
   const counts = h("p", { class: "aside", role: "status" });
   const compare = h("a", { class: "button", id: "compare" }, "Compare");
-  const chooser = h("details", { class: "chooser" }, h("summary", null, "Columns"));
+  const chooser = h("details", { class: "chooser", ontoggle: () => chooser.open && chooser.replaceChildren(chooser.firstChild, choose()) }, h("summary", null, "Columns"));
   const group = tick("by folder", grouped, (on) => { grouped = on; put({ by: on ? "folder" : "" }); update(); });
   const head = h("thead"), body = h("tbody");
   const table = h("table", { class: "runs" }, head, body);
@@ -173,7 +173,6 @@ export function tablePage() {
         h("button", { type: "button", "data-column": column, title: titleOf(column), onclick: () => pick(column) }, column === "name" ? "run" : titleOf(column), arrow));
     })));
     if (mark !== undefined) head.querySelector(`[data-column="${CSS.escape(mark)}"]`)?.focus();
-    if (!chooser.open) chooser.replaceChildren(chooser.firstChild, choose());
   }
 
   function choose() {
