@@ -200,8 +200,9 @@ function hover(svg, lines, { px, py, begin, end, left, right, width, colors, uni
       return h("span", null, h("i", { css: { background: line.color } }), `${short(point[1])}${ends} `, h("em", null, line.label));
     }));
     readout.hidden = false;
-    const half = px(close) > (left + right) / 2;
-    Object.assign(readout.style, half ? { right: `${width - px(close) + 12}px`, left: "auto" } : { left: `${px(close) + 12}px`, right: "auto" });
+    const wide = readout.offsetWidth, at1 = px(close); // beside the rule, and never cut off
+    const beside = at1 > (left + right) / 2 ? at1 - 12 - wide : at1 + 12;
+    readout.style.left = `${Math.max(0, Math.min(width - wide, beside))}px`;
   };
   const move = (event) => {
     const place = event.clientX - svg.getBoundingClientRect().left;
