@@ -48,7 +48,7 @@ slurm: setup          ## a Slurm of two nodes on this machine (Debian, as root),
 		code=$$?; scripts/slurm_here.sh stop /tmp/genlab_slurm; exit $$code
 
 browser: setup        ## pages in a browser: installs gradio and playwright; Chromium must be there
-	$(BIN)/python -m pip install --quiet -e '.[test,play]' playwright
+	$(BIN)/python -m pip install --quiet -e '.[test,board,play,browser]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/runs/test_play_page.py tests/faults/test_browser.py
 
 experiments: setup    ## every experiment at full length; prints the README's table

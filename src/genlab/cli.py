@@ -6,6 +6,7 @@ answer in well under a second.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ genlab: train, compare and reproduce generative models
   genlab report RUN               write report.html for a run, or compare the cells of a sweep
   genlab compare A B              is B better than A? with an interval, or it cannot tell
   genlab reproduce [ROW ...]      published numbers, run again, with a verdict each
+  genlab board                    a live page over all runs, in the browser, without an account
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
   genlab list [GROUP]             the groups, their options, the experiments
   genlab list runs                the runs below outputs/, the newest first
@@ -32,10 +34,20 @@ A run folder is made under outputs/ ($GENLAB_OUTPUTS). Data is looked for under 
 $GENLAB_DATA. Own YAML files: --config-dir FOLDER; own classes: trust=[my_package].
 Shell completion: eval "$(genlab -sc install=bash)"
 """
-COMMANDS = (
-    "train", "sample", "evaluate", "report", "compare", "reproduce", "export", "play", "list",
-    "check",
-)  # fmt: skip
+# what each command calls; train is below
+CALLS = {
+    "sample": "genlab.runs.sample:sample_command",
+    "evaluate": "genlab.runs.evaluate:evaluate_command",
+    "report": "genlab.runs.report:report_command",
+    "compare": "genlab.runs.compare:compare_command",
+    "reproduce": "genlab.runs.reproduce:reproduce_command",
+    "board": "genlab.runs.board:board_command",
+    "play": "genlab.runs.play:play_command",
+    "export": "genlab.runs.export:export_command",
+    "list": "genlab.runs.list:print_list",
+    "check": "genlab.runs.check:check_command",
+}
+COMMANDS = ("train", *CALLS)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -81,44 +93,11 @@ def run(command: str, rest: list[str]) -> None:
         from genlab.runs.settings.help import print_help
 
         print_help(command)
-    elif command == "list":
-        from genlab.runs.list import print_list
-
-        print_list(rest)
     elif command == "train":
         train(rest)
-    elif command == "check":
-        from genlab.runs.check import check_command
-
-        check_command(rest)
-    elif command == "report":
-        from genlab.runs.report import report_command
-
-        report_command(rest)
-    elif command == "compare":
-        from genlab.runs.compare import compare_command
-
-        compare_command(rest)
-    elif command == "reproduce":
-        from genlab.runs.reproduce import reproduce_command
-
-        reproduce_command(rest)
-    elif command == "export":
-        from genlab.runs.export import export_command
-
-        export_command(rest)
-    elif command == "play":
-        from genlab.runs.play import play_command
-
-        play_command(rest)
-    elif command == "sample":
-        from genlab.runs.sample import sample_command
-
-        sample_command(rest)
     else:
-        from genlab.runs.evaluate import evaluate_command
-
-        evaluate_command(rest)
+        module, _, name = CALLS[command].partition(":")
+        getattr(importlib.import_module(module), name)(rest)
 
 
 def train(rest: list[str]) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Cond, Given
+from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
 from genlab.data.stated import sha256
 from genlab.rng import generator
@@ -139,6 +140,10 @@ class Sums(DataModule):
         """The first `num` held-out sums, what stands after "=" left out; in turn if more."""
         x = self.val.batch(torch.arange(num) % len(self.val))["x"][:, : 2 * self.digits + 2]
         return Given(x=x, mask=torch.ones_like(x, dtype=torch.bool))
+
+    def asks(self) -> tuple[Ask, ...]:
+        example = "1" * self.digits + "+" + "2" * self.digits + "="
+        return (Line(key="prompt", label="sum", example=example, known="beginning"),)
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

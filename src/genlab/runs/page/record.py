@@ -105,12 +105,30 @@ def read_record(run: Path) -> Record:
         text = _text(record, f"{name}.json")
         setattr(record, name, _mapping(record, f"{name}.json", _json(text) if text else None))
     _read_ledger(record)
-    folder = run / "samples"
+    record.looks = find_looks(run)
+    return record
+
+
+def find_looks(run: Path) -> dict[int, Path]:
+    """The files of a run's looks by examples seen."""
+    folder, looks = run / "samples", {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if re.fullmatch(r"[0-9]{12}", path.stem) and path.suffix in SHOWN:  # others: by hand
-            there = record.looks.setdefault(int(path.stem), path)
-            record.looks[int(path.stem)] = min(there, path, key=lambda p: ORDER.index(p.suffix))
-    return record
+            there = looks.setdefault(int(path.stem), path)
+            looks[int(path.stem)] = min(there, path, key=lambda p: ORDER.index(p.suffix))
+    return looks
+
+
+def state_after(row: dict[str, Any], state: str, error: str) -> tuple[str, str]:
+    """A run's state and error after one more row of its ledger: what a resumed run says holds."""
+    if (kind := row.get("kind")) in ("train", "look", "end"):
+        state, error = "finished" if kind == "end" else "unfinished", ""
+    if isinstance(row.get("state"), str):
+        state = row["state"]
+    for key in ("error", "exception"):
+        if isinstance(row.get(key), str):
+            state, error = "failed", row[key]
+    return state, error
 
 
 def _read_ledger(record: Record) -> None:
@@ -146,14 +164,8 @@ def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, flo
         if not isinstance(row, dict):
             torn += 1
             continue
-        kind, examples = row.get("kind"), number(row.get("examples"))
-        if kind in ("train", "look", "end"):  # what a resumed run says later holds
-            record.state, record.error = "finished" if kind == "end" else "unfinished", ""
-        if isinstance(row.get("state"), str):
-            record.state = row["state"]
-        for key in ("error", "exception"):
-            if isinstance(row.get(key), str):
-                record.error, record.state = row[key], "failed"
+        examples = number(row.get("examples"))
+        record.state, record.error = state_after(row, record.state, record.error)
         if examples is None or not math.isfinite(examples):
             continue
         record.examples = max(int(examples), record.examples or 0)

@@ -14,6 +14,7 @@ FORMS = {
     "report": "genlab report RUN",
     "compare": "genlab compare A B [KEY=VALUE ...]",
     "reproduce": "genlab reproduce [ROW ...] [KEY=VALUE ...]",
+    "board": "genlab board [FOLDER] [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
     "play": "genlab play [run=RUN,RUN] [KEY=VALUE ...]",
     "list": "genlab list [GROUP ... | runs] [--config-dir FOLDER]",
