@@ -19,7 +19,7 @@ from genlab.metrics.seeds import t_interval
 from genlab.rows import NOT_VALUES
 from genlab.runs.live.follow import Follower
 from genlab.runs.live.summary import LONG, Summary, finite
-from genlab.runs.page.write import differences
+from genlab.runs.page.sweep import differences
 from genlab.runs.sweeps.cells import SEED, seeds_together
 from genlab.shown import cut
 from genlab.views.curves import thin

@@ -16,7 +16,7 @@ from genlab.metrics.seeds import t_interval
 from genlab.runs.compare import LOSSES
 from genlab.runs.live.index import way_of
 from genlab.runs.live.summary import Summary
-from genlab.runs.page.write import differences
+from genlab.runs.page.sweep import differences
 from genlab.runs.say.errors import UserError
 from genlab.runs.sweeps.cells import SEED, Cell, seeds_together
 from genlab.runs.sweeps.goals import UNLIKE, Goal, front
