@@ -154,7 +154,8 @@ def shown(drawn: Drawn) -> dict[str, Any]:
     value = (
         dataclasses.asdict(drawn.value) if dataclasses.is_dataclass(drawn.value) else drawn.value
     )
-    return {"macro": drawn.macro, "value": value, "problem": drawn.problem}
+    beside = shown(drawn.beside) if drawn.beside else None
+    return {"macro": drawn.macro, "value": value, "problem": drawn.problem, "beside": beside}
 
 
 def plain(value: Any) -> Any:

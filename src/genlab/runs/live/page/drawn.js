@@ -5,7 +5,7 @@ import { ask } from "./data.js";
 
 const MOST = { texts: 8, letters: 1500, short: 420 };
 const known = new Map(); // a look never changes once it is written
-const URI = /^data:(image\/(png|gif|jpeg|webp)|audio\/(wav|mpeg|ogg|flac)|video\/(mp4|webm));base64,/;
+const URI = /^data:(image\/(png|gif|jpeg|webp)|audio\/(wav|mpeg|ogg|flac|midi)|video\/(mp4|webm));base64,/;
 
 function cut(text, most) {
   return text.length > most ? `${text.slice(0, most)} … ${(text.length - most).toLocaleString("en")} more characters` : text;
@@ -22,6 +22,7 @@ const SHOWS = {
     h("thead", null, h("tr", null, (rows[0] || []).map((c) => h("th", null, cut(c, 40))))),
     h("tbody", null, rows.slice(1).map((row) => h("tr", null, row.map((c) => h("td", null, cut(c, 40)))))))),
   sound: (text, alt) => h("audio", { class: "drawn", controls: true, preload: "none", src: uri(text), "aria-label": alt }),
+  midi: ([name, file]) => h("p", { class: "absent" }, "To hear: ", h("a", { href: uri(file), download: name }, name)),
   elsewhere: (name) => h("p", { class: "absent" }, "Not shown here: open ", h("code", null, name), " in the run's folder."),
   pairs: (list) => h("div", null, list.map(([mine, theirs]) => h("div", { class: "neighbours" }, h("pre", { class: "text" }, cut(mine, 700)), h("pre", { class: "text" }, cut(theirs, 700))))),
 };
@@ -30,7 +31,8 @@ export function show(answer, alt, small = false) {
   if (answer.problem) return h("p", { class: "absent" }, answer.problem);
   const draw = SHOWS[answer.macro];
   if (!draw) return h("p", { class: "absent" }, `The report shows this (${answer.macro}): genlab report RUN.`);
-  return draw(answer.value, alt, small);
+  const drawn = draw(answer.value, alt, small);
+  return answer.beside && !small ? h("div", null, drawn, show(answer.beside, alt)) : drawn;
 }
 
 export async function look(run, at) {
