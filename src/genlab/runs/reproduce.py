@@ -18,13 +18,13 @@ import yaml
 
 from genlab.runs.folder.layout import outputs, read_json
 from genlab.runs.papers import table
-from genlab.runs.papers.row import FAST, Row, names, read_row
+from genlab.runs.papers.row import FAST, Claim, Row, names, read_row
 from genlab.runs.papers.verdict import Obtained, obtained, record_of
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.conf import conf_dir
 from genlab.runs.sweeps.cells import Cell, read_cells
-from genlab.shown import number
+from genlab.shown import figure, number
 
 SETS = {"all": lambda row: True, "fast": lambda row: row.fast}
 
@@ -43,14 +43,16 @@ def reproduce_command(words: list[str]) -> None:
         record = reproduce(row, asked["seeds"] or row.seeds)
         path = table.write(to, {row.name: record}, known)
         failed |= record["verdict"].startswith("failed")
-        got = ", ".join(
-            f"{c.figure} {c.text} -> {record['obtained'].get(c.figure, {}).get('mean', 'none')}"
-            for c in row.claims
-        )
+        got = ", ".join(_told(c, record["obtained"].get(c.figure)) for c in row.claims)
         say(f"genlab: {row.name}: {got}: {record['verdict']}")
     say(f"  table    {path}\n  numbers  {path.with_suffix('.json')}")
     if failed:
         raise SystemExit(1)
+
+
+def _told(claim: Claim, got: dict[str, Any] | None) -> str:
+    came = "nothing came out" if got is None else f"{figure(got['mean'])} came out"
+    return f"{claim.figure} {claim.text} was claimed, {came}"
 
 
 def parse(words: Sequence[str]) -> tuple[list[Row], dict[str, Any]]:
@@ -114,17 +116,17 @@ def measured(cell: Cell, row: Row) -> float:
     return number(read_json(cell.folder / "evaluation.json").get("seconds")) or 0.0
 
 
-def values_of(folders: Sequence[Path], figure: str) -> Obtained | None:
+def values_of(folders: Sequence[Path], name: str) -> Obtained | None:
     """A figure of each run: of its evaluation, or the lowest of its ledger's looks."""
     found, own = [], None
     for folder in folders:
         evaluation = read_json(folder / "evaluation.json")
-        value = number((evaluation.get("metrics") or {}).get(figure))
-        own = (evaluation.get("interval") or {}).get(figure)
+        value = number((evaluation.get("metrics") or {}).get(name))
+        own = (evaluation.get("interval") or {}).get(name)
         if value is None:
             from genlab.rows import read_rows
 
-            looks = [number(r.get(figure)) for r in read_rows(folder / "metrics.jsonl")]
+            looks = [number(r.get(name)) for r in read_rows(folder / "metrics.jsonl")]
             value = min((v for v in looks if v is not None), default=None)
         if value is None:
             return None
