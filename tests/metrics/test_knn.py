@@ -11,7 +11,7 @@ import torch
 
 from genlab.data.sums import Sums
 from genlab.metrics.held_out import HeldOut
-from genlab.metrics.knn import knn_kl
+from genlab.metrics.knn import knn_kl, neighbours, without
 from genlab.metrics.report import Report
 from genlab.metrics.sums import SumsEvaluation
 from genlab.models.conditions import Conditions
@@ -38,6 +38,16 @@ def test_it_is_the_formula_on_a_handful_of_points() -> None:
         total += np.log2(far) - np.log2(near)
     expected = 2 * total / 12 + np.log2(9 / 11)
     assert knn_kl(real, samples, k) == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_a_group_the_distances_are_those_to_the_others() -> None:
+    real, samples, k = normal(50, 0), normal(200, 1), 3
+    group = np.arange(200) % 10
+    distance, number = neighbours(real, samples, 5 * k)
+    for g in (0, 7):
+        others = samples[torch.from_numpy(group != g)]
+        expected = neighbours(real, others, k)[0][:, -1]
+        assert without(distance, group[number], g, k) == pytest.approx(expected)
 
 
 def test_the_same_point_twice_has_no_value() -> None:
