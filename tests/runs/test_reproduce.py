@@ -94,9 +94,9 @@ def test_the_worst_figure_decides_and_what_was_shortened_is_said() -> None:
     assert say(1.88, 6.3) == "reproduced"
     assert say(1.5, 8) == "better"
     assert say(1.5, 6.3) == "reproduced"
-    assert say(1.98, 8) == "missed by 0.1 (loss)"
+    assert say(1.98, 8) == "missed by 0.100 (loss)"
     assert say(1.88, 6.3, seeds=2) == "shortened: reproduced"
-    assert say(1.98, 6.3, shortened="a tenth") == "shortened: missed by 0.1 (loss)"
+    assert say(1.98, 6.3, shortened="a tenth") == "shortened: missed by 0.100 (loss)"
     assert verdict(row, {"loss": obtained([1.0])}, 3) == "failed: no modes_covered came out"
 
 

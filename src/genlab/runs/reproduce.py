@@ -24,7 +24,7 @@ from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.conf import conf_dir
 from genlab.runs.sweeps.cells import Cell, read_cells
-from genlab.shown import figure, number
+from genlab.shown import number
 
 SETS = {"all": lambda row: True, "fast": lambda row: row.fast}
 
@@ -51,7 +51,7 @@ def reproduce_command(words: list[str]) -> None:
 
 
 def _told(claim: Claim, got: dict[str, Any] | None) -> str:
-    came = "nothing came out" if got is None else f"{figure(got['mean'])} came out"
+    came = "nothing came out" if got is None else f"{claim.written(got['mean'])} came out"
     return f"{claim.figure} {claim.text} was claimed, {came}"
 
 

@@ -6,6 +6,7 @@ train`, the paper's own way of measuring is words of `genlab evaluate`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,10 @@ class Claim:
     @property
     def text(self) -> str:
         return f"{self.value:g}" + (f" ± {self.spread:g}" if self.spread is not None else "")
+
+    def written(self, value: float) -> str:
+        """A value of the figure to one digit more than the tolerance needs."""
+        return f"{value:.{max(0, 1 - math.floor(math.log10(self.within)))}f}"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs.folder.layout import read_json, write_json, write_text
-from genlab.runs.papers.row import FAST, Row
-from genlab.shown import figure, spaced
+from genlab.runs.papers.row import FAST, Claim, Row
+from genlab.shown import spaced
 
 HEAD = f"""\
 # Published numbers, run again
@@ -54,7 +54,7 @@ def _lines(row: Row, record: dict[str, Any]) -> list[str]:
     lines = []
     for i, claim in enumerate(row.claims):
         got = record["obtained"].get(claim.figure)
-        shown = _shown(got) if got else "none"
+        shown = _shown(claim, got) if got else "none"
         first = (f"[{row.name}](#{row.name})", f"{row.family}, {row.kind}") if not i else ("", "")
         last = (str(record["seeds"]), record["verdict"], f"{record['minutes']:g}")
         cells = [
@@ -68,9 +68,9 @@ def _lines(row: Row, record: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _shown(got: dict[str, Any]) -> str:
-    ends = got["interval"]
-    return figure(got["mean"]) + (f" ({figure(ends[0])} to {figure(ends[1])})" if ends else "")
+def _shown(claim: Claim, got: dict[str, Any]) -> str:
+    mean, *ends = (claim.written(v) for v in (got["mean"], *(got["interval"] or ())))
+    return mean + (f" ({' to '.join(ends)})" if ends else "")
 
 
 def _told(row: Row, record: dict[str, Any]) -> str:
@@ -81,8 +81,9 @@ def _told(row: Row, record: dict[str, Any]) -> str:
     said += [("Shortened", row.shortened)]
     within = ", ".join(f"{spaced(c.figure)} {c.within:g}" for c in row.claims)
     values = "; ".join(
-        f"{spaced(k)} {', '.join(figure(v) for v in got['values'])}"
-        for k, got in record["obtained"].items()
+        f"{spaced(c.figure)} {', '.join(map(c.written, got['values']))}"
+        for c in row.claims
+        if (got := record["obtained"].get(c.figure))
     )
     said += [("Tolerance", within), ("Each seed", values)]
     said += [("Trained", f"`genlab train {' '.join(row.train)}`")]

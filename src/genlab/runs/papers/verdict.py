@@ -14,7 +14,6 @@ from typing import Any
 from genlab.metrics.figures import better
 from genlab.metrics.seeds import t_interval
 from genlab.runs.papers.row import Claim, Row
-from genlab.shown import figure
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,6 @@ class Obtained:
     @property
     def mean(self) -> float:
         return sum(self.values) / len(self.values)
-
-    @property
-    def text(self) -> str:
-        between = ""
-        if self.interval:
-            between = f" ({figure(self.interval[0])} to {figure(self.interval[1])})"
-        return f"{figure(self.mean)}{between}"
 
 
 def obtained(values: Sequence[float], own: tuple[float, float] | None = None) -> Obtained:
@@ -59,8 +51,10 @@ def verdict(row: Row, found: Mapping[str, Obtained], seeds: int) -> str:
     judgements = {c.figure: judged(c, found[c.figure].mean) for c in row.claims}
     missed = {k: by for k, (said, by) in judgements.items() if said == "missed"}
     if missed:
+        claims = {c.figure: c for c in row.claims}
         said = "missed by " + ", ".join(
-            figure(by) + (f" ({k})" if len(row.claims) > 1 else "") for k, by in missed.items()
+            claims[k].written(by) + (f" ({k})" if len(row.claims) > 1 else "")
+            for k, by in missed.items()
         )
     else:
         said = "better" if all(s == "better" for s, _ in judgements.values()) else "reproduced"
