@@ -498,3 +498,10 @@ def test_a_port_that_is_taken_is_told_or_the_next_is_taken() -> None:
     taken = "port=0 takes a free one"
     with bind("127.0.0.1", 0) as first, pytest.raises(UserError, match=taken):
         bind("127.0.0.1", first.getsockname()[1])
+
+
+def test_the_style_is_the_reports_as_it_is_rendered() -> None:
+    style = asset("board.css")
+    assert "{%" not in style and "{{" not in style, "a template's own words are no style"
+    outside = re.sub(r"@(media|container)[^{]*\{(?:[^{}]|\{[^{}]*\})*\}", "", style)
+    assert "thead { display: none" not in outside, "the head of a wide table is seen"

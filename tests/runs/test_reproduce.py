@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from running import genlab_here
@@ -162,3 +166,32 @@ def test_without_words_the_rows_are_shown(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
     done = genlab_here("reproduce")
     assert done.returncode == 0 and all(name in done.stdout for name in names())
+
+
+TRAINS = """
+import pathlib, signal, sys, time
+place = pathlib.Path(sys.argv[1])
+def save(number, frame):
+    time.sleep(0.5)
+    (place / f"saved{number}").touch()
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, save)
+(place / "began").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_handed_to_the_training_and_its_saving_waited_for(tmp_path, number) -> None:
+    code = (
+        "import sys\nfrom genlab.runs.say.answer import answer\n"
+        "from genlab.runs.reproduce import run_whole\n"
+        f"sys.exit(answer(lambda: run_whole([sys.executable, '-c', {TRAINS!r}, sys.argv[1]])))"
+    )
+    outer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    outer.send_signal(number)
+    assert outer.wait(timeout=60) != 0
+    assert (tmp_path / "saved15").exists(), "it was killed before it had saved"

@@ -32,6 +32,7 @@ LEAST_STEPS, SECONDS = 12, 8.0  # that are measured: so many, and so long
 WHOLE = 15.0  # seconds of measuring that are tried whole
 WARMING = 3  # steps that are not counted: the first ones wait for memory and kernels
 RAPL = Path("/sys/class/powercap")
+LENGTHS = ("budget.examples", "look_every", "save_every", "optim.warmup")
 
 
 @dataclass(frozen=True)
@@ -211,11 +212,22 @@ def fitted(plan: Plan, found: Forecast, minutes: float) -> list[str]:
     for key, width in _widths(plan.settings["net"], "net"):
         step = 2 * math.lcm(4, *_heads(plan.settings["net"]))
         words.append(f"{key}={max(step, round(width * math.sqrt(q) / step) * step)}")
-    settings = plan.settings
-    for key in ("budget.examples", "look_every", "save_every", "optim.warmup"):
-        if value := at(settings, key):
-            words.append(f"{key}={max(1, round(value * q, -len(str(int(value * q))) + 2)):.0f}")
-    return words
+    return words + _scaled(plan.settings, q)
+
+
+def shortened(plan: Plan, found: Forecast, minutes: float) -> list[str]:
+    """The words that make a plan fit by a shorter budget; looks and saves keep their share."""
+    other = found.seconds - found.parts["steps"]
+    if other >= 0.9 * 60 * minutes:
+        raise UserError(
+            f"fit_to: all but its steps takes {other:.0f} s of {60 * minutes:.0f}: give it more"
+        )
+    return _scaled(plan.settings, (60 * minutes - other) / found.parts["steps"])
+
+
+def _scaled(settings: Any, q: float) -> list[str]:
+    found = ((k, at(settings, k)) for k in LENGTHS)
+    return [f"{k}={max(1, round(v * q, -len(str(int(v * q))) + 2)):.0f}" for k, v in found if v]
 
 
 def _widths(node: Any, place: str) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,8 @@ stopped, then the paper's own measure of each cell. papers/ holds rows, verdicts
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -84,7 +86,7 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
     say(f"genlab: {row.name}: {row.title}\n  claimed  {row.paper}; {row.place}")
     words = [f"seed={','.join(map(str, range(seeds)))}", *row.train, "evaluate=false"]
     line = [sys.executable, "-m", "genlab.cli", "train", "-m", *words, f"hydra.sweep.dir={sweep}"]
-    subprocess.run(line, check=False)  # its own terminal; what it leaves is read below
+    run_whole(line)  # what it leaves is read below
     asked = {str(seed) for seed in range(seeds)}
     cells = [c for c in read_cells(sweep) if c.state == "finished" and c.settings["seed"] in asked]
     spent = 0.0
@@ -105,6 +107,23 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
     }
     done = replace(row) if cells else row
     return record_of(done, found, seeds=len(cells), minutes=spent / 60, where=where)
+
+
+def run_whole(line: Sequence[str]) -> None:
+    """Run a command; a signal that ends this one is handed to it once, and its saving waited for.
+
+    In a session of its own: a terminal's Ctrl-C reaches it from here alone.
+    """
+    child = subprocess.Popen(line, start_new_session=True)
+    try:
+        child.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        child.wait()
+        raise
+    if child.returncode == 128 + signal.SIGTERM:
+        raise SystemExit(child.returncode)
 
 
 def measured(cell: Cell, row: Row) -> float:

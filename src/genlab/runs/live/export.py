@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from genlab.runs.live.answers import STEMS, Board, Unknown
+from genlab.runs.page.write import templates
 from genlab.runs.say.errors import UserError
 
 PAGE = Path(__file__).parent / "page"
-STYLE = Path(__file__).parent.parent / "page" / "templates" / "style.css"
 SCRIPTS = (  # in the order in which they import each other
     "dom.js", "query.js", "data.js", "drawn.js", "chart.js", "knobs.js", "table.js", "compare.js",
     "run.js", "sweep.js", "board.js",
@@ -34,7 +34,8 @@ Question = tuple[str, dict[str, str]]
 def asset(name: str) -> str:
     """A file that the page loads: styles or scripts one after the other, which is one request."""
     if name == "board.css":
-        return STYLE.read_text(encoding="utf-8") + (PAGE / name).read_text(encoding="utf-8")
+        style = templates().get_template("style.css").render()  # the report's
+        return style + (PAGE / name).read_text(encoding="utf-8")
     texts = ((PAGE / script).read_text(encoding="utf-8") for script in SCRIPTS)
     return "".join(IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
 

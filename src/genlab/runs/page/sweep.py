@@ -27,12 +27,15 @@ from genlab.runs.page.write import (
     write_report,
 )
 from genlab.runs.say.errors import UserError
-from genlab.runs.sweeps.cells import SEED, seeds_together
+from genlab.runs.sweeps.cells import SEED, own_words, read_cells, read_yaml, seeds_together
+from genlab.runs.sweeps.goals import front, read_goals
 from genlab.shown import cut, described, figure, spaced
 from genlab.views.curves import Line, Points, color_of, smooth
 
 CELLS_DRAWN, CHARTS, FAILED = 24, 12, 50  # most that a page shows
 CELLS, CELLS_LINKED = 2000, 200  # of a sweep: in the table; with a report that it links to
+GOALS = 12  # cells of a search's front
+HOW = ("batch_size", "seed", "root", "num_workers", "val_examples")  # of data: how, not what
 ACROSS = 7  # figures side by side: more of them stand in another table
 LOSSES = {"val/loss": "validation loss", "train/loss": "training loss"}
 
@@ -82,6 +85,8 @@ def write_comparison(sweep: Path) -> Path:
         "tables": tables_of(columns),
         "best": best_of(rows, columns),
         "alike": len(comparable(rows)) <= 1,
+        "same_data": same_data(rows),
+        "goal": goal_of(sweep),
         "together": seeded,
         "finished": sum(r.state == "finished" for r in records),
         "failed": [row for row in rows if row["record"].state not in ("finished", "pruned")],
@@ -129,9 +134,11 @@ def tables_of(columns: Sequence[str]) -> list[list[str]]:
 def best_of(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[str, str]:
     """The best of each figure, as it is shown, where it is known which way is better.
 
-    None where all are the same, and of losses that are not of one kind: one family's is never
-    better than another's.
+    None where all are the same, where the runs have other data, and of losses that are not of one
+    kind: one family's is never better than another's.
     """
+    if not same_data(rows):
+        return {}
     unlike = () if len(comparable(rows)) <= 1 else ("loss", *LOSSES)
     found = {}
     for name in columns:
@@ -141,6 +148,36 @@ def best_of(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[str,
         if way and name not in unlike and len(set(map(figure, values))) > 1:
             found[name] = figure((min if way > 0 else max)(values))
     return found
+
+
+def same_data(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether what the runs are measured on is the same, as their settings of data say."""
+    found = set()
+    for row in rows:
+        data = row["record"].settings.get("data")
+        data = {k: v for k, v in data.items() if k not in HOW} if isinstance(data, dict) else data
+        found |= {str(data)} if row["record"].settings else set()
+    return len(found) <= 1
+
+
+def goal_of(sweep: Path) -> list[dict[str, Any]]:
+    """What a search was for, and the cells that are best by it; nothing of a grid."""
+    node = read_yaml(sweep / "multirun.yaml")
+    for key in ("hydra", "sweeper", "goal"):
+        node = node.get(key) if isinstance(node, dict) else None
+    try:
+        goals = read_goals(node, ()) if node else []
+        best = front(read_cells(sweep), goals) if goals else []
+    except (UserError, TypeError, AttributeError, ValueError):  # a foreign folder says anything
+        return []
+    return [
+        {
+            "where": cell.folder.name,
+            "words": own_words(cell.folder, cell.words),
+            "found": ", ".join(f"{spaced(g.name)} {figure(cell.figures[g.name])}" for g in goals),
+        }
+        for cell in (best[:1] if len(goals) == 1 else best[:GOALS])
+    ]
 
 
 def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -231,13 +231,13 @@ def write_page(path: Path, template: str, page: dict[str, Any]) -> Path:
     from genlab import __version__
     from genlab.runs.folder.layout import write_text
 
-    template = _templates().get_template(template)
+    template = templates().get_template(template)
     write_text(path, template.render(**page, version=__version__))
     return path
 
 
 @functools.cache
-def _templates() -> Any:
+def templates() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -18,6 +18,7 @@ from genlab.runs.playground.knobs import Knob, knobs_of
 from genlab.runs.settings.conf import options
 from genlab.runs.settings.overrides import Change, changed, drawer
 from genlab.runs.settings.plan import Plan
+from genlab.runs.sweeps.cells import own_words, read_cell
 
 OWN = "as trained"  # the sampler that the run's settings hold
 
@@ -63,6 +64,15 @@ def _holder(model: Any) -> Any:
     return model if "sampler" in vars(model) else _holder(model.prior)
 
 
+def _name(path: Path, settings: dict[str, Any]) -> str:
+    """A run by its name; a cell of a sweep by its folder and the words that are its own too."""
+    name = str(settings.get("name") or path.name)
+    if not (path.parent / "multirun.yaml").is_file():
+        return name
+    own = own_words(path, read_cell(path).words)
+    return f"{path.name} {own}"[:80] if own else name
+
+
 def open_seat(path: str, *, device: str, trust: list[str], name: str = "") -> Seat:
     """Load a run: its weights, what it can be asked for, and the samplers that fit it."""
     from genlab.runs.folder.layout import file_hash
@@ -74,7 +84,7 @@ def open_seat(path: str, *, device: str, trust: list[str], name: str = "") -> Se
     settings = read_run(path)["genlab"]["settings"]
     data, model = load_data(path, trust=trust), load_model(path, trust=trust)
     seat = Seat(
-        name=name or str(settings.get("name") or Path(path).name),
+        name=name or _name(Path(path), settings),
         path=path,
         home=home(path),
         model=model.to(device),

@@ -66,7 +66,7 @@ def read_cells(sweep: Path) -> list[Cell]:
 def read_cell(folder: Path) -> Cell:
     """One cell; what its folder does not say is left empty."""
     cell = Cell(folder)
-    words = _yaml(folder / "overrides.yaml")
+    words = read_yaml(folder / "overrides.yaml")
     cell.words = [str(w) for w in words] if isinstance(words, list) else []
     for row in read_rows(folder / "metrics.jsonl"):
         _take(cell, row)
@@ -100,11 +100,12 @@ def _take(cell: Cell, row: dict[str, Any]) -> None:
 
 
 def _is_measured(folder: Path) -> bool:
-    settings = _yaml(folder / "config.yaml")
+    settings = read_yaml(folder / "config.yaml")
     return isinstance(settings, dict) and bool(settings.get("evaluate") and settings.get("metric"))
 
 
-def _yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """A small file of a sweep; None where it cannot be read."""
     from genlab.runs.gate.files import parse
     from genlab.runs.say.errors import UserError
 
@@ -133,7 +134,7 @@ def differing(cells: Sequence[Cell]) -> list[str]:
 
 def own_words(folder: Path, words: Sequence[str]) -> str:
     """What a cell has of its own: its overrides, less those that all cells of its sweep have."""
-    shared = _yaml(folder.parent / "multirun.yaml")
+    shared = read_yaml(folder.parent / "multirun.yaml")
     for key in ("hydra", "overrides", "task"):
         shared = shared.get(key) if isinstance(shared, dict) else None
     typed = {str(w).partition("=")[0]: str(w) for w in shared or ()}
