@@ -79,6 +79,7 @@ DATA = {
     "larger image": dict(shape=[1, 28, 28], num_classes=None, vocab=None),
     "points": dict(shape=[2], num_classes=None, vocab=None),
     "text": dict(shape=[16], num_classes=None, vocab=66),
+    "rolls": dict(shape=[6, 5], num_classes=None, vocab=None),
 }
 KINDS = {
     "mlp": ("image", "points"),
@@ -94,6 +95,12 @@ KINDS = {
     "lstm": ("text",),
     "conv_codec": ("larger image",),
     "conv_vq": ("larger image",),
+    "plain_vae": ("image", "points"),
+    "pacgan": ("points",),
+    "sinusoidal": ("points",),
+    "made": ("text",),
+    "fvsbn": ("text",),
+    **dict.fromkeys(("frame_rnn", "frame_gru", "frame_lstm", "tcn"), ("rolls",)),
 }
 
 
@@ -112,6 +119,8 @@ def test_yaml_builds_a_network_that_runs(name, kind):
     x = torch.randn(2, *shape)
     if kind == "text":
         assert net(torch.full((2, 16), 66))[0].shape == (2, 16, 66)
+    elif kind == "rolls":
+        assert net(x, None, None)[0].shape == x.shape
     elif "generator" in config.net:
         fake = net.generator(torch.randn(2, net.latent_dim), None)
         assert fake.shape == x.shape and net.discriminator(fake, None).shape == (2,)

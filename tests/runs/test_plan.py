@@ -45,9 +45,9 @@ def test_what_the_data_finds_is_asked_for_before_what_needs_it() -> None:
 @pytest.mark.parametrize(
     ("words", "fit"),
     [
-        (["model=vae", "net=unet"], "conv_codec, conv_vae, mlp_vae"),
-        (["model=vae", "net=conv_vq"], "conv_codec, conv_vae, mlp_vae"),
-        (["model=gan", "net=unet"], "dcgan, mlp_gan"),
+        (["model=vae", "net=unet"], "conv_codec, conv_vae, mlp_vae, plain_vae"),
+        (["model=vae", "net=conv_vq"], "conv_codec, conv_vae, mlp_vae, plain_vae"),
+        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan"),
     ],
 )
 def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> None:
@@ -57,11 +57,11 @@ def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> 
 
 def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
     with pytest.raises(
-        UserError, match=r"data=digits_pixels, shakespeare, stdlib_code, text_file; "
+        UserError, match=r"data=binary_mnist_pixels, digits_pixels, shakespeare, stdlib_code, sums"
     ):
         settled(["model=autoregressive"])
     with pytest.raises(
-        UserError, match=r"data=adult, .* table; for this data model=autoregressive$"
+        UserError, match=r"data=adult, .* tiny_moons; for this data model=autoregressive$"
     ):
         settled(["data=stdlib_code", "model=diffusion"])
 

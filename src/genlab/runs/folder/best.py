@@ -11,10 +11,14 @@ from genlab.runs.say.errors import UserError
 
 
 def figure_of(run: Path) -> str | None:
-    """The figure that the run's best is told by (callbacks.checkpoint.best); None where none is."""
-    if not (run / "config.yaml").is_file():
+    """The figure that the run's best is told by (callbacks.checkpoint.best); None where none is.
+
+    A checkpoint is read by itself: where the settings beside it are no run's, no best is known.
+    """
+    try:
+        callbacks = read_settings(run).get("callbacks")
+    except (UserError, OSError):
         return None
-    callbacks = read_settings(run).get("callbacks")
     checkpoint = callbacks.get("checkpoint") if isinstance(callbacks, dict) else None
     found = checkpoint.get("best") if isinstance(checkpoint, dict) else None
     return found if isinstance(found, str) else None
