@@ -23,6 +23,8 @@ def test_the_plain_networks_are_linear_relu_linear() -> None:
     mean, logvar = encoder(x)
     assert torch.equal(torch.cat([mean, logvar], 1), last(F.relu(first(x.flatten(1)))))
     assert decoder(z).shape == x.shape
+    encoder.zero_one = True
+    assert torch.equal(encoder(x)[0], last(F.relu(first((x.flatten(1) + 1) / 2)))[:, :40])
 
 
 def test_a_pack_is_judged_as_a_whole_and_its_judgement_given_to_each() -> None:

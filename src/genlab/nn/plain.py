@@ -27,12 +27,21 @@ class PlainEncoder(nn.Module):
     """x [B, *shape] -> mean and log-variance of q(z | x), each [B, latent_dim]."""
 
     def __init__(
-        self, shape: Sequence[int], *, latent_dim: int, width: int = 400, depth: int = 1
+        self,
+        shape: Sequence[int],
+        *,
+        latent_dim: int,
+        width: int = 400,
+        depth: int = 1,
+        zero_one: bool = False,
     ) -> None:
+        """`zero_one`: x in [-1, 1] is seen as [0, 1], as those papers have it: black is nothing."""
         super().__init__()
+        self.zero_one = zero_one
         self.layers = layers([math.prod(shape), *[width] * depth, 2 * latent_dim])
 
     def forward(self, x: Tensor, cond: None = None) -> tuple[Tensor, Tensor]:
+        x = (x + 1) / 2 if self.zero_one else x
         mean, logvar = self.layers(x.flatten(1)).chunk(2, dim=1)
         return mean, logvar
 

@@ -131,7 +131,7 @@ def measured(cell: Cell, row: Row) -> float:
     from genlab.runs.evaluate import evaluate_asked
 
     if row.evaluate and not (cell.folder / "evaluation.json").is_file():
-        evaluate_asked([f"run={cell.folder}", *row.evaluate])
+        evaluate_asked([f"run={cell.folder}", *row.evaluate, f"seed={cell.settings['seed']}"])
     return number(read_json(cell.folder / "evaluation.json").get("seconds")) or 0.0
 
 
