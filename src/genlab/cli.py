@@ -125,6 +125,9 @@ def train(rest: list[str]) -> None:
     end.codes.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(runs.job)()
+    except (SystemExit, KeyboardInterrupt):
+        end.tell_how_to_go_on()
+        raise
     finally:
         end.remove_unstarted()
     if code := max([*runs.codes, *end.codes], default=0):

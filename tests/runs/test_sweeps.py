@@ -303,7 +303,7 @@ def test_a_grid_runs_what_is_missing_and_tells_of_what_it_does_not_ask_for(
     assert planned[1][-1] == "hydra.sweep.subdir='5_x'"
     assert planned[0][-1].startswith("hydra.sweep.subdir='3_"), "its own number is taken"
     said = capsys.readouterr().err
-    assert "of 3 cells 1 are over; 2 are run" in said
+    assert "1 of 3 cells are over; to run: 2" in said
     assert "1 cells that this command does not ask for" in said and "net.width=64" in said
 
 
@@ -403,7 +403,7 @@ def test_a_search_goes_on_and_takes_more_trials(tmp_path: Path) -> None:
         assert f"{key}={best.settings[key]}" in line
     ledgers = [(c.folder / "metrics.jsonl").read_bytes() for c in first]
     code, said = swept(sweep, *words, "hydra.sweeper.trials=4")
-    assert code == 0 and "of 4 trials 3 are over; 1 are run" in said
+    assert code == 0 and "3 of 4 trials are over; to run: 1" in said
     again = read_cells(sweep)
     assert [(c.folder / "metrics.jsonl").read_bytes() for c in again[:3]] == ledgers
     assert (sweep / "report.html").is_file() and len(again) == 4
@@ -419,10 +419,10 @@ def test_a_cell_that_fails_is_told_with_its_reason_and_run_again(tmp_path: Path)
     assert code == 2 and said.count("net.width=0: it must be a whole number") >= 4
     assert "cell net.width=0 seed=1: net.width=0" in said
     assert "over seeds, mean and 95 % interval" in said
-    assert f"the 2 that are not finished: genlab train -m {SMALL[0]}" in said
+    assert f"what is not finished (2): genlab train -m {SMALL[0]}" in said
     assert [c.state for c in read_cells(sweep)] == ["finished", "finished", "failed", "failed"]
     code, said = swept(sweep, *words)
-    assert code == 2 and "of 4 cells 2 are over; 2 are run" in said
+    assert code == 2 and "2 of 4 cells are over; to run: 2" in said
     page = (sweep / "report.html").read_text()
     assert "it must be a whole number" in page, "the page has the reason too"
 
@@ -462,7 +462,7 @@ def test_cells_that_are_behind_are_pruned_and_stay_so(tmp_path: Path) -> None:
     assert spent[sweep] < 0.7 * spent[plain]
     ledgers = [(c.folder / "metrics.jsonl").read_bytes() for c in cells]
     code, said = swept(sweep, rates, "callbacks=halving", *SMALL[7:11])
-    assert code == 0 and "of 5 cells 5 are over; 0 are run" in said
+    assert code == 0 and "5 of 5 cells are over; to run: 0" in said
     assert [(c.folder / "metrics.jsonl").read_bytes() for c in cells] == ledgers
 
 

@@ -56,7 +56,12 @@ def compare_command(words: list[str]) -> None:
     paths, asked = parse(words)
     found = list(sides(paths, asked["by"]))
     if len(found) < 2:
-        raise UserError(f"{paths[0]}: there is one group of runs to compare; name another folder")
+        every = [read_record(run) for path in paths for run in runs_below(path)]
+        left = sum(run.state != "finished" for run in every)
+        said = f" ({left} of {len(every)} runs are not finished, or were pruned)" if left else ""
+        raise UserError(
+            f"{paths[0]}: there is one group of runs to compare{said}; name another folder"
+        )
     metric = asked["metric"] or shared_metric(found)
     for line in lines(found, metric, asked["over"]):
         print(visible(" ".join(line.splitlines())))

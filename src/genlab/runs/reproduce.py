@@ -164,8 +164,12 @@ def print_rows(records: dict[str, Any]) -> None:
         shown.add_column(head, no_wrap=head == "row")
     for row in map(read_row, names()):
         claimed = "; ".join(f"{c.figure} {c.text}" for c in row.claims)
-        minutes = "?" if row.minutes is None else f"{row.minutes:g}"
-        came = records.get(row.name, {}).get("verdict", "")
+        record = records.get(row.name, {})
+        minutes = row.minutes if row.minutes is not None else record.get("minutes")
+        minutes = "?" if minutes is None else f"{minutes:g}"
+        got = [(c, record.get("obtained", {}).get(c.figure)) for c in row.claims]
+        means = "; ".join(c.written(o["mean"]) for c, o in got if o)
+        came = ": ".join(text for text in (means, record.get("verdict", "")) if text)
         cells = (row.name, f"{row.family}, {row.kind}", claimed, minutes, came)
         shown.add_row(*(Text(str(c)) for c in cells))
     Console(width=None if sys.stdout.isatty() else 140).print(shown)

@@ -31,6 +31,7 @@ from genlab.shown import cut, duration, figure, one_line
 
 MOST = 200  # cells of which the terminal's table tells
 codes: list[int] = []
+again: list[str] = []  # the commands that go on with the sweeps that this process has begun
 folders: list[Path] = []  # of the sweeps that this process started
 
 
@@ -47,6 +48,7 @@ class SweepEnd(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         folders.append(Path(config.hydra.sweep.dir))
+        again.append(typed_again(config))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
@@ -61,12 +63,24 @@ class SweepEnd(Callback):
 
             say(f"  comparison   {write_comparison(sweep)}")
         if left := [cell for cell in cells if cell.state not in OVER]:
-            typed = config.hydra.overrides
-            own = ("hydra.sweep.dir=", "hydra.mode=")
-            words = [w for w in map(str, typed.hydra) if not w.startswith(own)]
-            words += [*map(str, typed.task), f"hydra.sweep.dir={sweep}"]
-            say(f"  the {len(left)} that are not finished: genlab train -m {shlex.join(words)}")
+            say(f"  what is not finished ({len(left)}): {typed_again(config)}")
+        again.clear()
         codes.append(int(bool(left)))
+
+
+def typed_again(config: DictConfig) -> str:
+    """The command that goes on with a sweep: what was typed, and its folder."""
+    typed, own = config.hydra.overrides, ("hydra.sweep.dir=", "hydra.mode=")
+    words = [w for w in map(str, typed.hydra) if not w.startswith(own)]
+    words += [*map(str, typed.task), f"hydra.sweep.dir={config.hydra.sweep.dir}"]
+    return f"genlab train -m {shlex.join(words)}"
+
+
+def tell_how_to_go_on() -> None:
+    """Of a sweep that was ended before its end."""
+    for line in again:
+        say(f"genlab: the sweep goes on by: {line}")
+    again.clear()
 
 
 def goals_of(config: DictConfig) -> list[Goal]:

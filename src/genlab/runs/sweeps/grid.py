@@ -130,7 +130,7 @@ def _tell(
         begun = sum(cell.state not in (*OVER, "not started") for cell in there)
         over = len(wanted) - missing
         say(
-            f"genlab: of {len(wanted)} cells {over} are over; {missing} are run"
+            f"genlab: {over} of {len(wanted)} cells are over; to run: {missing}"
             + (f", {begun} of them begun before" if begun and missing else "")
         )
     if others:

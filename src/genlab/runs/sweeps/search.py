@@ -80,7 +80,7 @@ class Search(Sweeper):
         over = {cell.number for cell in there if cell.state in OVER}
         missing = [n for n in range(self.trials) if n not in over]
         if there:
-            say(f"genlab: of {self.trials} trials {len(over)} are over; {len(missing)} are run")
+            say(f"genlab: {len(over)} of {self.trials} trials are over; to run: {len(missing)}")
         if not missing:
             return []
         words = [[*fixed, f"hydra.sweep.subdir={quoted(str(n))}"] for n in missing]
