@@ -40,7 +40,9 @@ def print_list(words: list[str]) -> None:
     for name in words:
         if name not in known:
             of = [group for group in known if name in found[group]]
-            remedy = f"; it is an option: genlab list {of[0]}" if of else nearest(name, known)
+            remedy = (
+                f"; it is an option: genlab list {of[0]}" if of else nearest(name, [*known, "runs"])
+            )
             raise UserError(f"there is no group {name!r}{remedy}")
     console = Console(width=None if sys.stdout.isatty() else 120)
     for group in words or known:

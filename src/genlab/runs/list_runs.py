@@ -7,6 +7,7 @@ of runs cost little: what an earlier row said (a loss that is not in the last ro
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from genlab.runs.say.errors import UserError
 from genlab.shown import cut, figure, number, one_line, spaced
 from genlab.views.page import inside
 
-MOST = 50  # runs that are shown
+MOST, ALIVE = 50, 120  # runs that are shown; seconds in which a run that runs writes a row
 TAIL, SMALL = 2**16, 2**20  # bytes of a ledger's end; of evaluation.json and provenance.json
 
 
@@ -65,11 +66,22 @@ def read_line(run: Path) -> RunLine:
     if not told and losses:
         told = f"validation loss {figure(losses[-1])}"
     date = str(provenance.get("time", ""))[:16]
-    return RunLine(str(run), state_of(rows), told, date)
+    state = state_of(rows)
+    return RunLine(
+        str(run), "running" if state == "unfinished" and is_alive(run) else state, told, date
+    )
+
+
+def is_alive(run: Path) -> bool:
+    """Whether the ledger was written a short while ago."""
+    try:
+        return time.time() - (run / "metrics.jsonl").lstat().st_mtime < ALIVE
+    except OSError:
+        return False
 
 
 def state_of(rows: list[dict[str, Any]]) -> str:
-    """finished, pruned, failed, unfinished (running, or interrupted) or not started."""
+    """finished, pruned, failed, unfinished or not started."""
     state = "not started"
     for row in rows:
         if row["kind"] in ("train", "look"):

@@ -75,7 +75,11 @@ class CsvFile(TableSource):
     def _opened(self, key: str, path: str) -> tuple[list[str], Rows]:
         where, file = f"data.{key}={path}", Path(path).expanduser()
         if not file.is_file():
-            raise FileNotFoundError(f"{where}: there is no such file")
+            raise FileNotFoundError(
+                f"{where}: it is a folder; pictures are data=image_folder data.root={path}"
+                if file.is_dir()
+                else f"{where}: there is no such file"
+            )
         try:
             packed = file.suffix == ".gz"
             most = min(BYTES, RATIO * file.stat().st_size + BLOCK) if packed else BYTES
