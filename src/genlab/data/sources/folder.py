@@ -107,7 +107,8 @@ class ImageFolder(ImageSource):
             remedy = (
                 f"write data.root={root.parent}"
                 if root.suffix.lower() in ENDINGS
-                else f"a table is data=table data.path={root}, text is data=text_file data.path={root}"
+                else f"a table is data=table data.path={root},"
+                f" text is data=text_file data.path={root}"
             )
             raise ValueError(
                 f"data.root={self.root} is a file, where a folder of images (or a"
