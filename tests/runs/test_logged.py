@@ -177,7 +177,8 @@ def test_texts_and_rows_are_logged_at_their_step(tmp_path: Path) -> None:
 @pytest.mark.whole
 def test_tensorboards_numbers_are_the_ledgers_too(tmp_path: Path) -> None:
     reader = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_accumulator", reason="pip install genlab[board]"
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="pip install genlab[tensorboard]",
     )
     done = genlab(*SMALL, "logger=tensorboard", GENLAB_OUTPUTS=str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -172,6 +172,8 @@ def test_two_runs_are_asked_and_judged_by_keys(runs, serve, tmp_path: Path) -> N
     page.get_by_role("tab", name="Blind A/B").click()
     page.click("#pair")
     found.until("#status", "which is better?")
+    seen = "[...document.querySelectorAll('.drawn img')].filter((e) => e.offsetParent).length >= 2"
+    page.wait_for_function(seen, timeout=WAIT)  # the words come before the pictures
     shown = page.locator(".drawn img:visible").evaluate_all("all => all.map(e => e.src)")
     assert len(set(shown)) == 2, "each side shows its own sample"
     page.evaluate("document.activeElement.blur()")
