@@ -26,7 +26,11 @@ from genlab import cli
 from genlab.runs.folder import checkpoint
 
 for module in pkgutil.walk_packages(genlab.__path__, "genlab."):
-    importlib.import_module(module.name)
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as missing:  # of an extra that is not installed: gradio
+        if (missing.name or "").partition(".")[0] == "genlab":
+            raise
 torch.set_num_threads(1)  # a child has none of the threads that its parent made
 Plugins.instance()  # Hydra looks for its plug-ins once
 

@@ -31,10 +31,12 @@ LOOK, END = {"kind": "look", "examples": 1, "val/loss": 0.25}, {"kind": "end", "
 def test_the_newest_come_first_with_state_and_figure(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
     run(tmp_path / "a" / "1", 1, LOOK, END, metrics={"frechet_distance": 1.5})
-    run(tmp_path / "b" / "2", 3, LOOK)
+    ledger = run(tmp_path / "b" / "2", 3, LOOK) / "metrics.jsonl"
     run(tmp_path / "sweeps" / "s" / "0_c", 2, LOOK, {"kind": "failed", "error": "x"})
     run(tmp_path / "d" / "4", 4)
     run(tmp_path / "e" / "5", 5, LOOK, {**END, "state": "pruned"})
+    assert "running" in genlab_here("list", "runs").stdout, "its ledger was written just now"
+    os.utime(ledger, (1, 1))
     done = genlab_here("list", "runs")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
