@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,7 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
         "dirty": around["git"]["dirty"],
         "date": time.strftime("%Y-%m-%d"),
     }
-    done = replace(row) if cells else row
-    return record_of(done, found, seeds=len(cells), minutes=spent / 60, where=where)
+    return record_of(row, found, seeds=len(cells), minutes=spent / 60, where=where)
 
 
 def run_whole(line: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ Read: `write` merges what came out now into what stands there already, then `mar
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,7 +96,3 @@ def _told(row: Row, record: dict[str, Any]) -> str:
 
 def read(folder: Path) -> dict[str, Any]:
     return read_json(folder / "reproduction.json")
-
-
-def plain(records: Mapping[str, Any]) -> str:
-    return json.dumps(records, indent=1)
