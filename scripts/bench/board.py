@@ -188,7 +188,8 @@ class Server:
 def browser() -> Any:
     from playwright.sync_api import sync_playwright
 
-    where = next(p for n in ("chromium", "google-chrome", "chrome") if (p := shutil.which(n)))
+    found = map(shutil.which, ("chromium", "google-chrome", "chrome"))
+    where = next(filter(None, found), None) or sys.exit("no Chromium here: install one")
     driver = sync_playwright().start()
     return driver, driver.chromium.launch(executable_path=where, args=["--no-sandbox"])
 

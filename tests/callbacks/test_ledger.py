@@ -85,3 +85,17 @@ def test_a_resumed_ledger_goes_on_where_it_was(tmp_path, clock) -> None:
     row = read_rows(tmp_path / "metrics.jsonl")[-1]
     assert row["train/loss"] == 2.5, "the batch from before the resume is in the mean"
     assert row["seconds"] == 42 and callback._rows == 6
+
+
+def test_joules_go_on_after_a_resume_and_are_left_out_where_none_are_shown(
+    tmp_path, clock, monkeypatch
+) -> None:
+    append(tmp_path / "metrics.jsonl", {"kind": "train", "batches": 2, "energy/joules": 40.0})
+    monkeypatch.setattr(ledger, "Joules", lambda: SimpleNamespace(spent=lambda: 2.5))
+    callback, trainer = begun(tmp_path, Model())
+    callback.write(trainer, Model(), "look", {"val/loss": 1.0})
+    assert read_rows(tmp_path / "metrics.jsonl")[-1]["energy/joules"] == 42.5
+    monkeypatch.setattr(ledger, "Joules", lambda: SimpleNamespace(spent=lambda: None))
+    callback, trainer = begun(tmp_path, Model())
+    callback.write(trainer, Model(), "look", {"val/loss": 1.0})
+    assert "energy/joules" not in read_rows(tmp_path / "metrics.jsonl")[-1]

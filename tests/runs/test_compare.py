@@ -20,6 +20,7 @@ def made(
     folder: Path, seed: int, value: float, *, words: list[str] | None = None,
     model: str = "vae.VAE", notes: dict[str, Any] | None = None, data: str = "abc",
     name: str = "frechet_distance", rate: float = 1.0,
+    energy: bool = False,
 ) -> Path:  # fmt: skip
     """A finished run as it lies on disk."""
     run = folder / f"{seed}_x"
@@ -28,6 +29,7 @@ def made(
     write_json(run / "provenance.json", {"data_fingerprint": data})
     for k in range(1, 5):
         clock = {"examples": 100 * k, "batches": 10 * k, "seconds": k / rate}
+        clock |= {"energy/joules": 50.0 * k} if energy else {}
         append(run / "metrics.jsonl", {"kind": "look", **clock, "val/loss": value + 1 / k})
     append(run / "metrics.jsonl", {"kind": "end", **clock})
     held = {"split": "val", "num_samples": 100, "feature_hash": "f"} | (notes or {})
@@ -109,6 +111,15 @@ def test_the_cells_of_a_sweep_by_a_setting(tmp_path, capsys: pytest.CaptureFixtu
         compare_command([str(tmp_path / "s"), "by=net.wdith"])
 
 
+def test_at_equal_energy(tmp_path, capsys) -> None:
+    for name, values in (("a", [2.0, 3.0]), ("b", [1.0, 2.1])):
+        for seed, value in enumerate(values):
+            made(tmp_path / name, seed, value, energy=True)
+    words = [str(tmp_path / "a"), str(tmp_path / "b")]
+    compare_command([*words, "metric=val/loss", "over=energy"])
+    assert "at 200 energy: A 2.75, B 1.8" in capsys.readouterr().out
+
+
 def test_of_many_groups_each_must_tell_more() -> None:
     found = Comparison(-0.5, (-0.9, -0.1), 0.03, True, (5, 5), 0)
     assert verdict(found, 1).startswith("B is better by 0.5") and "p <= 0.03" in verdict(found, 1)
@@ -126,6 +137,8 @@ def test_along_the_curve_both_have_the_same_budget(tmp_path, capsys, monkeypatch
     monkeypatch.setattr("genlab.runs.compare.flops_of", lambda run: 10)
     compare_command([*words, "metric=val/loss", "over=flops"])
     assert "at 4,000 flops" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"over=energy: 0_x has no energy/joules: .*over=seconds"):
+        compare_command([*words, "metric=val/loss", "over=energy"])
     with pytest.raises(UserError, match="over=watts: allowed are"):
         compare_command([*words, "over=watts"])
     with pytest.raises(UserError, match="is no curve of the ledger"):

@@ -1,6 +1,7 @@
 """The ledger: metrics.jsonl, one row per event, appended and never rewritten.
 
 Rows: {"kind": "train"|"look"|"evaluate"|"end", "examples", "batches", "seconds", name: value, ...}.
+Where the system shows it, "energy/joules" says what the processors used since the run began.
 Terms are summed on the device and read every `log_every` batches, in one transfer: `self.log` would
 cost 0.3 to 0.5 ms a term and a step. The same rows go to the loggers (wandb), whose x-axis is
 examples.
@@ -14,9 +15,12 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from genlab.joules import NAME as JOULES
+from genlab.joules import Joules
 from genlab.models.base import GenerativeModel
 from genlab.own import open_to_append
 from genlab.rows import line_of, read_rows
+from genlab.shown import number
 
 
 class Ledger(Callback):
@@ -32,7 +36,8 @@ class Ledger(Callback):
         self._sums: list = []  # of a resumed run's row that was being gathered
         self._rows = 0  # train and look rows since the run's first batch
         self._began: float | None = None
-        self.seconds_before = 0.0  # of the sessions before a resume
+        self.seconds_before = self.joules_before = 0.0  # of the sessions before a resume
+        self._joules = Joules()
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModel, stage: str) -> None:
         trainer.run.ledger, self.path = self, trainer.run.folder / "metrics.jsonl"
@@ -40,7 +45,8 @@ class Ledger(Callback):
             return
         rows = read_rows(self.path) if trainer.is_global_zero else []
         self.seconds_before = max((r.get("seconds", 0.0) for r in rows), default=0.0)
-        self._began = time.perf_counter()
+        self.joules_before = max((number(r.get(JOULES)) or 0.0 for r in rows), default=0.0)
+        self._began, self._joules = time.perf_counter(), Joules()
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         trainer.run.began = True
@@ -75,6 +81,8 @@ class Ledger(Callback):
         self.latest.update(values)
         if not trainer.is_global_zero:
             return
+        if (joules := self._joules.spent()) is not None:
+            values = {**values, JOULES: round(self.joules_before + joules, 1)}
         clock = model.clock
         seconds = self.seconds_before + time.perf_counter() - self._began
         row = {

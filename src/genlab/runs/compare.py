@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from genlab.joules import NAME as JOULES
 from genlab.metrics.figures import better, headlines, measured
 from genlab.metrics.paired import Comparison, compare
 from genlab.rows import read_rows
@@ -33,7 +34,7 @@ NOTES = (
 )  # fmt: skip
 LOSSES = ("loss", "val/loss", "train/loss")
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the budget that both have, along a curve
-OVER = ("examples", "seconds", "flops")
+OVER = ("examples", "seconds", "flops", "energy")
 
 
 @dataclass
@@ -298,6 +299,13 @@ def curve(run: Record, metric: str, over: str) -> list[tuple[float, float]]:
     """(budget spent, value), in order; a straight line lies between two points."""
     rows = [r for r in read_rows(run.path / "metrics.jsonl") if number(r.get(metric)) is not None]
     cost = flops_of(run.path) if over == "flops" else None
+    if over == "energy":
+        over = JOULES
+        if any(number(r.get(over)) is None for r in rows):
+            raise UserError(
+                f"over=energy: {run.path.name} has no {over}: this machine does not show it, or only"
+                " to root; over=seconds or over=flops compares without"
+            )
     places = [r["examples"] * cost if cost else r.get(over, 0) for r in rows]
     return sorted((float(x), float(r[metric])) for x, r in zip(places, rows))
 

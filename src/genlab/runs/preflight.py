@@ -24,6 +24,7 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 
 from genlab.clock import steps
+from genlab.joules import Joules
 from genlab.metrics.base import FEW
 from genlab.runs.say.errors import UserError
 from genlab.runs.settings.plan import Plan, at
@@ -31,7 +32,6 @@ from genlab.runs.settings.plan import Plan, at
 LEAST_STEPS, SECONDS = 12, 8.0  # that are measured: so many, and so long
 WHOLE = 15.0  # seconds of measuring that are tried whole
 WARMING = 3  # steps that are not counted: the first ones wait for memory and kernels
-RAPL = Path("/sys/class/powercap")
 LENGTHS = ("budget.examples", "look_every", "save_every", "optim.warmup")
 
 
@@ -97,7 +97,7 @@ class Preflight:
         total = steps(examples, batch)
         looks = self.plan["look_every"]
         num_looks = math.ceil(total / steps(looks, batch)) if looks else 0
-        before = joules()
+        energy = Joules()
         with tempfile.TemporaryDirectory(prefix="genlab_preflight_") as place:
             run = Path(place) / "run"
             run.mkdir()
@@ -123,9 +123,10 @@ class Preflight:
             spent = time.time() - self.began
             disk = self.disk(run, num_looks)
         seconds = sum(parts.values())
-        energy = None if before is None else (joules() - before) / spent * seconds
+        used = energy.spent()
+        joules = None if used is None else used / spent * seconds
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Forecast(parts, memory, disk, energy, batch / stop.step)
+        return Forecast(parts, memory, disk, joules, batch / stop.step)
 
     def measuring(self, run: Path, model: Any, data: Any) -> dict[str, float]:
         """Seconds of the evaluation at the end: what it costs at all, and for each sample."""
@@ -168,15 +169,6 @@ def _count(metric: Any, model: Any, data: Any) -> int:
     """How many samples a metric draws."""
     own = getattr(metric, "num_samples", None)
     return own or (metric.count(model, data) if hasattr(metric, "count") else FEW)
-
-
-def joules() -> float | None:
-    """What the processors' packages have used since some moment, by RAPL; None: unreadable."""
-    files = sorted(RAPL.glob("*-rapl:[0-9]/energy_uj"))
-    try:
-        return sum(int(f.read_text()) for f in files) / 1e6 if files else None
-    except (OSError, ValueError):
-        return None
 
 
 def process_began() -> float:

@@ -26,6 +26,7 @@ TICK, RESCAN = 0.5, 4.0  # seconds between two looks at runs, and at folders
 OTHERS = 100  # of the runs that do not run: so many are looked at again in each tick
 MOST, DEEP, ENTRIES = 20_000, 8, 500_000  # runs; folders within each other; entries of all
 WAITS = 20  # of 5 ms that a reader gives to those who ask
+OPENING = 0.8  # seconds that a page which opens is waited for until it has asked for the runs
 READERS = 4  # threads: on a network's disk each waits for its answer
 HEAD = {*MARKS, "config.yaml"}
 
@@ -42,6 +43,7 @@ class Index:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="board")
         self._turn = self._answering = 0
+        self._opening = 0.0  # until when a page that opens comes first
 
     # --- what is asked ------------------------------------------------------------------------
 
@@ -142,7 +144,13 @@ class Index:
         finally:
             self._answering -= 1
 
+    def opening(self, *, done: bool = False) -> None:
+        """A page opens, or has its first rows: what is read in between would keep it waiting."""
+        self._opening = 0.0 if done else time.monotonic() + OPENING
+
     def _read_one(self, run: Summary) -> None:
+        while time.monotonic() < self._opening and not self._stop.is_set():
+            time.sleep(0.005)
         for _ in range(WAITS):
             if not self._answering:
                 break

@@ -64,6 +64,7 @@ def application(board: Board, token: str, host: str, port: int) -> Any:
         asked = request.query_params
         since = int(asked["since"]) if asked.get("since", "").isdigit() else 0
         text = await run_in_threadpool(board.index.changes, since, asked.get("boot", ""))
+        board.index.opening(done=True)
         return Response(text, media_type="application/json")
 
     async def ask(request: Request) -> Response:
@@ -95,7 +96,7 @@ class Guard:
 
     def __init__(self, app: Any, *, board: Board, token: str, host: str, cookie: str) -> None:
         self.app, self.token, self.host, self.cookie = app, token, host, cookie
-        self.answering = board.index.answering
+        self.index = board.index
         self.session = secrets.token_urlsafe(32)  # the cookie's: the address's token is not kept
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -126,7 +127,9 @@ class Guard:
             app = PlainTextResponse(
                 "open the address that `genlab board` printed, token and all", 403
             )
-        with self.answering():
+        if request.url.path == "/":
+            self.index.opening()
+        with self.index.answering():
             await app(scope, receive, with_headers)
 
 
@@ -186,6 +189,8 @@ def serve(root: Path, settings: Mapping[str, Any], told: Any) -> None:
     sys.setswitchinterval(0.001)  # a reply is not kept waiting by threads that read
     board.index.start()
     app = application(board, token, host, port)
+    for name in ASSETS:
+        asset(name)  # made once, before anybody waits for it
     config = uvicorn.Config(
         app, log_level="error", access_log=False, server_header=False, date_header=False,
         lifespan="off", ws="none", http="h11", loop="asyncio", timeout_graceful_shutdown=1,
