@@ -14,7 +14,9 @@ from running import settled
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import gpu_day
-from bench import published, throughput
+from bench import throughput
+
+from genlab.runs.papers.row import read_row
 
 
 @pytest.fixture
@@ -63,15 +65,12 @@ def test_one_bit_is_a_difference() -> None:
     assert gpu_day.differences(held, {"a": [], "n": 4}) == ["a: its length", "n"]
 
 
-@pytest.mark.parametrize("name", published.ROWS)
-def test_a_published_row_composes_and_is_judged(name: str) -> None:
-    row = published.ROWS[name]
-    assert settled(row.command())["budget"]["examples"] >= 320_000
-    assert row.verdict(row.claimed).startswith("the same")
-    sign = -1 if row.lower_is_better else 1
-    first = next(iter(row.claimed))
-    assert row.verdict({k: v + sign * 0.1 for k, v in row.claimed.items()}) == "better"
-    assert row.verdict({**row.claimed, first: row.claimed[first] - sign * 0.1}) == "worse"
+@pytest.mark.parametrize("name", gpu_day.SMALL_ROWS)
+def test_a_published_row_of_the_day_composes_small_too(name: str) -> None:
+    words = [*read_row(name).train, "evaluate=false"]
+    assert settled(words)["budget"]["examples"] >= 320_000
+    small = settled([*words, *gpu_day.SMALL_ROWS[name]])
+    assert small["budget"]["examples"] < 100 and small["net"]["depth"] == 1
 
 
 def test_flops_are_those_of_the_matrix_products() -> None:

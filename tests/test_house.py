@@ -12,7 +12,7 @@ import yaml
 from conftest import CONF, ROOT
 
 SRC = ROOT / "src" / "genlab"
-COMMON = {"batch", "clock", "machine", "own", "rng", "rows", "shapes", "shown"}
+COMMON = {"batch", "clock", "joules", "machine", "own", "rng", "rows", "shapes", "shown"}
 MAY = {
     "data": COMMON | {"views"},
     "views": COMMON,

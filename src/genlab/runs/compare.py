@@ -303,8 +303,8 @@ def curve(run: Record, metric: str, over: str) -> list[tuple[float, float]]:
         over = JOULES
         if any(number(r.get(over)) is None for r in rows):
             raise UserError(
-                f"over=energy: {run.path.name} has no {over}: this machine does not show it, or only"
-                " to root; over=seconds or over=flops compares without"
+                f"over=energy: {run.path.name} has no {over}: this machine does not show it, or"
+                " only to root; over=seconds or over=flops compares without"
             )
     places = [r["examples"] * cost if cost else r.get(over, 0) for r in rows]
     return sorted((float(x), float(r[metric])) for x, r in zip(places, rows))
