@@ -179,9 +179,9 @@ TARGETS: dict[str, Maker] = {
     "genlab.unpack": lambda f, m: t("genlab.data.archives.unpack", m, m),
     "through cli": lambda f, m: t("genlab.cli.os.mkdir", m),
     "through files": lambda f, m: t("genlab.data.files.os.mkdir", m),
-    "through folder": lambda f, m: t("genlab.data.sources.folder.Path", m),
+    "through folder": lambda f, m: t("genlab.data.sources.listing.Path", m),
     "through folder.touch": lambda f, m: t(
-        "genlab.data.sources.folder.Path.touch", t("pathlib.Path", m)
+        "genlab.data.sources.listing.Path.touch", t("pathlib.Path", m)
     ),
     "through base": lambda f, m: t("genlab.models.base.LightningModule"),
     "through tokens": lambda f, m: t("genlab.models.autoregressive.Path", m),

@@ -1,0 +1,166 @@
+"""Rows of jsonl, csv and Parquet files, one after another, each as {column: value}.
+
+Read: `read_records`. A file may be a stranger's: lines, columns and nesting are bounded, and what
+is wrong is told with the file and the line. Values are what JSON has; those of csv are texts.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+LINE = 2**26  # bytes of a line: a long book; more is no record
+COLUMNS, DEEP = 10_000, 50  # of a row; how deep its lists and mappings may be nested
+RATIO, BLOCK = 200, 2**20  # unpacked to packed bytes of a .gz; what a short one may have at least
+ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".csv", ".csv.gz", ".tsv", ".parquet")
+Record = dict[str, Any]
+
+
+def is_records(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS)
+
+
+def read_records(path: Path, *, columns: list[str] | None = None) -> Iterator[Record]:
+    """The rows of a file, in order; of Parquet only `columns` are read where they are given.
+
+    Raises ValueError for a file that cannot be read, naming it and the line, and
+    FileNotFoundError where there is none.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if name.endswith(".parquet"):
+        yield from _parquet(path, columns)
+    elif name.endswith((".csv", ".tsv")):
+        yield from _csv(path, "\t" if name.endswith(".tsv") else ",")
+    elif name.endswith((".jsonl", ".ndjson")):
+        for number, line in enumerate(lines_of(path), 1):
+            if line.strip():
+                yield _object(line, f"{path}, line {number}")
+    else:
+        raise ValueError(f"{path}: rows are read of {', '.join(ENDINGS)}")
+
+
+def lines_of(path: Path, *, most: int = LINE) -> Iterator[bytes]:
+    """The lines of a file (or of a .gz), without their ends; one over `most` bytes is refused."""
+    with opened(path) as f:
+        number = 0
+        while line := f.readline(most + 1):
+            number += 1
+            if len(line) > most:
+                raise ValueError(f"{path}, line {number}: over {most:,} bytes; cut it into records")
+            yield line.rstrip(b"\r\n")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked where it is a .gz: not over RATIO times its size."""
+    try:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(path) as f:
+                yield io.BufferedReader(_Bounded(f, path))  # type: ignore[arg-type]
+        else:
+            with path.open("rb") as f:
+                yield f
+    except (gzip.BadGzipFile, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: it cannot be read ({error})") from None
+
+
+class _Bounded(io.RawIOBase):
+    """What is unpacked of a file, so far as it is no bomb."""
+
+    def __init__(self, f: IO[bytes], path: Path) -> None:
+        self.f, self.path = f, path
+        self.most = RATIO * path.stat().st_size + BLOCK
+        self.seen = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self.f.read(len(buffer))
+        self.seen += len(found)
+        if self.seen > self.most:
+            raise ValueError(f"{self.path}: unpacked it is over {RATIO} times its size")
+        buffer[: len(found)] = found
+        return len(found)
+
+
+def _object(line: bytes, where: str) -> Record:
+    if line.count(b"[") + line.count(b"{") > DEEP and _depth(line) > DEEP:
+        raise ValueError(f"{where}: nested deeper than {DEEP}")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: no JSON ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(row, dict):
+        raise ValueError(f'{where}: a record is a mapping like {{"text": ...}}')
+    if len(row) > COLUMNS:
+        raise ValueError(f"{where}: {len(row):,} columns, {COLUMNS:,} at most")
+    return row
+
+
+def _depth(line: bytes) -> int:
+    """How deep brackets stand in each other at most, those within texts too."""
+    deepest = now = 0
+    for byte in line:
+        now += (byte in b"[{") - (byte in b"]}")
+        deepest = max(deepest, now)
+    return deepest
+
+
+def _csv(path: Path, delimiter: str) -> Iterator[Record]:
+    def text() -> Iterator[str]:
+        for number, line in enumerate(lines_of(path), 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8") + "\n"
+            except UnicodeDecodeError:
+                raise ValueError(f"{path}, line {number}: no UTF-8 text; convert it") from None
+
+    before = csv.field_size_limit(LINE)
+    try:
+        reader = csv.reader(text(), delimiter=delimiter, strict=True)
+        names = next(reader, None)
+        if not names:
+            raise ValueError(f"{path}: its first line must name the columns")
+        if len(names) > COLUMNS or len(set(names)) < len(names):
+            raise ValueError(f"{path}: a column is named twice, or there are over {COLUMNS:,}")
+        for row in filter(None, reader):
+            if len(row) != len(names):
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: {len(row)} cells, where the first line names"
+                    f" {len(names)} columns"
+                )
+            yield dict(zip(names, row))
+    except csv.Error as error:
+        raise ValueError(f"{path}: no csv ({error})") from None
+    finally:
+        csv.field_size_limit(before)
+
+
+def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise ValueError(
+            f"{path}: Parquet is read by pyarrow: pip install 'genlab[parquet]'"
+        ) from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as f:
+            if len(f.schema_arrow.names) > COLUMNS:
+                raise ValueError(f"{path}: over {COLUMNS:,} columns")
+            kept = None if columns is None else [n for n in f.schema_arrow.names if n in columns]
+            for batch in f.iter_batches(batch_size=1024, columns=kept):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError, OverflowError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path}: no Parquet file that can be read ({said})") from None

@@ -1,0 +1,81 @@
+"""Rows of jsonl, csv and Parquet: what is read, and what a stranger's file may not do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genlab.data import records
+from genlab.data.records import lines_of, read_records
+
+ROWS = [{"text": "a, b", "n": 1}, {"text": 'ü\u2028\n"q"', "n": None}, {"text": "", "n": 2.5}]
+
+
+def jsonl(path: Path, rows=ROWS) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def test_the_same_rows_from_every_format(tmp_path) -> None:
+    pyarrow, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
+    assert list(read_records(jsonl(tmp_path / "a.jsonl"))) == ROWS
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb") as f:
+        f.write((tmp_path / "a.jsonl").read_bytes())
+    assert list(read_records(tmp_path / "a.jsonl.gz")) == ROWS
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+    assert list(read_records(tmp_path / "a.parquet")) == ROWS
+    assert list(read_records(tmp_path / "a.parquet", columns=["n"])) == [
+        {"n": r["n"]} for r in ROWS
+    ]
+    (tmp_path / "a.csv").write_text('text,n\n"a, b",1\n"x\ny",\n')
+    assert list(read_records(tmp_path / "a.csv")) == [
+        {"text": "a, b", "n": "1"}, {"text": "x\ny", "n": ""},
+    ]  # fmt: skip
+
+
+@given(st.lists(st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=20), max_size=4)))
+def test_jsonl_comes_back_as_it_was(tmp_path_factory, rows) -> None:
+    path = jsonl(tmp_path_factory.mktemp("r") / "a.jsonl", rows)
+    assert list(read_records(path)) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "says"),
+    [
+        ("a.jsonl", b'{"a": 1}\n[1]\n', r"a.jsonl, line 2: a record is a mapping"),
+        ("a.jsonl", b'{"a": 1}\n{"a": ', r"line 2: no JSON"),
+        ("a.jsonl", b"[" * 100000, r"line 1: nested deeper than 50"),
+        ("a.jsonl", b'{"a": "\xff"}\n', r"line 1: no JSON"),
+        ("a.csv", b"a,b\n1\n", r"a.csv, line 2: 1 cells, where the first line names 2 columns"),
+        ("a.csv", b"a,a\n1,2\n", r"a column is named twice"),
+        ("a.csv", b"", r"its first line must name the columns"),
+        ("a.csv", b'a\n"open', r"no csv"),
+        ("a.csv", b"a\n\xff\n", r"line 2: no UTF-8"),
+        ("a.parquet", b"PAR1 nothing PAR1", r"no Parquet file that can be read"),
+        ("a.jsonl.gz", b"\x1f\x8b\x08junk", r"cannot be read"),
+        ("a.exe", b"", r"rows are read of .jsonl"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, name, contents, says) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    (tmp_path / name).write_bytes(contents)
+    with pytest.raises(ValueError, match=says):
+        list(read_records(tmp_path / name))
+
+
+def test_long_lines_and_bombs_are_refused_before_they_are_in_memory(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(records, "LINE", 1000)
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": "' + b"x" * 2000 + b'"}\n')
+    with pytest.raises(ValueError, match="line 1: over 1,000 bytes"):
+        list(lines_of(tmp_path / "a.jsonl", most=1000))
+    with gzip.open(tmp_path / "b.jsonl.gz", "wb") as f:
+        for _ in range(300):
+            f.write(b'{"a": "' + b"x" * 100_000 + b'"}\n')
+    with pytest.raises(ValueError, match="over 200 times its size"):
+        list(read_records(tmp_path / "b.jsonl.gz"))
