@@ -23,6 +23,7 @@ genlab: train, compare and reproduce generative models
   genlab reproduce [ROW ...]      published numbers, run again, with a verdict each
   genlab board                    a live page over all runs, in the browser, without an account
   genlab export run=RUN to=DIR    weights as safetensors, config and card: to hand on
+  genlab prepare kind=KIND ...    curate raw files: rules, a ledger of removals, a card
   genlab list [GROUP]             the groups, their options, the experiments
   genlab list runs                the runs below outputs/, the newest first
   genlab play run=A,B             a page to ask runs side by side, and to judge pairs blind
@@ -44,6 +45,7 @@ CALLS = {
     "board": "genlab.runs.board:board_command",
     "play": "genlab.runs.play:play_command",
     "export": "genlab.runs.export:export_command",
+    "prepare": "genlab.runs.prepare:prepare_command",
     "list": "genlab.runs.list:print_list",
     "check": "genlab.runs.check:check_command",
 }

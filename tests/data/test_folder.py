@@ -11,8 +11,8 @@ import torch
 from data_of import image_folder
 from PIL import Image
 
+from genlab.data.decode import opened
 from genlab.data.images import Images
-from genlab.data.pictures import opened
 
 
 def save(path: Path, size=(8, 8), colour=(255, 0, 0), mode="RGB", **how) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image
 from running import fit, genlab_here
 from safetensors.torch import load_file
 
-from genlab.data.pictures import opened
+from genlab.data.decode import opened
 
 pytestmark = pytest.mark.whole
 

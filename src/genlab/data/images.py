@@ -20,7 +20,8 @@ from genlab.batch import Batch, Given
 from genlab.data.asking import HALVES, half
 from genlab.data.asks import Ask, Painted
 from genlab.data.base import DataModule, Examples
-from genlab.data.pictures import Pictures, opened, refuse_too_many
+from genlab.data.decode import opened
+from genlab.data.pictures import Pictures, refuse_too_many
 from genlab.data.sources.images import ImageSource
 from genlab.data.stated import check, sha256
 from genlab.views.grid import Grid

@@ -1,30 +1,24 @@
 """Pictures that are taken by number: arrays in memory, or files that are decoded when asked for.
 
-Read: `Pictures`; then `opened`, the one gate through which a picture file of any origin comes in.
+Read: `Pictures`. Files come in through the gate of decode.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import LongTensor, Tensor
 
 from genlab import machine
+from genlab.data.decode import opened
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # no other decoder of Pillow's dozens is let near a file
 NAMED = 10  # files that are named in a message
-PIXELS, LARGE = 45_000_000, 4_000_000  # refused from; decoded one at a time from (memory)
-
-_one_large = threading.Lock()
 
 
 class Pictures(ABC):
@@ -158,48 +152,3 @@ def refuse_too_many(num: int, shape: Sequence[int]) -> None:
             f"data.num_workers=0 would hold {needed / 1e9:.0f} GB of images in memory, over"
             " half of it: write data.num_workers=8 to decode them on demand"
         )
-
-
-def opened(
-    path: Path, shape: Sequence[int], *, check_only: bool = False, key: str = "data.root"
-) -> np.ndarray:
-    """An image file as [C, H, W] uint8: its orientation applied, on white where it is transparent.
-
-    The shorter side is scaled to fit (Lanczos) and what is left of the longer cut off evenly.
-    `key`: what the user named the file by.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels, over {PIXELS:,}")
-            if check_only:
-                return np.empty(0, np.uint8)  # opening has read the header, and its size
-            large = image.width * image.height > LARGE
-            with _one_large if large else contextlib.nullcontext():
-                return _decoded(image, shape)
-    except Exception as error:  # Pillow's decoders raise a dozen kinds
-        reason = str(error).splitlines()[0].replace(str(path), "it") if str(error) else error
-        allowed = ", ".join(FORMATS)
-        remedy = "mend it or take it out of the folder" if key == "data.root" else "name another"
-        raise ValueError(
-            f"{key}: {path} is no image that can be read ({reason}); allowed are {allowed}:"
-            f" {remedy}"
-        ) from None
-
-
-def _decoded(image: Any, shape: Sequence[int]) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    c, h, w = shape
-    ImageOps.exif_transpose(image, in_place=True)  # as below: no copy of a large one but where due
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif image.mode.startswith(("I", "F")):  # 16 bits: convert() would cut, not scale
-        image = Image.fromarray((np.asarray(image, np.float32) / 257).astype(np.uint8))
-    mode = "L" if c == 1 else "RGB"
-    image = image if image.mode == mode else image.convert(mode)
-    image = ImageOps.fit(image, (w, h), method=Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(h, w, c).transpose(2, 0, 1)

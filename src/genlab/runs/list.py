@@ -35,7 +35,8 @@ def print_list(words: list[str]) -> None:
         if not folder.is_dir():
             raise UserError(f"--config-dir {folder}: there is no such folder")
         check_folder(folder)
-    found = {group: options(group, *folders) for group in groups(*folders)}
+    names = (*groups(*folders), "prepare", "rule")
+    found = {group: options(group, *folders) for group in names}
     known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
     for name in words:
         if name not in known:

@@ -1,7 +1,7 @@
 """A folder of image files, of any size, or a zip or tar of one.
 
 Read: `ImageFolder`; which files it has, of which class and split, is listing.py's. What is let in
-of a stranger's file is `pictures.opened`.
+of a stranger's file is `decode.opened`.
 """
 
 from __future__ import annotations

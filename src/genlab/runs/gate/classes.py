@@ -24,7 +24,7 @@ from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import options_that
 
 OWN = re.compile(
-    r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|runs\.devices\.trainer)"
+    r"genlab\.(data|nn|objectives|samplers|models|metrics|callbacks|optim|curation|runs\.devices\.trainer)"
     r"(\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9_]*"
 )
 FOLDERS = "GENLAB_PACKAGES"  # in the environment: where --config-dir was, for workers too

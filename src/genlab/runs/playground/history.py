@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.data.pictures import opened
+from genlab.data.decode import opened
 from genlab.own import own_folder
 from genlab.rows import append, read_rows
 from genlab.runs.folder.layout import check_own

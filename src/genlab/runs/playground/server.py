@@ -176,7 +176,7 @@ def alone() -> Iterator[Path]:
         }
         from PIL import Image
 
-        from genlab.data.pictures import PIXELS
+        from genlab.data.decode import PIXELS
 
         Image.MAX_IMAGE_PIXELS = PIXELS // 2  # gradio opens pictures itself; at twice that Pillow
         yield Path(folder)  # refuses, as `opened` does

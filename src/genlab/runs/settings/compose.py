@@ -47,8 +47,11 @@ OmegaConf.register_new_resolver(
 )
 
 
-def composed(words: Sequence[str], *own: Path) -> DictConfig:
-    """What Hydra composes of these overrides, its own settings too; `own` are --config-dir's."""
+def composed(words: Sequence[str], *own: Path, name: str = "train") -> DictConfig:
+    """What Hydra composes of these overrides, its own settings too; `own` are --config-dir's.
+
+    `name`: the file of conf/ that it begins with.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -59,7 +62,7 @@ def composed(words: Sequence[str], *own: Path) -> DictConfig:
     more = [f"hydra.searchpath=[{places}]"] if own else []
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = compose("train", [*words, *more], return_hydra_config=True)
+            cfg = compose(name, [*words, *more], return_hydra_config=True)
             if own:  # from several files together
                 check_unfolding(OmegaConf.to_container(cfg), " ".join(map(str, own)))
             return cfg

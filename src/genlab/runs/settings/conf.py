@@ -11,7 +11,8 @@ import yaml
 from genlab.runs.gate.files import read_text
 
 SWEEPERS = "hydra/sweeper"  # the one group of Hydra's own that genlab has options of
-ROWS = "paper"  # published numbers: no part of a run's settings (runs/papers/row.py)
+# no part of a run's settings: published numbers (runs/papers/row.py), recipes of `genlab prepare`
+APART = ("paper", "prepare", "rule")
 
 
 def conf_dir() -> Path:
@@ -49,4 +50,4 @@ def options_with(group: str, keys: set[str]) -> list[str]:
 def groups(*own: Path) -> list[str]:
     """The folders that hold YAML files, in conf/ and in one's own folders; and the sweepers'."""
     found = {file.parent.name for f in (conf_dir(), *own) for file in f.glob("*/*.yaml")}
-    return [*sorted(found - {ROWS}), SWEEPERS]
+    return [*sorted(found - {*APART}), SWEEPERS]

@@ -23,8 +23,9 @@ def read_words(
     from genlab.runs.gate.classes import FOLDERS
     from genlab.runs.gate.files import check_command_line
     from genlab.runs.settings.mistakes import check_words
+    from genlab.runs.settings.prepared import chosen
 
-    words = in_order(words, only)
+    words = chosen(in_order(words, only))
     check_command_line(words)
     asked = get_args(words)
     own = own_folder(asked)

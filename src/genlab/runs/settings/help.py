@@ -16,6 +16,7 @@ FORMS = {
     "reproduce": "genlab reproduce [ROW ...] [KEY=VALUE ...]",
     "board": "genlab board [FOLDER] [KEY=VALUE ...]",
     "export": "genlab export run=RUN to=FOLDER",
+    "prepare": "genlab prepare kind=KIND from=RAW to=FOLDER [RECIPE'S KEY=VALUE ...]",
     "play": "genlab play [run=RUN,RUN] [KEY=VALUE ...]",
     "list": "genlab list [GROUP ... | runs] [--config-dir FOLDER]",
 }

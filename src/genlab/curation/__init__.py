@@ -1,0 +1,1 @@
+"""Curation: rules that turn raw files into a curated set, behind `genlab prepare`."""

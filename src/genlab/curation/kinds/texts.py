@@ -1,0 +1,92 @@
+"""Documents: the rows of jsonl, csv and Parquet files, or a folder of text and HTML files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from genlab.curation.base import Example, Kind, Raw
+from genlab.data.records import is_records, read_records
+
+FILES = (".txt", ".md", ".rst", ".html", ".htm", ".xhtml")
+BYTES = 2**26  # of a file that is one document
+EXCERPT = 600  # letters that the page shows
+
+
+class Texts(Kind):
+    """A document is a text; its other columns are what is known of it."""
+
+    name = "text"
+    noun: ClassVar[str] = "documents"
+
+    def __init__(self, *, column: str = "text", endings: Sequence[str] = FILES) -> None:
+        """`column` of a row that is the text; `endings` of files that are a document each."""
+        self.column, self.endings = column, tuple(endings)
+
+    def raws(self, source: Path) -> Iterator[Raw]:
+        files = sorted(p for p in source.rglob("*") if p.is_file()) or [source]
+        root = source.parent if source.is_file() else source
+        for path in files:
+            name = path.relative_to(root).as_posix()
+            if is_records(path):
+                yield from self._rows(path, name)
+            elif path.suffix.lower() in self.endings and not path.name.startswith("."):
+                yield Raw(name, path)
+
+    def _rows(self, path: Path, name: str) -> Iterator[Raw]:
+        for number, row in enumerate(read_records(path), 1):
+            text = row.pop(self.column, None)
+            if not isinstance(text, str):
+                there = ", ".join(list(row)[:8]) or "none"
+                raise ValueError(
+                    f"{path}, row {number}: it has no text in the column {self.column!r};"
+                    f" kind.column=NAME says which; there are {there}"
+                )
+            facts = {k: v if isinstance(v, FACT) else json.dumps(v) for k, v in row.items()}
+            # surrogates without their other half, which JSON may hold, are no text
+            yield Raw(f"{name}:{number}", text.encode("utf-8", "replace"), facts)
+
+    def open(self, raw: Raw) -> str:
+        if raw.source.stat().st_size > BYTES:  # type: ignore[union-attr]
+            raise ValueError(f"over {BYTES:,} bytes: cut it into documents")
+        return self.parse(raw.source.read_bytes())  # type: ignore[union-attr]
+
+    def dump(self, data: str) -> bytes:
+        return data.encode("utf-8", "replace")
+
+    def parse(self, contents: bytes) -> str:
+        try:
+            return contents.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"no UTF-8 text: byte {error.start}") from None
+
+    def write(self, examples: Sequence[Example], folder: Path, shard: int) -> None:
+        lines = (
+            json.dumps({"text": e.data, "id": e.id, **e.facts}, ensure_ascii=False) + "\n"
+            for e in examples
+        )
+        with (folder / f".{shard:06d}.part").open("w", encoding="utf-8", newline="\n") as f:
+            f.writelines(lines)
+
+    def finish(self, folder: Path) -> None:
+        """One file a split, its documents in the order of the raw files."""
+        with (folder / ".documents.tmp").open("wb") as whole:
+            for part in sorted(folder.glob(".*.part")):
+                whole.write(part.read_bytes())
+        os.replace(folder / ".documents.tmp", folder / "documents.jsonl")
+        for part in folder.glob(".*.part"):
+            part.unlink()
+
+    def shown(self, data: Any) -> str:
+        text = str(data)
+        return text if len(text) <= EXCERPT else text[:EXCERPT] + " …"
+
+    @property
+    def option(self) -> dict[str, str]:
+        return {"data": "text_folder"}
+
+
+FACT = (str, int, float, bool, type(None))  # what a column of a row may hold as it is

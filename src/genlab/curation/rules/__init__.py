@@ -1,0 +1,1 @@
+"""By what is curated: one class per rule, each with a YAML in conf/rule."""

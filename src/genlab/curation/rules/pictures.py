@@ -1,0 +1,142 @@
+"""Rules of pictures: size, sharpness, borders; and the look by which near copies are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from genlab.curation.base import Change, Each, Example, Leave
+from genlab.curation.rules.duplicates import Sketch
+
+
+class PictureRule(Each):
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+
+
+class Size(PictureRule):
+    """Not too small, and not too long for its breadth."""
+
+    def __init__(self, *, least: int = 32, ratio: float = 3.0) -> None:
+        """`least`: pixels of the shorter side; `ratio` of the longer to it, at most."""
+        self.least, self.ratio = least, ratio
+
+    def __call__(self, example: Example) -> Leave | None:
+        low, high = sorted(example.data.shape[:2])
+        if low < self.least:
+            return Leave(f"a side under {self.least} pixels", low)
+        if high > self.ratio * low:
+            return Leave(f"over {self.ratio} times as long as broad", round(high / low, 2))
+        return None
+
+
+class Sharp(PictureRule):
+    """Not blurred: its edges beside what a small blur leaves of them (Crete et al. 2007)."""
+
+    def __init__(self, *, least: float = 0.35) -> None:
+        """`least`: the share of neighbouring differences that a blur over 9 pixels takes away; a
+        sharp picture loses much, a blurred one little."""
+        self.least = least
+
+    def __call__(self, example: Example) -> Leave | None:
+        value = sharpness(grey(example.data))
+        return Leave("blurred", round(value, 3)) if value < self.least else None
+
+
+class Blank(PictureRule):
+    """Not one colour all over: the standard deviation of its grey levels."""
+
+    def __init__(self, *, least: float = 4.0) -> None:
+        self.least = least
+
+    def __call__(self, example: Example) -> Leave | None:
+        value = float(grey(example.data).std())
+        return Leave("nearly one colour", round(value, 2)) if value < self.least else None
+
+
+class Borders(PictureRule):
+    """Borders of one colour are cut off."""
+
+    def __init__(self, *, slack: int = 6, most: float = 0.6) -> None:
+        """`slack`: how far grey levels of a border may differ; `most` of a side that is cut."""
+        self.slack, self.most = slack, most
+
+    def __call__(self, example: Example) -> Change | None:
+        data = example.data
+        differs = np.abs(data.astype(np.int16) - data[0, 0]).max(2) > self.slack
+        rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
+        if not len(rows) or not len(columns):
+            return None  # one colour: the rule `blank`
+        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        cut = 1 - (bottom - top) * (right - left) / (data.shape[0] * data.shape[1])
+        least = 1 - self.most
+        if cut == 0 or min((bottom - top) / data.shape[0], (right - left) / data.shape[1]) < least:
+            return None
+        # at least two sides' worth: a subject that touches no edge has a ground, not a border
+        whole = [differs[a, b].mean() for a, b in (
+            (top, slice(left, right)), (bottom - 1, slice(left, right)),
+            (slice(top, bottom), left), (slice(top, bottom), right - 1))]  # fmt: skip
+        if min(whole) < 0.5:
+            return None
+        return Change("a border", round(float(cut), 3), data=data[top:bottom, left:right].copy())
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """[H, W, 3] uint8 as luma [H, W] float32."""
+    return picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def sharpness(luma: np.ndarray) -> float:
+    """1 less the blur measure of Crete et al. 2007, of the worse direction: 0 blurred, 1 sharp."""
+    found = []
+    for plane in (luma, luma.T):
+        if plane.shape[1] < 11:
+            continue
+        whole = np.cumsum(np.pad(plane, ((0, 0), (5, 4)), mode="edge"), axis=1)
+        blurred = (whole[:, 9:] - whole[:, :-9]) / 9
+        sharp, soft = np.abs(np.diff(plane)), np.abs(np.diff(blurred[:, : plane.shape[1]]))
+        lost = np.maximum(0, sharp - soft).sum()
+        found.append(lost / max(sharp.sum(), 1e-6))
+    return float(min(found, default=1.0))
+
+
+class Look(Sketch):
+    """A small picture in colour, brought to one mean and contrast.
+
+    Candidates are found by the signs of its products with random directions (Charikar 2002), 40
+    times 16 of them: two pictures that share 0.95 of their variance differ in one sign of ten, and
+    are missed once in 3,000. Two are alike if `least` of the variance is in both.
+    """
+
+    kinds: ClassVar = ("image",)
+    SIDE: ClassVar = 16
+    BANDS: ClassVar = 40
+
+    def __init__(self, *, least: float = 0.97) -> None:
+        """`least`: of the variance that is in both."""
+        self.least = least
+
+    def of(self, data: np.ndarray) -> bytes:
+        from PIL import Image
+
+        small = Image.fromarray(data).resize((self.SIDE, self.SIDE), Image.Resampling.BOX)
+        return np.asarray(small, np.uint8).tobytes()
+
+    def bands(self, sketches: np.ndarray) -> Iterator[np.ndarray]:
+        draws = np.random.default_rng(0)
+        rows = range(0, len(sketches), 4096)
+        for _ in range(self.BANDS):
+            directions = draws.standard_normal((sketches.shape[1], 16), np.float32)
+            products = [standard(sketches[i : i + 4096].astype(np.float32)) for i in rows]
+            signs = np.concatenate([p @ directions > 0 for p in products])
+            yield np.packbits(signs, axis=1).view(np.uint16)[:, 0].astype(np.uint64)
+
+    def alike(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        first, second = (standard(s.astype(np.float32)) for s in (a, b))
+        return 1 - ((first - second) ** 2).mean(1) / 2 >= self.least
+
+
+def standard(x: np.ndarray) -> np.ndarray:
+    """Rows [N, D] with mean 0 and standard deviation 1 (that of a flat one is taken to be 1)."""
+    return (x - x.mean(1, keepdims=True)) / np.maximum(x.std(1, keepdims=True), 1.0)

@@ -1,0 +1,305 @@
+"""`genlab prepare kind=KIND from=RAW to=FOLDER`: raw files become a curated set.
+
+Read: `prepare_command`. The recipe is composed and passes the same gate as a run's settings; then
+curation/shards.py carries it out in FOLDER/.work, and what is kept is put beside a ledger of what
+was done (ledger.parquet), a card (README.md), a page (report.html) and dataset.json, which `data=
+prepared` reads.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.callbacks.meter import Meter
+from genlab.curation.base import Kind, Rule
+from genlab.curation.shards import SHARD, SHOWN, UNREAD, Curation, read_lines, split_of
+from genlab.curation.tables import write_ledger
+from genlab.runs.folder.layout import write_json, write_text
+from genlab.runs.say.errors import UserError, nearest
+from genlab.runs.say.terminal import say
+from genlab.runs.settings.conf import options
+from genlab.runs.settings.plan import Plan
+from genlab.shown import duration, one_line
+
+WORK, RECIPE = ".work", "recipe.json"
+
+
+def prepare_command(words: list[str]) -> None:
+    began = time.monotonic()
+    plan = plan_of(words)
+    source, to = Path(plan["from"]).expanduser(), Path(plan["to"]).expanduser()
+    kind, rules = plan.build("kind"), plan.all("rules")
+    check(plan, source, to, kind, rules)
+    work = begin(to, recipe_of(plan, source))
+    try:
+        with (
+            Meter("preparing") as meter,
+            Curation(kind, rules, source, work, plan["processes"], Told(meter)) as curation,
+        ):
+            found = finish(curation, curation.run(), to)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    told(found, to, time.monotonic() - began)
+
+
+def plan_of(words: Sequence[str]) -> Plan:
+    """The recipe and the command's own settings, through the gate."""
+    from omegaconf import open_dict
+
+    from genlab.runs.settings.compose import composed, resolved
+    from genlab.runs.settings.flags import own_folder, read_words
+
+    chosen = {f"{key}=": "prepare=" for key in ("kind", "recipe")}
+    renamed = [chosen.get(f"{w.partition('=')[0]}=", "") + w.partition("=")[2]
+               if w.partition("=")[0] in ("kind", "recipe") else w for w in words]  # fmt: skip
+    _, asked = read_words(renamed, ("--config-dir", "-cd"))
+    own = own_folder(asked)
+    recipes = options("prepare", *own)
+    for value in (w.partition("=")[2] for w in asked.overrides if w.startswith("prepare=")):
+        if value not in recipes:
+            raise UserError(
+                f"kind={value}: there is no such recipe{nearest(value, recipes)};"
+                f" there are {', '.join(recipes)}"
+            )
+    cfg = composed(asked.overrides, *own, name="prepare")
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    settings = resolved(cfg, choices)
+    return Plan(settings, settings.get("trust") or ())
+
+
+def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) -> None:
+    """Refuse what cannot come out well, before anything is read."""
+    if not isinstance(kind, Kind):
+        raise UserError(f"kind: {type(kind).__name__} is no kind of data: see conf/prepare")
+    if not source.exists():
+        raise UserError(f"from={plan['from']}: there is no such file or folder")
+    if source.resolve() == to.resolve() or source.resolve() in to.resolve().parents:
+        raise UserError(f"to={plan['to']} lies in from={plan['from']}: write another folder")
+    if not rules:
+        raise UserError("rules: there is none, so nothing would be done; see genlab list rule")
+    for name, rule in rules.items():
+        if not isinstance(rule, Rule):
+            raise UserError(f"rules.{name}: {type(rule).__name__} is no rule; see genlab list rule")
+        if rule.kinds and kind.name not in rule.kinds:
+            raise UserError(
+                f"rules.{name}: it is for {' and '.join(rule.kinds)}, and this is {kind.name}:"
+                f" leave it out by ~rules.{name}"
+            )
+    if not isinstance(plan["processes"], int) or plan["processes"] < 1:
+        raise UserError(f"processes={plan['processes']}: write a whole number from 1 on")
+
+
+def recipe_of(plan: Plan, source: Path) -> dict[str, Any]:
+    """What the result depends on: the recipe, and which raw files there are."""
+    files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+    names = "".join(f"{p.relative_to(source.parent)} {p.stat().st_size}\n" for p in files)
+    return {
+        "kind": plan["kind"], "rules": plan["rules"], "shard": SHARD,
+        "raw": {
+            "name": source.name, "files": len(files),
+            "digest": blake2b(names.encode(), digest_size=16).hexdigest(),
+        },
+    }  # fmt: skip
+
+
+def begin(to: Path, recipe: dict[str, Any]) -> Path:
+    """The folder to work in: a new one, or that of the same work, stopped."""
+    work = to / WORK
+    if (to / "dataset.json").is_file():
+        raise UserError(f"to={to}: it holds a prepared set: name another folder, or remove it")
+    if (work / RECIPE).is_file():
+        before = json.loads((work / RECIPE).read_text())
+        if before != recipe:
+            what = next(k for k in recipe if before.get(k) != recipe[k])
+            raise UserError(
+                f"to={to}: an unfinished set with {'other raw files' if what == 'raw' else what}"
+                f" than these lies there: go on with those, or remove {work}"
+            )
+        say(f"genlab: going on in {work}")
+        return work
+    if to.exists() and any(to.iterdir()):
+        raise UserError(f"to={to}: the folder is not empty: name a new one")
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(work / RECIPE, recipe)
+    return work
+
+
+def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
+    """Write the set, its ledger, card and page; what there is to tell."""
+    from genlab.runs.page.curation import write_page
+
+    found = counted(curation, shards)
+    if not found["kept"]:
+        most = max(found["left_out"], key=lambda k: found["left_out"][k], default="nothing")
+        raise ValueError(
+            f"nothing is left of {found['raws']:,} {curation.kind.noun}: {most} left out"
+            f" {found['left_out'].get(most, 0):,}; look at the rule's limits"
+        )
+    out = curation.work / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    curation.write(shards, out)
+    write_ledger(out / "ledger.parquet", ledger_of(curation, shards))
+    found |= {"kind": curation.kind.name, "noun": curation.kind.noun, "fingerprint": hashed(out)}
+    recipe = json.loads((curation.work / RECIPE).read_text())
+    dataset = {"genlab": "dataset", **found, "option": curation.kind.option, "recipe": recipe}
+    write_json(out / "dataset.json", dataset)
+    write_text(out / "README.md", card(dataset))
+    write_page(out / "report.html", dataset, shown_of(curation, shards))
+    for path in sorted(out.iterdir(), key=lambda p: p.name == "dataset.json"):  # it comes last
+        os.replace(path, to / path.name)
+    shutil.rmtree(curation.work)
+    return dataset
+
+
+def counted(curation: Curation, shards: int) -> dict[str, Any]:
+    """How many there were, stay, were left out and changed, by rule; and what is known of them."""
+    raws, last = 0, len(curation.stages) - 1
+    left, changed = Counter(), Counter()
+    facts: dict[str, Counter] = {k: Counter() for k in ("split", "licence", "source", "language")}
+    kept = 0
+    for shard in range(shards):
+        raws += next(read_lines(curation.folder(0, shard) / "counted.jsonl"))["raws"]
+        for stage in range(last + 1):
+            for row in read_lines(curation.folder(stage, shard) / "ledger.jsonl"):
+                (left if row["action"] == "left out" else changed)[row["rule"]] += 1
+        for row in curation.rows(last, shard):
+            kept += 1
+            for name, counter in facts.items():
+                value = split_of(row.facts) if name == "split" else row.facts.get(name)
+                if value not in (None, ""):
+                    counter[str(value)] += 1
+    if raws != kept + sum(left.values()):
+        raise AssertionError(f"{raws} raw, {kept} kept, {sum(left.values())} left out")
+    rules = [*({UNREAD} & left.keys()), *curation.rules]
+    return {
+        "raws": raws, "kept": kept,
+        "left_out": {r: left[r] for r in rules}, "changed": {r: changed[r] for r in rules},
+        **{f"by_{k}": dict(c.most_common()) for k, c in facts.items() if c},
+    }  # fmt: skip
+
+
+def ledger_of(curation: Curation, shards: int) -> Iterator[list[dict[str, Any]]]:
+    """All rows of the ledger, shard by shard; a twin's place becomes its id."""
+    ids = cached_ids(curation)
+    for shard in range(shards):
+        rows = []
+        for stage in range(len(curation.stages)):
+            rows += read_lines(curation.folder(stage, shard) / "ledger.jsonl")
+        for row in rows:
+            if isinstance(row["value"], str) and row["value"].startswith("#"):
+                row["value"] = ids(int(row["value"][1:]))
+        yield sorted(rows, key=lambda r: r["place"])
+
+
+def cached_ids(curation: Curation) -> Callable[[int], str]:
+    """The id of the example at a place, as the first pass has it."""
+
+    @functools.lru_cache(maxsize=64)
+    def of_shard(shard: int) -> dict[int, str]:
+        return {row.place: row.id for row in curation.rows(0, shard)}
+
+    return lambda place: of_shard(place // SHARD)[place]
+
+
+def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]:
+    """A few examples of what each rule did, the same whatever the processes."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    ids = cached_ids(curation)
+    for shard in range(shards):
+        for stage in range(len(curation.stages)):
+            for looks in read_lines(curation.folder(stage, shard) / "shown.jsonl"):
+                few = found.setdefault(looks["rule"], [])
+                few.append(looks)
+                few.sort(key=lambda x: x["order"])
+                del few[SHOWN:]
+    for looks in (x for few in found.values() for x in few):
+        if isinstance(looks["value"], str) and looks["value"].startswith("#"):
+            looks["value"] = ids(int(looks["value"][1:]))
+    return found
+
+
+def hashed(folder: Path) -> str:
+    """The hash of all files below a folder, by name and contents."""
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        whole.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+        with path.open("rb") as f:
+            whole.update(hashlib.file_digest(f, "sha256").digest())
+    return whole.hexdigest()
+
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+
+
+def card(dataset: dict[str, Any]) -> str:
+    """The data card: the YAML head that data hubs read, and what was done in words."""
+    head: dict[str, Any] = {
+        "license": sorted(dataset.get("by_licence", {})) or ["unknown"],
+        "size_categories": [next((w for n, w in SIZES if dataset["kept"] < n), "1M<n<10M")],
+        "tags": ["genlab", dataset["kind"]],
+    }
+    if languages := dataset.get("by_language"):
+        head["language"] = sorted(languages)
+    noun = dataset["noun"]
+    lines = [
+        "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(), "---", "",
+        f"# {dataset['recipe']['raw']['name']}, curated", "",
+        f"{dataset['kept']:,} of {dataset['raws']:,} {noun} from {dataset['recipe']['raw']['name']}"
+        f" ({dataset['recipe']['raw']['files']:,} files) are kept.", "",
+        "| rule | left out | changed |", "|---|---:|---:|",
+    ]  # fmt: skip
+    for rule, left in dataset["left_out"].items():
+        lines.append(f"| {rule} | {left:,} | {dataset['changed'][rule]:,} |")
+    for name, title in (("split", "Splits"), ("licence", "Licences"), ("source", "Sources")):
+        if counts := dataset.get(f"by_{name}"):
+            told = ", ".join(f"{one_line(k)} {n:,}" for k, n in list(counts.items())[:20])
+            lines += ["", f"{title}: {told}."]
+    lines += [
+        "", "`ledger.parquet` has a row for everything that was left out or changed: which, by"
+        " which rule, why, the value that decided, hashes before and after.",
+        "", f"Fingerprint: `{dataset['fingerprint']}`. The recipe stands in `dataset.json`.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+class Told:
+    """How far it is, on the terminal."""
+
+    def __init__(self, meter: Any) -> None:
+        self.meter = meter
+
+    def __call__(self, what: str, done: int, of: int | None) -> None:
+        self.meter(what if of else f"{what}: {done:,} shards", done / of if of else 0.0)
+
+
+def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
+    noun, raws = dataset["noun"], dataset["raws"]
+    say(
+        f"genlab: {dataset['kept']:,} of {raws:,} {noun} are kept; {duration(seconds)},"
+        f" {raws / seconds:,.0f} {noun} a second"
+    )
+    for rule, left in dataset["left_out"].items():
+        if left or dataset["changed"][rule]:
+            changed = dataset["changed"][rule]
+            say(f"  {rule:12} {left:>9,} left out" + (f", {changed:,} changed" if changed else ""))
+    split = ", ".join(f"{k} {n:,}" for k, n in dataset["by_split"].items())
+    say(f"  split        {split}")
+    places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}
+    for name, place in places.items():
+        say(f"  {name:12} {place}")
+    say(f"  train        genlab train data=prepared data.root={to}")

@@ -1,0 +1,34 @@
+"""data=prepared: the words that train on a set that `genlab prepare` made, of whatever kind it is.
+
+The set's dataset.json says its kind; which option of conf/data reads that kind is said here, so
+that a stranger's set chooses among those alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genlab.runs.folder.layout import read_json
+from genlab.runs.say.errors import UserError
+
+READERS = {"text": "text_folder", "image": "image_folder", "table": "table"}
+
+
+def chosen(words: list[str]) -> list[str]:
+    """The words, data=prepared being replaced by the option that reads the set at data.root."""
+    if "data=prepared" not in words:
+        return words
+    roots = [w.partition("=")[2].strip("'\"") for w in words if w.startswith("data.root=")]
+    if not roots:
+        raise UserError("data=prepared: which set? write data.root=FOLDER, as of `genlab prepare`")
+    path = Path(roots[-1]).expanduser() / "dataset.json"
+    found = read_json(path)
+    if found.get("genlab") != "dataset":
+        raise UserError(
+            f"data.root={roots[-1]}: no set that `genlab prepare` made: {path.name} is missing or"
+            " says otherwise; other folders are data=image_folder, data=text_folder, ..."
+        )
+    kind = found.get("kind")
+    if kind not in READERS:
+        raise UserError(f"{path}: kind {kind!s:.40}: there are {', '.join(READERS)}")
+    return [f"data={READERS[kind]}" if w == "data=prepared" else w for w in words]
