@@ -56,10 +56,12 @@ def prepare_command(words: list[str]) -> None:
 
 def plan_of(words: Sequence[str]) -> Plan:
     """The recipe and the command's own settings, through the gate."""
+    from hydra.errors import HydraException
     from omegaconf import open_dict
 
     from genlab.runs.settings.compose import composed, resolved
     from genlab.runs.settings.flags import own_folder, read_words
+    from genlab.runs.settings.mistakes import wrong_key
 
     chosen = {f"{key}=": "prepare=" for key in ("kind", "recipe")}
     renamed = [chosen.get(f"{w.partition('=')[0]}=", "") + w.partition("=")[2]
@@ -73,7 +75,12 @@ def plan_of(words: Sequence[str]) -> Plan:
                 f"kind={value}: there is no such recipe{nearest(value, recipes)};"
                 f" there are {', '.join(recipes)}"
             )
-    cfg = composed(asked.overrides, *own, name="prepare")
+    try:
+        cfg = composed(asked.overrides, *own, name="prepare")
+    except HydraException as error:
+        own_words = [w for w in asked.overrides if not w.startswith(("prepare=", "~", "+"))]
+        line = wrong_key(own_words, *own, name="prepare")
+        raise UserError(line or " ".join(str(error).split())) from error
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]

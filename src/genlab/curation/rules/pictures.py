@@ -34,7 +34,7 @@ class Size(PictureRule):
 class Sharp(PictureRule):
     """Not blurred: its edges beside what a small blur leaves of them (Crete et al. 2007)."""
 
-    def __init__(self, *, least: float = 0.35) -> None:
+    def __init__(self, *, least: float = 0.45) -> None:
         """`least`: the share of neighbouring differences that a blur over 9 pixels takes away; a
         sharp picture loses much, a blurred one little."""
         self.least = least

@@ -115,7 +115,7 @@ def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = Fa
     try:
         check_words(words, *own, sweep=sweep)
         for cell in _cells(words) if sweep else [list(words)]:
-            if line := _wrong_key(cell, *own):
+            if line := wrong_key(cell, *own):
                 swept = {w.partition("=")[0] for w in words if read(w).is_sweep_override()}
                 differing = [w for w in cell if w.partition("=")[0] in swept]
                 return f"the cell {' '.join(differing)}: {line}" if differing else line
@@ -150,8 +150,11 @@ def _cells(words: Sequence[str]) -> Iterator[list[str]]:
     yield from cells[:CELLS]
 
 
-def _wrong_key(words: Sequence[str], *own: Path) -> str:
-    """What is wrong with a key of one run's words; empty if nothing is."""
+def wrong_key(words: Sequence[str], *own: Path, name: str = "train") -> str:
+    """What is wrong with a key of one run's words; empty if nothing is.
+
+    `name`: the file of conf/ that the words are for.
+    """
     from genlab.runs.settings.compose import composed
 
     overrides = {word: read(word) for word in words}
@@ -159,7 +162,7 @@ def _wrong_key(words: Sequence[str], *own: Path) -> str:
     chosen = [w for w in words if keys[w] in groups(*own)]
     added = [w for w in words if w.startswith("+") and w not in chosen]
     try:
-        cfg = composed(chosen, *own)
+        cfg = composed(chosen, *own, name=name)
     except Exception:
         return ""
     parts = [w.removeprefix("init_from.") for w in words if w.startswith("init_from.")]
