@@ -18,7 +18,8 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Given
 from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
-from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
+from genlab.data.columns import KINDS, Column, Kind, restored
+from genlab.data.kinds import fit_column
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
@@ -56,13 +57,10 @@ class TableExamples(Examples):
         self.read = list(read)
         hot, places, self._at = [], [], []
         for column, values, span in zip(columns.columns, read, columns.spans):
-            if isinstance(column, Categories):
-                hot.append(span.start + values)
-                continue
-            self._at.append(span.start)
-            places.append(column.place(values))
-            if column.missing:
-                hot.append(span.start + 1 + np.isnan(values))
+            numbers, ones = column.lay(values)
+            self._at += [span.start] * len(numbers)
+            places += numbers
+            hot += [span.start + one for one in ones]
         self._num = len(read[0])
         middle, half = (
             np.stack([p[i] for p in places], 1) if places else np.zeros((self._num, 0))
@@ -153,7 +151,7 @@ class Table(DataModule):
         self.drop, self.missing = list(drop), frozenset(missing)
         self.val_fraction, self.limit = val_fraction, limit
         self.columns: Columns | None = None  # of x
-        self._label: Categories | None = None
+        self._label: Column | None = None
         self._name = "the table"
         self.view = Sheet()
 
@@ -228,11 +226,9 @@ class Table(DataModule):
             if name not in self.drop
         }
 
-    def _class_column(self, column: Column) -> Categories:
-        if not isinstance(column, Categories) or None in column.codes:
-            numbers = isinstance(column, Numbers)
-            what = "numbers" if numbers else "missing cells"
-            more = f", or +data.columns.{self.target}=category" if numbers else ""
+    def _class_column(self, column: Column) -> Column:
+        if what := column.no_class():
+            more = f", or +data.columns.{self.target}=category" if what == "numbers" else ""
             raise ValueError(
                 f"data.target={self.target}: a class is a text in every row, this column has"
                 f" {what}; write data.num_classes=null{more}"
@@ -303,7 +299,7 @@ class Table(DataModule):
 
     def load_state(self, state: dict[str, Any]) -> None:
         self._label = restored(state["label"]) if state["label"] is not None else None
-        if not isinstance(self._label, Categories | None):
+        if self._label is not None and self._label.no_class():
             raise ValueError(f"{self._label} is no class to predict")
         self._take(Columns([restored(s) for s in state["columns"]]))
         if self.shape is not None and [self.columns.width] != list(self.shape):
@@ -338,7 +334,7 @@ class Table(DataModule):
                     raise ValueError(f"given: there is no column {name!r}; there are {names}")
                 column, span = columns.columns[at], columns.spans[at]
                 cell = None if values[name] is None else str(values[name])
-                self._check_cell(column, cell)
+                column.check(cell)
                 one = TableExamples(Columns([column]), [column.read([cell])], None, split="given")
                 x[row, span], mask[row, span] = one.batch(torch.zeros(1).long())["x"][0], True
         return Given(x=x, mask=mask)
@@ -365,17 +361,3 @@ class Table(DataModule):
             )
         one = self.known([values])
         return Given(x=one["x"].repeat(num, 1), mask=one["mask"].repeat(num, 1))
-
-    @staticmethod
-    def _check_cell(column: Column, cell: str | None) -> None:
-        if isinstance(column, Categories):
-            if cell not in column.codes:
-                known = ", ".join(str(v) for v in column.values[:12])
-                raise ValueError(f"given.{column.name}={cell}: allowed are {known}")
-            return
-        try:
-            fits = column.missing if cell is None else np.isfinite(float(cell))
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(f"given.{column.name}={cell}: write a number")
