@@ -18,6 +18,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from genlab.data import naming
+from genlab.shown import figure
+
 Kind = Literal["integer", "continuous", "category"]
 Cells = Sequence[str | None]  # of one column; None where missing
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")  # 007 is a name
@@ -25,6 +28,7 @@ REAL = re.compile(r"-?([0-9]++(\.[0-9]*+)?|\.[0-9]++)([eE][+-]?[0-9]{1,3})?")
 EXACT = 2**53  # the whole numbers that a float64 holds
 KNOTS = 1000  # values that a column of numbers keeps
 SEEN = 5  # times that a column's values are seen on average, if only those are ever drawn
+OFTEN = 2  # rows that a text is in, at least; fewer: it names the rows
 MOST, CELL = 512, 10_000  # categories of a column, and letters of one
 SPREAD = 0.1  # of a repeated number around the middle of its place
 TAIL = 6.0  # beyond it a normal draw does not come
@@ -117,7 +121,7 @@ class Numbers(Column):
         if wrong is not None:
             raise ValueError(
                 f"data.columns.{name}={cls.kind}: there is a cell {wrong[:40]!r}; write"
-                f" +data.columns.{name}=category"
+                f" {naming.kind(name, 'category')}"
             )
         numbers = np.array([math.nan if c is None else float(c) for c in cells], np.float64)
         return cls.fit(name, numbers, decimals=cls.digits(texts), missing=None in set(known))
@@ -236,7 +240,8 @@ class Numbers(Column):
         return self.decode(np.stack([z, z + 9, z * 0], 1))  # none of them missing
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.kind})"
+        ends = f"{figure(self.values[0])} to {figure(self.values[-1])}"
+        return f"{self.name} {self.kind} {ends}{' or missing' if self.missing else ''}"
 
 
 class Integers(Numbers):
@@ -273,12 +278,13 @@ class Categories(Column):
         if (longest := max((len(v) for v in values if v), default=0)) > CELL:
             raise ValueError(
                 f"column {name!r} has a cell of {longest:,} letters: a category has {CELL:,} at"
-                f" most; leave it out, 'data.drop=[{name}]'"
+                f" most; leave it out, {naming.drop(name)}"
             )
         if len(values) > MOST:
             raise ValueError(
-                f"column {name!r} has {len(values):,} different texts, at most {MOST} are"
-                f" learned as categories: leave it out, 'data.drop=[{name}]'"
+                f"column {name!r} has {len(values):,} different texts, such as"
+                f" {values[0][:40]!r}, at most {MOST} are learned as categories: leave it out,"
+                f" {naming.drop(name)}"
             )
         counts = Counter(cells)
         total = max(1, len(cells))
@@ -305,7 +311,16 @@ class Categories(Column):
         return [self.values[i] for i in block[:, : len(self.values)].argmax(1)]
 
     def idle(self, values: np.ndarray) -> str:
-        return "is empty" if self.values == [None] else ""
+        if self.values == [None]:
+            return "is empty"
+        found, counts = np.unique(values, return_counts=True)
+        if len(values) < OFTEN * 10 or len(values) >= OFTEN * len(found):
+            return ""
+        example = self.values[found[counts.argmin()]]
+        return f"has {len(found)} texts in {len(values)} rows, such as {str(example)[:40]!r}"
+
+    def __str__(self) -> str:
+        return f"{self.name} category of {len(self.values)}"
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "values": self.values, "shares": self.shares}
@@ -328,9 +343,6 @@ class Categories(Column):
         ends = np.cumsum(self.shares) / max(1e-12, sum(self.shares))
         at = np.searchsorted(ends, (np.arange(num) + 0.5) / num)
         return [self.values[i] for i in at.clip(max=len(self.values) - 1)]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({len(self.values)} categories)"
 
 
 KINDS: dict[str, type[Column]] = {c.kind: c for c in (Integers, Numbers, Categories)}
