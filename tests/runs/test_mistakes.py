@@ -200,7 +200,9 @@ def test_the_last_run_without_weights_names_an_older_with(tmp_path: Path, monkey
     for command in ("sample", "evaluate"):
         done = genlab_here(command, "run=last")
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-        assert "x/c was stopped" in done.stderr and f"run={tmp_path / 'x' / 'b'}" in done.stderr
+        assert (
+            "x/c has no checkpoint" in done.stderr and f"run={tmp_path / 'x' / 'b'}" in done.stderr
+        )
 
 
 NET = """

@@ -81,8 +81,11 @@ def last_with_weights() -> Path:
         return last
     older = [p.parent.parent for p in outputs().glob("**/checkpoints/*.ckpt")]
     good = [run for run in older if (run / "config.yaml").is_file()]
-    remedy = f"; the newest run with one is run={max(good, key=started)}" if good else ""
-    raise UserError(f"run=last: {last} was stopped before its first checkpoint{remedy}")
+    other = f"; the newest run with one is run={max(good, key=started)}" if good else ""
+    raise UserError(
+        f"run=last: {last} has no checkpoint: wait for its first (save_every) if it still trains,"
+        f" start it anew if it was stopped{other}"
+    )
 
 
 def _own(key: str, text: str) -> Any:
