@@ -19,7 +19,8 @@ from conftest import CONF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.data.columns import Categories, Numbers, fit_column, infer, restored
+from genlab.data.columns import Categories, Integers, Numbers, restored
+from genlab.data.kinds import fit_column, infer
 from genlab.data.sources.tables import Adult, CsvFile, parsed
 from genlab.data.table import Table
 from genlab.runs.folder.layout import write_yaml
@@ -187,7 +188,7 @@ def test_any_table_comes_back(data, tmp_path_factory) -> None:
 
 def test_a_column_of_many_values_draws_those_between_and_one_of_few_does_not() -> None:
     cells = [str(i * 10) for i in range(50)]
-    many = Numbers.fit("n", torch.arange(0, 500, 10).double().numpy(), kind="integer",
+    many = Integers.fit("n", torch.arange(0, 500, 10).double().numpy(),
                        decimals=0, missing=False)  # fmt: skip
     z = torch.linspace(-4, 4, 2001).numpy()[:, None]
     assert len(set(many.decode(z))) > 300

@@ -9,6 +9,7 @@ from genlab.metrics import sdmetrics, tstr
 from genlab.metrics.sdmetrics import SDMetrics, own_bins
 from genlab.metrics.table import shape_score, trend_score
 from genlab.metrics.tstr import TSTR
+from genlab.runs.gate.types import hints_of
 
 from .stand_ins import Handout
 from .test_table_metric import Numbers, coded, rows
@@ -113,3 +114,16 @@ def test_a_table_without_a_target_teaches_nothing_that_could_be_measured() -> No
     data.target = None
     with pytest.raises(ValueError, match=r"write data\.target=NAME"):
         TSTR(num_samples=40)(Handout(data.encode(rows(40, 3))), data)
+
+
+@pytest.mark.parametrize("metric", [SDMetrics, TSTR])
+def test_settings_are_shared_stated_and_checked(metric) -> None:
+    stated = hints_of(metric)
+    assert {"num_samples": int | None, "chunk": int}.items() <= stated.items()
+    assert not {"num_samples", "chunk", "likelihood_examples"} & {*vars(metric)["__annotations__"]}
+    assert (metric().chunk, metric().num_samples, metric().least) == (2000, None, 30)
+    for wrong in ({"num_samples": 29}, {"chunk": 0}, {"likelihood_examples": 0}):
+        with pytest.raises(ValueError, match=f"metric.{next(iter(wrong))}="):
+            metric(**wrong)
+    with pytest.raises(ValueError, match=r"metric\.seeds=0"):
+        TSTR(seeds=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,29 @@ def test_a_mistake_is_one_line_before_anything_is_built(words: str, tmp_path, mo
     assert not list((tmp_path / "o").rglob("*"))
 
 
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("check --measure", "without dashes: measure=true"),
+        ("check --measure data=ring", "without dashes: measure=true"),
+        ("check --measure false", "without dashes: measure=false"),
+        ("check measure", "measure needs a value: measure=true"),
+        ("check fit_to", 'fit_to needs a value: fit_to="2 cores, 20 min"'),
+        ("check --fit-to '2 cores, 20 min'", "without dashes: 'fit_to=2 cores, 20 min'"),
+        ("train --evaluate", "without dashes: evaluate=true"),
+        ("train --no-evaluate", "without dashes: evaluate=false"),
+        ("train --net.width net=mlp", "without dashes: net.width=VALUE"),
+        ("sample --num 4", "without dashes: num=4"),
+        ("sample run=x --sampler.num-steps=4", "without dashes: sampler.num_steps=4"),
+        ("play --port=3", "without dashes: port=3"),
+        ("board --port 3", "without dashes: port=3"),
+    ],
+)
+def test_a_flag_says_the_word_that_it_stands_for(words: str, remedy: str) -> None:
+    done = genlab_here(*shlex.split(words))
+    assert done.returncode == 2 and done.stderr.endswith(f"{remedy}\n"), done.stderr
+
+
 def test_a_text_is_quoted_where_the_grammar_would_not_read_it(monkeypatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert readable("data.root=~/photos") == "data.root=/home/me/photos"
@@ -176,7 +200,9 @@ def test_the_last_run_without_weights_names_an_older_with(tmp_path: Path, monkey
     for command in ("sample", "evaluate"):
         done = genlab_here(command, "run=last")
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-        assert "x/c was stopped" in done.stderr and f"run={tmp_path / 'x' / 'b'}" in done.stderr
+        assert (
+            "x/c has no checkpoint" in done.stderr and f"run={tmp_path / 'x' / 'b'}" in done.stderr
+        )
 
 
 NET = """

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -424,6 +425,68 @@ def test_several_runs_are_named_with_commas(tmp_path: Path, monkeypatch) -> None
         runs_of("a,,c")
     with pytest.raises(UserError, match="at most 8"):
         runs_of("x," * 9 + "x")
+
+
+def test_a_run_without_weights_is_told_before_gradio_is_imported(monkeypatch, tmp_path) -> None:
+    """`last` may not have come to its first checkpoint; one that is named neither."""
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    monkeypatch.setattr("genlab.runs.play.opened", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    done = genlab_here("play")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "start one with `genlab train`" in done.stderr
+    run = tmp_path / "x" / "c"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("name: x\n")
+    for words in ([], [f"run={run}"], ["run=last,last"]):
+        done = genlab_here("play", *words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert f"{run} has no" in done.stderr and "wait for its first (save_every)" in done.stderr
+
+
+def test_what_gradio_warns_of_is_not_said() -> None:
+    from genlab.runs.playground.server import alone
+
+    def warn(module: str) -> None:
+        exec("import warnings; warnings.warn(module)", {"__name__": module, "module": module})
+
+    names = [
+        "gradio",
+        "gradio.blocks",
+        "genlab.runs.playground.page",
+        "genlab.runs.folder",
+        "torch",
+    ]
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with alone():
+            for name in names:
+                warn(name)
+        warn("gradio")
+    assert [str(w.message) for w in seen] == ["genlab.runs.folder", "torch", "gradio"]
+
+
+@pytest.mark.whole
+def test_in_a_blind_pair_a_mark_stands_where_a_text_goes_on(seats, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="gradio is not installed: make browser")
+    from genlab.runs.playground.blind import Ballots
+    from genlab.runs.playground.page import Draws
+
+    class Asks:
+        """A form with one run and a prompt."""
+
+        def __init__(self, seat: Seat) -> None:
+            self.seats, self.seed = [seat], 3
+
+        def changes(self, number: int) -> list:
+            return []
+
+        def words(self, seat: Seat) -> dict[str, str]:
+            return {"prompt": "To be"}
+
+    form = Asks(seats["text"])
+    *_, files = Ballots(form, Draws(tmp_path)).next(form, "")
+    assert len(files) == 2 and all(f.read_text().startswith("To be▸") for f in files)
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab.data.columns import Categories, Numbers
+from genlab.data.columns import Categories, Integers
 from genlab.views.table import Sheet, aligned
 
 ROWS = [
@@ -44,7 +44,7 @@ def test_pandas_reads_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num", [1, 40])
 def test_the_picture_shows_columns_and_rows(num: int, tmp_path: Path) -> None:
     columns = [
-        Numbers.fit("a, b", np.arange(9.0), kind="integer", decimals=0,
+        Integers.fit("a, b", np.arange(9.0), decimals=0,
                     missing=False),
         Categories("=1+1", values=["-", "+"], shares=[0.5, 0.5]),
     ]  # fmt: skip

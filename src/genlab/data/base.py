@@ -99,6 +99,7 @@ class DataModule(LightningDataModule, ABC):
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
+    read_early: bool = False  # its files are read to compose a run: `genlab check` says what it is
     num_workers: int = 0  # processes that make training batches ahead; 0: this one makes them
 
     def __init__(
@@ -233,6 +234,10 @@ class DataModule(LightningDataModule, ABC):
     def describe(self) -> str:
         """One line of what was found: how many, which classes, how many held out, what is odd."""
         return "; ".join([self.size(), *self.notes()])
+
+    def told(self) -> list[str]:
+        """What a start says of it, a line each."""
+        return [self.describe()]
 
     def size(self) -> str:
         """How many examples, which classes, how many held out."""

@@ -16,9 +16,11 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
+from genlab.data import naming
 from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
-from genlab.data.columns import KINDS, Categories, Column, Kind, Numbers, fit_column, restored
+from genlab.data.columns import KINDS, Column, Kind, restored
+from genlab.data.kinds import fit_column
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
@@ -56,13 +58,10 @@ class TableExamples(Examples):
         self.read = list(read)
         hot, places, self._at = [], [], []
         for column, values, span in zip(columns.columns, read, columns.spans):
-            if isinstance(column, Categories):
-                hot.append(span.start + values)
-                continue
-            self._at.append(span.start)
-            places.append(column.place(values))
-            if column.missing:
-                hot.append(span.start + 1 + np.isnan(values))
+            numbers, ones = column.lay(values)
+            self._at += [span.start] * len(numbers)
+            places += numbers
+            hot += [span.start + one for one in ones]
         self._num = len(read[0])
         middle, half = (
             np.stack([p[i] for p in places], 1) if places else np.zeros((self._num, 0))
@@ -112,7 +111,7 @@ class Table(DataModule):
         seed: int,
         target: str | None = None,
         num_classes: int | None = None,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str] | Sequence[str] | None = None,
         drop: Sequence[str] = (),
         missing: Sequence[str] = MISSING,
         val_fraction: float | None = 0.1,
@@ -122,7 +121,8 @@ class Table(DataModule):
         std: float | None = None,
         val_examples: int | None = 1024,
     ) -> None:
-        """`widths` of x's blocks, in all `shape` (None: as found); `columns`: kinds that are given.
+        """`widths` of x's blocks, in all `shape` (None: as found); `columns`: kinds that are given,
+        as {NAME: KIND} or, where a name is odd, as texts NAME=KIND.
 
         `target` with `num_classes` is the class; `drop` leaves columns out; `limit` keeps train's
         first N rows. `val_fraction` of train is held out, None where the set has rows for that.
@@ -130,8 +130,9 @@ class Table(DataModule):
         for key, value in (("vocab", vocab), ("levels", levels)):
             if value is not None:
                 raise ValueError(f"data.{key}={value}: a table has none; write data.{key}=null")
-        for name, kind in (columns or {}).items():
-            if kind not in KINDS:
+        self.kinds: dict[str, Kind] = {} if columns is None else naming.kinds(columns)
+        for name, kind in self.kinds.items():
+            if str(kind) not in KINDS:
                 raise ValueError(f"data.columns.{name}={kind}: allowed are {', '.join(KINDS)}")
         if num_classes is not None and target is None:
             raise ValueError("data.target=null: which column is the class? write data.target=NAME")
@@ -149,13 +150,13 @@ class Table(DataModule):
         )
         self.source, self.target = source, target
         self.widths = None if widths is None else list(widths)
-        self.kinds: dict[str, Kind] = dict(columns or {})
         self.drop, self.missing = list(drop), frozenset(missing)
         self.val_fraction, self.limit = val_fraction, limit
         self.columns: Columns | None = None  # of x
-        self._label: Categories | None = None
+        self._label: Column | None = None
         self._name = "the table"
         self.view = Sheet()
+        self.read_early = not source.known
 
     def prepare(self) -> None:
         self.source.prepare()
@@ -192,11 +193,13 @@ class Table(DataModule):
         return parts
 
     def _check_names(self, names: list[str]) -> None:
-        named = [("target", n) for n in [self.target] if n] + [("drop", n) for n in self.drop]
-        for key, name in [*named, *(("columns", n) for n in self.kinds)]:
+        named = {"target": [self.target] if self.target else [], "drop": self.drop,
+                 "columns": list(self.kinds)}  # fmt: skip
+        for key, name in ((key, name) for key, some in named.items() for name in some):
             if name not in names:
                 raise ValueError(
-                    f"data.{key}={name}: {self._name} has no such column, but {', '.join(names)}"
+                    f"data.{key}={name}: {self._name} has no such column, but"
+                    f" {naming.listed(names)}{naming.how(key, names)}"
                 )
             if name in self.drop and key == "target":
                 raise ValueError(f"data.drop={name}: it is data.target")
@@ -228,11 +231,10 @@ class Table(DataModule):
             if name not in self.drop
         }
 
-    def _class_column(self, column: Column) -> Categories:
-        if not isinstance(column, Categories) or None in column.codes:
-            numbers = isinstance(column, Numbers)
-            what = "numbers" if numbers else "missing cells"
-            more = f", or +data.columns.{self.target}=category" if numbers else ""
+    def _class_column(self, column: Column) -> Column:
+        if what := column.no_class():
+            kind = naming.kind(self.target, "category")
+            more = f", or {kind}" if what == "numbers" else ""
             raise ValueError(
                 f"data.target={self.target}: a class is a text in every row, this column has"
                 f" {what}; write data.num_classes=null{more}"
@@ -278,13 +280,26 @@ class Table(DataModule):
         counted = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
         return [f"{len(kinds)} columns ({counted})", *super().said_of_classes()]
 
+    def told(self) -> list[str]:
+        """What each column was taken for too, and how another kind is stated."""
+        found, columns = super().told(), self.columns.columns
+        odd = [c.name for c in columns if not naming.PLAIN.fullmatch(c.name)]
+        shown = "; ".join(map(str, columns[: naming.MOST]))
+        more = f"; and {len(columns) - naming.MOST:,} more" if len(columns) > naming.MOST else ""
+        return [
+            *found,
+            f"columns: {shown}{more}",
+            f"another kind ({', '.join(KINDS)}): {naming.kind([*odd, 'NAME'][0], 'category')}, or"
+            " in YAML data: {columns: {NAME: category}}",
+        ]
+
     def notes(self) -> list[str]:
-        """Columns that teach nothing: empty ones, and keys, which are another in every row."""
+        """Columns that teach nothing: empty ones, and those of another value in nearly each row."""
         said = super().notes()
         for column, values in zip(self.columns.columns, self.train.read):
             if what := column.idle(values):
                 said.append(
-                    f"column {column.name!r} {what}: leave it out, 'data.drop=[{column.name}]'"
+                    f"column {column.name!r} {what}: leave it out, {naming.drop(column.name)}"
                 )
         return said
 
@@ -303,7 +318,7 @@ class Table(DataModule):
 
     def load_state(self, state: dict[str, Any]) -> None:
         self._label = restored(state["label"]) if state["label"] is not None else None
-        if not isinstance(self._label, Categories | None):
+        if self._label is not None and self._label.no_class():
             raise ValueError(f"{self._label} is no class to predict")
         self._take(Columns([restored(s) for s in state["columns"]]))
         if self.shape is not None and [self.columns.width] != list(self.shape):
@@ -334,11 +349,11 @@ class Table(DataModule):
             for name in values:
                 at = next((i for i, c in enumerate(columns.columns) if c.name == name), None)
                 if at is None:
-                    names = ", ".join(c.name for c in columns.columns)
+                    names = naming.listed([c.name for c in columns.columns])
                     raise ValueError(f"given: there is no column {name!r}; there are {names}")
                 column, span = columns.columns[at], columns.spans[at]
                 cell = None if values[name] is None else str(values[name])
-                self._check_cell(column, cell)
+                column.check(cell)
                 one = TableExamples(Columns([column]), [column.read([cell])], None, split="given")
                 x[row, span], mask[row, span] = one.batch(torch.zeros(1).long())["x"][0], True
         return Given(x=x, mask=mask)
@@ -359,23 +374,10 @@ class Table(DataModule):
         except ValueError:
             values = None
         if not isinstance(values, dict):
-            name = self.columns.columns[0].name
+            named = json.dumps(self.columns.columns[0].name, ensure_ascii=False)
             raise ValueError(
-                f"given={given}: write columns and their values, 'given={{\"{name}\": ...}}'"
+                f"given={given}: write columns and their values,"
+                f" {naming.typed(f'given={{{named}: ...}}')}"
             )
         one = self.known([values])
         return Given(x=one["x"].repeat(num, 1), mask=one["mask"].repeat(num, 1))
-
-    @staticmethod
-    def _check_cell(column: Column, cell: str | None) -> None:
-        if isinstance(column, Categories):
-            if cell not in column.codes:
-                known = ", ".join(str(v) for v in column.values[:12])
-                raise ValueError(f"given.{column.name}={cell}: allowed are {known}")
-            return
-        try:
-            fits = column.missing if cell is None else np.isfinite(float(cell))
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(f"given.{column.name}={cell}: write a number")

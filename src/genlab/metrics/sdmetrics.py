@@ -8,13 +8,15 @@ table.py measures against held-out rows and counts copies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from genlab.metrics.base import Evaluation, Samples
-from genlab.metrics.report import Data, Model, Report, gather
+from genlab.metrics.base import Samples
+from genlab.metrics.published import PublishedTables, whole
+from genlab.metrics.report import Data, Model, Report
 from genlab.metrics.table import (
     BINS,
     Coding,
@@ -29,28 +31,15 @@ from genlab.metrics.table import (
 FOLDS = 3
 
 
-class SDMetrics(Evaluation):
-    """Shape, trend and a classifier's two-sample score; the floor: held-out rows, few or many."""
+@dataclass(kw_only=True, eq=False)
+class SDMetrics(PublishedTables):
+    """Shape, trend and a classifier's two-sample score; the floor: held-out rows, few or many.
 
-    kind = "table"
-    least = 30
+    The held-out rows count among the training rows. `two_sample`: whether XGBoost is to tell
+    samples and training rows apart.
+    """
 
-    def __init__(
-        self,
-        *,
-        num_samples: int | None = None,
-        chunk: int = 2000,
-        two_sample: bool = True,
-        likelihood_examples: int | None = None,
-    ) -> None:
-        """`num_samples` null: as many as training rows, with those held out of them.
-
-        `two_sample`: whether XGBoost is to tell samples and training rows apart.
-        """
-        super().__init__(
-            num_samples=num_samples, chunk=chunk, likelihood_examples=likelihood_examples
-        )
-        self.two_sample = two_sample
+    two_sample: bool = True
 
     def count(self, model: Model, data: Data) -> int:
         return sum(len(data.split(name)) for name in ("train", "val"))
@@ -85,11 +74,6 @@ class SDMetrics(Evaluation):
         if self.two_sample:
             found["two_sample_xgb"] = two_sample_xgb(real, mine, coding)
         return found
-
-
-def whole(examples: Any) -> Any:
-    """All examples of a split, as one batch."""
-    return gather(examples, torch.arange(len(examples)))
 
 
 def own_bins(real: np.ndarray, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

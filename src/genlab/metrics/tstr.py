@@ -9,46 +9,36 @@ the extra `tables`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from genlab.metrics.base import Evaluation, Samples, check_count
+from genlab.metrics.base import Samples, check_count
+from genlab.metrics.published import PublishedTables, whole
 from genlab.metrics.report import Data, Model, Report
-from genlab.metrics.sdmetrics import whole
 from genlab.metrics.table import Coding, Frame, full_rows, numeric_names, target_of
 
 STEPS = 2000  # of CatBoost at most; it stops when it has not become better for
 PATIENCE = 50
 
 
-class TSTR(Evaluation):
-    """CatBoost that learns from samples; the floor: from the training rows."""
+@dataclass(kw_only=True, eq=False)
+class TSTR(PublishedTables):
+    """CatBoost that learns from samples; the floor: from the training rows.
 
-    kind = "table"
-    least = 30
+    `sets` of samples, `seeds` of CatBoost on each; `catboost`: its settings, tuned on data.
+    """
 
-    def __init__(
-        self,
-        *,
-        num_samples: int | None = None,
-        chunk: int = 2000,
-        sets: int = 5,
-        seeds: int = 10,
-        catboost: Mapping[str, float] | None = None,
-        likelihood_examples: int | None = None,
-    ) -> None:
-        """`sets` of samples, `seeds` of CatBoost on each; `catboost`: its settings, tuned on data.
+    sets: int = 5
+    seeds: int = 10
+    catboost: Mapping[str, float] | None = None
 
-        `num_samples` null: as many as training rows, in each set.
-        """
-        super().__init__(
-            num_samples=num_samples, chunk=chunk, likelihood_examples=likelihood_examples
-        )
-        check_count("sets", sets, 1)
-        check_count("seeds", seeds, 1)
-        self.sets, self.seeds, self.settings = sets, seeds, dict(catboost or {})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("sets", self.sets, 1)
+        check_count("seeds", self.seeds, 1)
 
     def count(self, model: Model, data: Data) -> int:
         return len(data.train)
@@ -105,7 +95,7 @@ class TSTR(Evaluation):
         trees = kind(
             iterations=STEPS, early_stopping_rounds=PATIENCE, random_seed=seed, cat_features=hot,
             thread_count=torch.get_num_threads(), verbose=False, allow_writing_files=False,
-            eval_metric="TotalF1" if classes else "RMSE", **self.settings,
+            eval_metric="TotalF1" if classes else "RMSE", **(self.catboost or {}),
         )  # fmt: skip
         trees.fit(x[0], y[0], eval_set=(x[1], y[1]))
         guess = np.asarray(trees.predict(x[2])).reshape(-1)

@@ -18,6 +18,7 @@ from genlab.runs.page.record import is_run
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.conf import conf_dir
+from genlab.runs.settings.flags import without_dashes
 from genlab.shown import visible
 
 
@@ -39,10 +40,11 @@ def board_command(words: list[str]) -> None:
 def parse(words: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """The folder, and the command's own settings."""
     settings = yaml.safe_load((conf_dir() / "board.yaml").read_text())
-    for word in words:
+    for i, word in enumerate(words):
         key, equals, text = word.partition("=")
         if key.startswith("-"):
-            raise UserError(f"{key}: `genlab board` has no flags but --help")
+            remedy = without_dashes(word, words[i + 1 :]) if key.lstrip("-") in settings else ""
+            raise UserError(f"{key}: `genlab board` has no flags but --help{remedy}")
         if equals and key in settings:
             settings[key] = text
         elif equals and "/" not in key:

@@ -20,7 +20,7 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
 from genlab.runs.settings.plan import Plan
-from genlab.shown import duration
+from genlab.shown import duration, one_line
 
 if TYPE_CHECKING:
     from genlab.runs.preflight import Forecast
@@ -33,6 +33,9 @@ def check_command(words: list[str]) -> None:
     asked_to = [w.partition("=")[2] for w in words if w.startswith("measure=")]
     if odd := [w for w in asked_to if w not in ("true", "false")]:
         raise UserError(f"measure={odd[0]}: true or false")
+    for word, value in (("measure", "true"), ("fit_to", '"2 cores, 20 min"')):
+        if word in words:
+            raise UserError(f"{word} needs a value: {word}={value}")
     measured = "true" in asked_to or bool(fit_to)
     words = [w for w in words if w.partition("=")[0] not in ("measure", "fit_to")]
     if fit_to:
@@ -148,6 +151,9 @@ def print_check(plan: Plan, choices: dict[str, Any], *, measured: bool = False) 
         f" vocabulary {data['vocab']}",
         highlight=False,
     )
+    module = plan.build("data")
+    for line in module.told() if module.read_early else ():
+        print(f"  {one_line(line)}")
     if measured:
         return
     console.print(

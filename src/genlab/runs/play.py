@@ -27,6 +27,10 @@ def play_command(overrides: list[str]) -> None:
         raise UserError(f"`genlab play` needs gradio, which is not installed: {INSTALL}")
     if asked["port"] > 65535:
         raise UserError(f"port={asked['port']}: it must be at most 65535; 0 takes a free one")
+    from genlab.runs.folder.load import find_weights
+
+    for path in paths:  # one without weights is told before gradio is imported
+        find_weights(path)
     with opened(paths, asked) as (app, server, token):
         from genlab.runs.playground.server import HOST, serve
 

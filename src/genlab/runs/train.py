@@ -212,7 +212,8 @@ class Training:
         if trainer.is_global_zero:
             if self.plan["evaluate"] and checkpoint is None:
                 rehearse(self.plan.metrics(), model, data)  # a faulty metric is refused now
-            say(f"genlab: {one_line(data.describe())}")
+            for line in data.told():
+                say(f"genlab: {one_line(line)}")
             record_provenance(self.run, data, model, held.get("clock"))
         trained_all = False
         try:

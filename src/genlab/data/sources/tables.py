@@ -39,6 +39,8 @@ class Cells:
 class TableSource(ABC):
     """Where rows come from."""
 
+    known: ClassVar[bool] = True  # a set whose columns are known, no file of one's own
+
     def prepare(self) -> None:  # noqa: B027
         """Look for what is needed; any number of processes may call it."""
 
@@ -49,6 +51,8 @@ class TableSource(ABC):
 
 class CsvFile(TableSource):
     """A csv file with a header (UTF-8; also .gz), and one of test rows where there is one."""
+
+    known = False
 
     def __init__(
         self, *, path: str | None, test_path: str | None = None, delimiter: str = ","

@@ -169,7 +169,10 @@ def newest_and_notices(run: Path) -> tuple[Path, list[str]]:
             return file, notices
         notices.append(f"{file.name} {problem}")
     why = "; ".join(notices) or "none was written yet"
-    raise UserError(f"{run} has no valid checkpoint ({why}); start it anew with `genlab train`")
+    wait = "" if notices else "wait for its first (save_every), or "
+    raise UserError(
+        f"{run} has no valid checkpoint ({why}); {wait}start it anew with `genlab train`"
+    )
 
 
 def read(path: Path, *, verify: bool = True) -> dict:

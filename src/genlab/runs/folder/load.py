@@ -38,6 +38,12 @@ def find_checkpoint(path: str | Path) -> Path:
     return best(run) or newest(run)
 
 
+def find_weights(path: str | Path) -> Path:
+    """The file of weights of an exported folder, or the checkpoint of a run."""
+    exported = Path(path) / "model.safetensors"
+    return exported if exported.is_file() else find_checkpoint(path)
+
+
 def load_model(
     path: str | Path, *, trust: Sequence[str] = (), raw: bool = False, model: dict | None = None
 ) -> GenerativeModel:

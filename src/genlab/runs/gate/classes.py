@@ -193,4 +193,7 @@ def _check_types(cls: type, node: dict, place: str) -> None:
             remedy = f"; {key}={', '.join(options)}" if options else ""
             raise UserError(f"{place}.{key}: {cls.__name__} cannot take {named} there{remedy}")
         shown = "a group without a class" if isinstance(value, dict) else value
-        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hint)}")
+        ways = ("TEXT", '"TEXT"'), (["TEXT"], '["TEXT"]')  # of a column called 1, or [a]
+        quoted = [way for like, way in ways if fits(like, hint, look)]
+        remedy = f"; a text is quoted: '{place}.{key}={quoted[0]}'" if quoted else ""
+        raise UserError(f"{place}.{key}={shown}: it must be {wanted(hint)}{remedy}")

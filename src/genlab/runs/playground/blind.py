@@ -178,7 +178,10 @@ class Ballots:
                 if isinstance(glance, Drawn):
                     drawn.append(glance)
             items = contender.seat.data.decode(drawn[-1].x)
-            files.append(self.draws.look(contender.seat, items, name=f"side{len(files)}"))
+            look = self.draws.look(
+                contender.seat, items, drawn[-1].captions, name=f"side{len(files)}"
+            )
+            files.append(look)
         if drawn[0].x.shape != drawn[1].x.shape:
             raise UserError("the two samples are of different shapes: give both runs one length")
         pair = Pair(places, (drawn[0], drawn[1]), words, seed, number)

@@ -76,11 +76,10 @@ def _name(path: Path, settings: dict[str, Any]) -> str:
 def open_seat(path: str, *, device: str, trust: list[str], name: str = "") -> Seat:
     """Load a run: its weights, what it can be asked for, and the samplers that fit it."""
     from genlab.runs.folder.layout import file_hash
-    from genlab.runs.folder.load import find_checkpoint, load_data, load_model, read_run
+    from genlab.runs.folder.load import find_weights, load_data, load_model, read_run
     from genlab.runs.sample import home
 
-    weights = Path(path) / "model.safetensors"
-    file = weights if weights.is_file() else find_checkpoint(path)
+    file = find_weights(path)
     settings = read_run(path)["genlab"]["settings"]
     data, model = load_data(path, trust=trust), load_model(path, trust=trust)
     seat = Seat(

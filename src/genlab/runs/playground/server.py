@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import tempfile
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -35,6 +36,8 @@ POLICY = (
     " font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:;"
     " manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
+# what warns of itself, and the files of ours that it says it of: of use to its developers alone
+WARNS = r"(gradio|gradio_client|starlette|fastapi|uvicorn|pydantic|genlab\.runs\.playground)\b"
 FOREIGN = ("cross-site", "same-site")  # the second: a page of another port of this machine
 App = Callable[[dict, Callable, Callable], Awaitable[None]]
 
@@ -161,7 +164,7 @@ async def _answer(
 
 @contextlib.contextmanager
 def alone() -> Iterator[Path]:
-    """Within: gradio may be imported; it calls nobody, and keeps its files in a folder that goes.
+    """Within: gradio may be imported; it calls and warns nobody, its files go with a folder.
 
     What the environment says of gradio holds no longer: it could open folders or share the page.
     """
@@ -178,8 +181,11 @@ def alone() -> Iterator[Path]:
 
         from genlab.data.decode import PIXELS
 
-        Image.MAX_IMAGE_PIXELS = PIXELS // 2  # gradio opens pictures itself; at twice that Pillow
-        yield Path(folder)  # refuses, as `opened` does
+        # gradio opens pictures itself; at twice that Pillow refuses, as `opened` does
+        Image.MAX_IMAGE_PIXELS = PIXELS // 2
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=WARNS)
+            yield Path(folder)
 
 
 def listen(port: int) -> socket.socket:

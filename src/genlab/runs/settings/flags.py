@@ -9,9 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from genlab.runs.say.errors import UserError, nearest
+from genlab.runs.settings.conf import conf_dir
 
 
 def read_words(
@@ -142,10 +147,28 @@ def _takes(action: argparse.Action, word: str) -> bool:
 
 def _meant(word: str, left: list[str], known: dict[str, argparse.Action]) -> str:
     """The override that a flag of another program's habit stands for, or the nearest flag."""
-    name, equals, value = word.lstrip("-").partition("=")
+    name = word.lstrip("-").partition("=")[0]
     long = [flag for flag in known if flag.startswith("--")]
     close = nearest(word.partition("=")[0], long)
-    if word.startswith("--") and close.startswith("; nearest") and re.fullmatch(r"[^.]{8,}", name):
+    long_word = re.fullmatch(r"[^.]{8,}", name) and name not in _switches()
+    if word.startswith("--") and close.startswith("; nearest") and long_word:
         return close
-    value = value if equals else left[0] if left and not left[0].startswith("-") else "VALUE"
-    return f"; write it without dashes: {name.replace('-', '_')}={value}" if name else ""
+    return without_dashes(word, left)
+
+
+def without_dashes(word: str, left: Sequence[str]) -> str:
+    """The remedy for a flag: the override that it stands for, its value perhaps the next word."""
+    name, equals, value = word.lstrip("-").partition("=")
+    name, on = name.replace("-", "_"), "true"
+    if name.startswith("no_") and name[3:] in _switches():
+        name, on = name[3:], "false"
+    if not equals:
+        value = left[0] if left and not re.match(r"-|[\w.]+=", left[0]) else "VALUE"
+        value = on if name in _switches() and value != "false" else value
+    return f"; write it without dashes: {shlex.quote(f'{name}={value}')}" if name else ""
+
+
+def _switches() -> set[str]:
+    """Keys that are true or false: those of train.yaml, and what `genlab check` takes."""
+    settings = yaml.safe_load((conf_dir() / "train.yaml").read_text())
+    return {"measure", *(key for key, value in settings.items() if isinstance(value, bool))}

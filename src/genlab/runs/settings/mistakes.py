@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.data import naming
 from genlab.runs.gate.types import SIMPLE, fits
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.conf import SWEEPERS, conf_dir, groups, options, options_with
@@ -38,6 +39,7 @@ OTHERS = {
 ELSEWHERE = {"root": "path", "path": "root"}
 # what may be a number or a word, whatever its file has
 EITHER = ("trainer.devices", "trainer.precision")
+COLUMNS, QUOTES = "data.columns.", "'\""  # of a table, by their names
 CELLS = 100  # of a sweep that are looked at for the one that cannot be composed
 
 
@@ -53,7 +55,7 @@ def check_words(words: Sequence[str], *own: Path, sweep: bool = False) -> None:
             if not sweep:
                 raise UserError(
                     f"{word}: several values are a sweep: add -m; one list is written"
-                    f" {key}=[{text}]"
+                    f" {key}=[{text}], one text \"{key}='{text}'\""
                 )
             values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else []
         else:
@@ -75,6 +77,10 @@ def read(word: str) -> Any:
     except (HydraException, ValueError):  # a number of thousands of digits is a ValueError
         key, _, text = word.partition("=")
         quoted = f"; a text is written \"{key}='{text[:60]}'\"" if key.strip("+~.") else ""
+        if text.startswith("["):
+            quoted = "; texts in a list are quoted: " + naming.typed(f'{key}=["A, B","C [1]"]')
+        if (name := key.lstrip("+").removeprefix(COLUMNS)) != key.lstrip("+"):
+            quoted = f"; an odd name is quoted: {naming.kind(name, text.strip(QUOTES) or 'KIND')}"
         raise UserError(f"{word[:80]}: this is no NAME=VALUE that can be read{quoted}") from None
 
 
@@ -198,6 +204,8 @@ def _missing(key: str, cfg: DictConfig) -> str:
             node = node[int(part)]
         elif isinstance(node, list):
             return f"{'.'.join(at)} is a list of {len(node)}, written whole: {'.'.join(at)}={node}"
+        elif node is None:
+            return f"{'.'.join(at)} is null: write +{key}=VALUE"
         elif not isinstance(node, dict):
             if isinstance(node, str) and "${" in node:  # a node that another group fills
                 return ""

@@ -30,6 +30,7 @@ from genlab.runs.gate.types import fits, hints_of, wanted
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.settings.compose import composed, settled_data
 from genlab.runs.settings.conf import conf_dir, options, options_with
+from genlab.runs.settings.flags import readable, without_dashes
 from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
@@ -43,10 +44,13 @@ def parse(command: str, overrides: list[str]) -> tuple[dict[str, Any], list[Chan
     """The command's own settings, and the changes to the run's groups: options before knobs."""
     settings = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text())
     groups, given = GROUPS.get(command, ()), {}
-    for override in overrides:
+    for i, override in enumerate(overrides):
         key, equals, text = override.partition("=")
         if key.startswith("-"):
-            raise UserError(f"{key}: `genlab {command}` has no flags but --help")
+            meant = key.lstrip("-").replace("-", "_")
+            ours = meant in settings or meant.split(".")[0] in groups
+            remedy = without_dashes(override, overrides[i + 1 :]) if ours else ""
+            raise UserError(f"{key}: `genlab {command}` has no flags but --help{remedy}")
         if not equals and key in settings:
             raise UserError(f"{key} needs a value: {key}=VALUE")
         if not equals or "/" in key:  # `genlab evaluate outputs/...` is clear enough
@@ -77,8 +81,11 @@ def last_with_weights() -> Path:
         return last
     older = [p.parent.parent for p in outputs().glob("**/checkpoints/*.ckpt")]
     good = [run for run in older if (run / "config.yaml").is_file()]
-    remedy = f"; the newest run with one is run={max(good, key=started)}" if good else ""
-    raise UserError(f"run=last: {last} was stopped before its first checkpoint{remedy}")
+    other = f"; the newest run with one is run={max(good, key=started)}" if good else ""
+    raise UserError(
+        f"run=last: {last} has no checkpoint: wait for its first (save_every) if it still trains,"
+        f" start it anew if it was stopped{other}"
+    )
 
 
 def _own(key: str, text: str) -> Any:
@@ -120,8 +127,6 @@ def _classes(text: str) -> int | str | list[int | str] | None:
 
 def read_value(key: str, text: str) -> Any:
     """A number, a list, true, null or a word, as Hydra reads it."""
-    from genlab.runs.settings.flags import readable
-
     try:
         override = read(f"x={text}" if text.isascii() else readable(f"x={text}"))
     except UserError:
