@@ -192,7 +192,7 @@ def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[s
             for name, cell in done[i]["figures"].items():
                 if cell["value"] is not None and math.isfinite(cell["value"]):
                     found.setdefault(name, []).append(cell["value"])
-        means = {n: (*t_interval(v), v) for n, v in found.items() if len(v) > 1}
+        means = {n: (*t_interval(v, n), v) for n, v in found.items() if len(v) > 1}
         values = [all_settings[group[0]].get(k) for k in keys]
         shown.append(
             {

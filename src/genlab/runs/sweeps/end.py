@@ -135,7 +135,7 @@ def over_seeds(cells: Sequence[Cell], names: Sequence[str]) -> list[tuple[int, l
         texts = [done[group[0]].settings.get(k, "") for k in keys]
         for name in names:
             found = [done[i].figures[name] for i in group if name in done[i].figures]
-            mean, ends = t_interval(found)
+            mean, ends = t_interval(found, name)
             texts.append(f"{figure(mean)} ({figure(ends[0])} to {figure(ends[1])})")
         rows.append((len(group), texts))
     return rows
