@@ -122,6 +122,6 @@ def limits(name: str) -> tuple[float, float]:
 
 
 def cut_to(ends: tuple[float, float], within: tuple[float, float]) -> tuple[float, float]:
-    """The part of an interval that lies within limits of what it is about; nothing is lost by it."""
+    """The part of an interval that lies within a figure's limits."""
     low, high = (min(max(end, within[0]), within[1]) for end in ends)
     return low, high
