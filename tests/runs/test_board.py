@@ -459,6 +459,8 @@ def test_a_saved_view_holds_its_answers_and_ends_no_script(swept: Board) -> None
     assert name_of("curves", {"runs": run.key, "over": "seconds", "band": "0"}) in names
     assert kept["runs"]["found"] == 6
     tops = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", asset("board.js"), re.M)
+    more = re.findall(r"^(?:const|let) \w+ = [^,({\[]*(, .*)", asset("board.js"), re.M)
+    tops += re.findall(r", (\w+) = ", "".join(more))
     assert len(tops) == len(set(tops)), "scripts in one file share their names"
     assert len(SCRIPTS) == len(list((ROOT / "src/genlab/runs/live/page").glob("*.js")))
 

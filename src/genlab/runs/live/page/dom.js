@@ -66,6 +66,11 @@ export function spaced(name) {
   return String(name).replaceAll("_", " ");
 }
 
+// a long name may go on in another line where its parts meet
+export function breaking(name) {
+  return String(name).split(/(?<=[./_=])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+}
+
 // middle tones, as in the report: each has a contrast of 3 on light and on dark ground
 const PALETTE = ["#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c4524e", "#4f8a99"];
 const RAMP = ["#6f6bd1", "#3d7cc9", "#2f9470", "#8a9a2e", "#d0902a", "#c4524e"];
