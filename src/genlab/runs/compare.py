@@ -58,8 +58,10 @@ def compare_command(words: list[str]) -> None:
     found = list(sides(paths, asked["by"]))
     if len(found) < 2:
         every = [read_record(run) for path in paths for run in runs_below(path)]
-        left = sum(run.state != "finished" for run in every)
-        said = f" ({left} of {len(every)} runs are not finished, or were pruned)" if left else ""
+        pruned = sum(run.state == "pruned" for run in every)
+        left = sum(run.state != "finished" for run in every) - pruned
+        counts = [f"{n} {word}" for n, word in ((left, "not finished"), (pruned, "pruned")) if n]
+        said = f" ({', '.join(counts)} of {len(every)} runs)" if counts else ""
         raise UserError(
             f"{paths[0]}: there is one group of runs to compare{said}; name another folder"
         )

@@ -89,6 +89,7 @@ def write_comparison(sweep: Path) -> Path:
         "goal": goal_of(sweep),
         "together": seeded,
         "finished": sum(r.state == "finished" for r in records),
+        "pruned": sum(r.state == "pruned" for r in records),
         "failed": [row for row in rows if row["record"].state not in ("finished", "pruned")],
         "most_failed": FAILED,
         "seed_charts": seed_charts(rows, seeded),
