@@ -366,6 +366,23 @@ def test_a_row_that_is_written_is_seen(runs, opened) -> None:
     )
     until(page, "document.querySelector('table.runs').textContent.includes('7.125')")
     assert page.locator("button.count.run").inner_text() == "1 running"
+    for k, value in enumerate((1.25e15, -1.5e15, 1e12)):  # a run that leaves all bounds
+        row = {"kind": "look", "examples": 360 + k, "batches": 5 + k, "val/loss": value}
+        append(run / "metrics.jsonl", row)
+    until(page, "document.querySelector('table.runs').textContent.includes('1e+12')")
+    go(page, page.locator("tr", has_text="12_made").locator("a").get_attribute("href"))
+    page.wait_for_selector(".curve svg text")
+    assert page.evaluate(OUTSIDE) == []
+
+
+# what is written outside a curve's picture
+OUTSIDE = """() => [...document.querySelectorAll(".curve svg")].flatMap((svg) => {
+  const box = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter((text) => {
+    const own = text.getBoundingClientRect();
+    return own.left < box.left || own.right > box.right;
+  }).map((text) => text.textContent);
+})"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -51,7 +51,7 @@ export function figure(v) {
   if (Number.isInteger(v) && size < 1e9) return v.toLocaleString("en");
   if (size >= 1000 && size < 1e9) return Math.round(v).toLocaleString("en");
   const text = v.toPrecision(4);
-  return text.includes("e") || (size && size < 1e-4) ? String(Number(v.toPrecision(4))) : String(Number(text));
+  return text.includes("e") ? text.replace(/\.?0+e/, "e") : String(Number(text));
 }
 
 export function duration(t) {
