@@ -25,7 +25,7 @@ from genlab.runs.folder.layout import write_json, write_yaml
 from genlab.runs.live import summary
 from genlab.runs.live.answers import Board, Unknown
 from genlab.runs.live.curves import POINTS, Line
-from genlab.runs.live.export import SCRIPTS, asset, export, name_of
+from genlab.runs.live.export import SCRIPTS, asset, export, name_of, refuse_unknown
 from genlab.runs.live.follow import Follower
 from genlab.runs.live.index import Index, find_runs
 from genlab.runs.live.knobs import importance
@@ -459,6 +459,8 @@ def test_a_saved_view_holds_its_answers_and_ends_no_script(swept: Board) -> None
     assert name_of("curves", {"runs": run.key, "over": "seconds", "band": "0"}) in names
     assert kept["runs"]["found"] == 6
     tops = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", asset("board.js"), re.M)
+    more = re.findall(r"^(?:const|let) \w+ = [^,({\[]*(, .*)", asset("board.js"), re.M)
+    tops += re.findall(r", (\w+) = ", "".join(more))
     assert len(tops) == len(set(tops)), "scripts in one file share their names"
     assert len(SCRIPTS) == len(list((ROOT / "src/genlab/runs/live/page").glob("*.js")))
 
@@ -468,6 +470,34 @@ def test_export_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     board_command([str(tmp_path / "runs"), f"export={tmp_path}/board.html"])
     assert capsys.readouterr().out.strip() == f"{tmp_path}/board.html"
     assert '"where": "a"' in (tmp_path / "board.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("view", "gone", "near"),
+    [
+        ("#/unknown", "#/unknown", "#/"),
+        ("#/sweeps/s", "#/sweeps/s", "#/sweep/s"),
+        ("#/sweep/s%2Fx?goal=loss", "#/sweep/s/x", "#/sweep/s"),
+        ("#/run/{a}0", "#/run/{a}0", "#/run/{a}"),
+        ("#/run/s%2F0_a", "#/run/s/0_a", "#/run/{a}"),
+        ("#/compare?runs={a},{b}x", "#/run/{b}x", "#/compare?runs={a},{b}"),
+        ("#/compare", "#/compare?runs=", "#/"),
+        ("http://127.0.0.1:8642/#/run/nothing", "#/run/nothing", "#/"),
+    ],
+)
+def test_a_view_that_shows_nothing_is_refused(
+    swept: Board, tmp_path: Path, view: str, gone: str, near: str
+) -> None:
+    a, b = (run.key for run in swept.index.within("s")[:2])
+    view, gone, near = (text.format(a=a, b=b) for text in (view, gone, near))
+    file = tmp_path / "view.html"
+    with pytest.raises(UserError) as told:
+        board_command([str(tmp_path), f"export={file}", f"view={view}"])
+    said = str(told.value)
+    assert said.endswith(f"the board has no {gone}; nearest: {near}") and not file.exists()
+    refuse_unknown(swept, near)
+    for known in ("", "#", "#/?q=seed", f"#/run/{a}", f"#/compare?runs={a},{b}", "/sweep/s"):
+        refuse_unknown(swept, known)
 
 
 @pytest.mark.parametrize(

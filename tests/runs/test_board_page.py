@@ -19,7 +19,11 @@ from faults.test_browser import CHROMIUM, canary, hostile_run, hostile_sweep, st
 from PIL import Image
 
 from genlab.rows import append
-from genlab.runs.folder.layout import write_json, write_yaml
+from genlab.runs.folder.layout import write_json, write_text, write_yaml
+from genlab.runs.live.answers import Board
+from genlab.runs.live.export import export
+from genlab.runs.page.sweep import write_comparison
+from genlab.views.table import Sheet
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("uvicorn", reason="the extra `board` is not installed")
@@ -151,6 +155,102 @@ def test_the_table_is_sorted_filtered_and_says_what_does_not_compare(runs, opene
     until(page, "document.querySelectorAll('table.runs tbody th.run').length === 1")
 
 
+def test_a_key_that_no_run_has_is_told_with_the_nearest(runs, opened) -> None:
+    page = opened(runs)
+    for asked, said in [
+        ("vla/loss<1.3", "0 of 12 runs. No run has vla/loss: val/loss?"),
+        ("-modle=vae seed=1", "6 of 12 runs. No run has modle: model?"),
+        ("stat=failed", "No run has stat: state?"),
+        ("net.widht=16", "No run has net.widht: net.width?"),
+        ("zzzzzz=1", "0 of 12 runs. No run has zzzzzz."),
+    ]:  # fmt: skip
+        page.fill("#filter", asked)
+        assert said in page.inner_text(".line"), asked
+    for asked in ("val/loss<1.3", "loss<9 width=16", "state=none", "seed=7", "modle", "tag=x"):
+        page.fill("#filter", asked)
+        assert "No run has" not in page.inner_text(".line"), asked
+
+
+@pytest.mark.parametrize("tags", [[], ["paper", "first try"]])
+def test_the_table_fits_into_an_ordinary_window(opened, tmp_path: Path, tags: list[str]) -> None:
+    knobs = ("optim.optimizer.lr=3e-4,1e-3", "net.channel_multipliers=[1;2],[1;2;2]",
+             "callbacks.ema.half_life=20000,50000", "data.batch_size=64,512")  # fmt: skip
+    for i in range(8):
+        run = made(tmp_path / "runs" / "2026-11-29_19-00-01_digits", i, state="failed" * (i == 3))
+        words = [
+            f"{k}={v.split(',')[i % 2]}" for k, _, v in (knob.partition("=") for knob in knobs)
+        ]
+        write_yaml(
+            run / "overrides.yaml", [f"model={('diffusion', 'vae')[i % 2]}", *words, f"seed={i}"]
+        )
+        config = {"name": f"digits_{('diffusion', 'vae')[i % 2]}", "budget": {"examples": 300}}
+        write_yaml(run / "config.yaml", {**config, "logger": {"wandb": {"tags": tags}}})
+        found = {
+            "frechet_distance": 12.31,
+            "kernel_distance": 0.01312,
+            "coverage": 0.9012,
+            "recall": 0.8,
+        }
+        ends = {k: [0.9123 * v, 1.0456 * v] for k, v in found.items()}
+        write_json(run / "evaluation.json", {"metrics": found, "floor": found, "interval": ends})
+    page = opened(tmp_path / "runs")
+    heads = page.locator("table.runs thead th").all_inner_texts()
+    assert (
+        heads[2:5] == ["state", "frechet distance", "kernel distance"]
+        and "validation loss" in heads
+    )
+    size = page.evaluate("[grid.scrollWidth, grid.clientWidth]")
+    assert size[0] <= size[1] > 1250, f"{size}: {heads}"
+    for button in page.locator("table.runs thead button").all():
+        assert button.get_attribute("title"), "a head that is cut has its whole name"
+
+
+def test_figures_stand_side_by_side_and_the_best_is_marked_where_it_may_be(
+    runs, opened, chromium, tmp_path: Path
+) -> None:
+    found = {"metrics": {"frechet_distance": 0.5}, "floor": {"frechet_distance": 1}}
+    found["interval"] = {"frechet_distance": [-0.25, 1.25]}
+    write_json(runs / "sweeps" / "s" / "0_made" / "evaluation.json", found)
+    other = made(runs / "sweeps" / "s", 12)
+    write_json(other / "provenance.json", {"data_fingerprint": "sha256:other"})
+    page = opened(runs)
+    keys = {a.get_attribute("title").split("/")[-1]: a.get_attribute("href").split("/")[-1]
+            for a in page.locator("th.run a").all()}  # fmt: skip
+
+    def shown(page: Any) -> tuple[dict[str, list[str]], list[str], str]:
+        page.wait_for_selector("table.beside tbody td")
+        rows = [
+            r.locator("th, td").all_inner_texts() for r in page.locator(".beside tbody tr").all()
+        ]
+        bold = page.locator(".beside td.strong").all_inner_texts()
+        return {name: values for name, *values in rows}, bold, page.inner_text(".wide + .aside")
+
+    def compare(page: Any, *numbers: int) -> Any:
+        go(page, "#/compare?runs=" + ",".join(keys[f"{i}_made"] for i in numbers))
+        until(page, f"document.querySelectorAll('.beside thead th').length === {len(numbers) + 1}")
+        return shown(page)
+
+    rows, bold, said = compare(page, 0, 2, 4)
+    assert list(rows) == ["frechet distance", "validation loss"]
+    first = rows["frechet distance"][0].split("\n")
+    assert first == ["0.5", "-0.25 to 1.25", "floor 1"] == bold[0].split("\n")
+    assert len(bold) == 2 and "compare" not in said, "of one model the losses have a best too"
+    _, bold, said = compare(page, 0, 1)
+    assert len(bold) == 1 and "losses of different models do not compare" in said
+    _, bold, said = compare(page, 0, 12)
+    assert bold == [] and "figures on different data do not compare" in said
+    assert compare(page, 0, 5)[0]["frechet distance"][1] == "–", "one that failed"
+    compare(page, 0, 2, 4)
+    with page.expect_download() as saved:
+        page.click("#save")
+    (tmp_path / "saved.html").write_bytes(Path(saved.value.path()).read_bytes())
+    alone = chromium.new_page(viewport={"width": 500, "height": 800})
+    alone.goto((tmp_path / "saved.html").as_uri())
+    assert len(shown(alone)[1]) == 2
+    assert alone.evaluate("document.documentElement.scrollWidth") <= 500
+    alone.close()
+
+
 def test_by_folder_columns_and_keys_alone(runs, opened) -> None:
     page = opened(runs)
     page.get_by_label("by folder").check()
@@ -213,6 +313,31 @@ def test_runs_are_compared_over_their_seeds_and_looks(runs, opened) -> None:
     assert Image.open(saved.value.path()).format == "PNG"
 
 
+@pytest.mark.parametrize("where", ["the comparison", "the board"])
+def test_a_thumbnail_of_a_table_can_be_read(chromium, tmp_path: Path, where: str) -> None:
+    folder = tmp_path / "runs" / "s"
+    rows = [{f"column_{k}": i * k for k in range(12)} for i in range(20)]
+    for i in (0, 1):
+        run = made(folder, i, looks=0)
+        path = Sheet().save(rows, run / "samples" / "000000000300")
+        assert path.suffix == ".png" and path.with_suffix(".csv").is_file()
+    if where == "the comparison":
+        file = write_comparison(folder)
+    else:
+        board = Board(tmp_path / "runs")
+        board.index.read_all()
+        view = f"/compare?runs={','.join(board.index.runs)}"
+        file = tmp_path / "view.html"
+        write_text(file, export(board, view))
+    page = chromium.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(file.as_uri())
+    page.wait_for_selector(".looks img")
+    pictures = page.locator(".looks img")
+    assert pictures.count() == 2, "the picture, and not the rows"
+    assert all(img.bounding_box()["width"] >= 320 for img in pictures.all())
+    page.close()
+
+
 def test_a_sweep_shows_knobs_importance_and_the_front(runs, opened) -> None:
     page = opened(runs)
     go(page, "#/sweep/" + quote("sweeps/s", safe=""))
@@ -241,6 +366,23 @@ def test_a_row_that_is_written_is_seen(runs, opened) -> None:
     )
     until(page, "document.querySelector('table.runs').textContent.includes('7.125')")
     assert page.locator("button.count.run").inner_text() == "1 running"
+    for k, value in enumerate((1.25e15, -1.5e15, 1e12)):  # a run that leaves all bounds
+        row = {"kind": "look", "examples": 360 + k, "batches": 5 + k, "val/loss": value}
+        append(run / "metrics.jsonl", row)
+    until(page, "document.querySelector('table.runs').textContent.includes('1e+12')")
+    go(page, page.locator("tr", has_text="12_made").locator("a").get_attribute("href"))
+    page.wait_for_selector(".curve svg text")
+    assert page.evaluate(OUTSIDE) == []
+
+
+# what is written outside a curve's picture
+OUTSIDE = """() => [...document.querySelectorAll(".curve svg")].flatMap((svg) => {
+  const box = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter((text) => {
+    const own = text.getBoundingClientRect();
+    return own.left < box.left || own.right > box.right;
+  }).map((text) => text.textContent);
+})"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -129,6 +129,24 @@ def test_of_many_groups_each_must_tell_more() -> None:
     )
 
 
+def test_pruned_runs_are_told_from_unfinished_ones(tmp_path) -> None:
+    for seed in range(4):
+        run = made(tmp_path / "a", seed, 1.0, words=["net.width=8"])
+        end = {0: {"kind": "end", "state": "pruned"}, 1: {"kind": "look"}}.get(seed)
+        if end:
+            append(run / "metrics.jsonl", {"examples": 500, "batches": 50, **end})
+    with pytest.raises(UserError, match=r"\(1 not finished, 1 pruned of 4 runs\)"):
+        compare_command([str(tmp_path / "a"), "by=net.width"])
+
+
+def test_two_shares_differ_by_one_at_most(tmp_path, capsys) -> None:
+    for name, values in (("a", [0.5, 0.9, 0.1]), ("b", [0.9, 0.1, 0.8])):
+        for seed, value in enumerate(values):
+            made(tmp_path / name, seed, value, name="precision")
+    compare_command([str(tmp_path / "a"), str(tmp_path / "b"), "metric=precision"])
+    assert "B less A is 0.1 (-1 to 1)" in capsys.readouterr().out
+
+
 def test_along_the_curve_both_have_the_same_budget(tmp_path, capsys, monkeypatch) -> None:
     words = both(tmp_path, [2.0, 3.0, 4.0, 5.0], [1.5, 2.51, 3.49, 4.5], rate=2.0)
     compare_command([*words, "metric=val/loss", "over=seconds"])

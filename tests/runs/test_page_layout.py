@@ -26,6 +26,7 @@ FIGURES = (
     "coverage_worst_class", "class_agreement", "confident_share", "bits_per_dim",
     "frechet_infinity", "two_sample_linear_of_a_long_name",
 )  # fmt: skip
+REASON = "net.width=64: what is wrong, where: " + "/a/folder" * 30 + "; and the whole remedy" * 9
 # what is wider than its place: the page, a table's frame, any box that reaches out of the window
 CUT = """
 const cut = [];
@@ -93,7 +94,7 @@ def sweep(tmp_path_factory) -> Path:
     failed = folder / "6_failed"
     failed.mkdir()
     (failed / "overrides.yaml").write_text("- model=gan\n- seed=0\n")
-    row = {"kind": "failed", "examples": 0, "batches": 0, "seconds": 0.0, "error": "no such net"}
+    row = {"kind": "failed", "examples": 0, "batches": 0, "seconds": 0.0, "error": REASON}
     (failed / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     return folder
 
@@ -116,6 +117,8 @@ def test_nothing_is_cut(sweep: Path, tmp_path: Path, width: int, which: str) -> 
     found = asked(page, CUT, width=width)
     assert found["width"] == width
     assert found["cut"] == []
+    if which == "sweep":
+        assert page.read_text().count(REASON) == 2, "whole, and nothing of it is cut"
 
 
 def test_a_table_that_does_not_fit_is_found(tmp_path: Path) -> None:

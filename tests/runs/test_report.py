@@ -372,6 +372,23 @@ def test_numbers_beside_an_axis_are_not_cut_off(values: tuple[float, float]) -> 
         assert x > sum(3.3 if c in ".-−" else 5.75 for c in text), (x, text)  # widths at 9 px
 
 
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("validation 1T", True), ("validation 1.234T", True), ("8" * 13, True),
+        ("validation -987.6T", False), ("train -1.234e+300", False), ("8" * 14, False),
+        ("validation 1.235e+15", False), ("W" * 12, False),
+    ],
+)  # fmt: skip
+def test_a_name_at_a_lines_end_is_not_cut_off(name: str, beside: bool) -> None:
+    drawn = chart([Line(name, [(0, 1e12), (1, 2e12)])])
+    assert (drawn.height == 250) == beside, "where it does not fit it stands below"
+    svg = base64.b64decode(drawn.light.split(",", 1)[1]).decode()
+    x, right = re.search(rf' x="([\d.]+)"[^>]*>(?:— )?{re.escape(name)}<', svg), 302.4
+    digit = 0.636 * 9  # of the widest font that it asks for
+    assert float(x[1]) + digit * sum(c.isdigit() for c in name) < right
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_that_a_run_says_is_more_than_text(tmp_path: Path, attack: str) -> None:
     run = fake_run(tmp_path / "run", kind="text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from running import TINY, genlab_here
 
 from genlab.rows import append, read_rows
 from genlab.runs.folder.layout import write_json, write_yaml
+from genlab.runs.page.sweep import write_comparison
 from genlab.runs.say.errors import UserError
 from genlab.runs.sweeps import end, grid
 from genlab.runs.sweeps.blind import Random, Sobol
@@ -329,6 +331,46 @@ def test_the_table_names_cells_by_settings_and_averages_seeds(
     mean, half = 2.1, 12.706 * 0.1 * math.sqrt(2) / math.sqrt(2)
     assert f"{mean:.4g} ({mean - half:.4g} to {mean + half:.4g})" in said
     assert "best  net.width=16 seed=1  val/loss 1" in said
+
+
+REASON = (
+    "net.width=64: the net needs 3.1 GiB for a batch of 512 and this machine has 2.0 GiB left;"
+    " data.batch_size=128 fits, and trainer.accumulate_grad_batches=4 has the same batch"
+)
+
+
+def test_the_reason_of_a_failed_cell_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, 0, ["seed=1"], "finished", **{"val/loss": 2.0})
+    note_failure(made(tmp_path, 1, ["seed=2"], "unfinished"), ["seed=2"], REASON)
+    end.print_cells(read_cells(tmp_path), [])
+    lines = capsys.readouterr().err.splitlines()
+    at = lines.index(f"      {REASON}")  # in a file it can be searched for
+    assert lines[at - 1].split()[:3] == ["1", "2", "failed"]
+    assert end.wrapped(REASON, 1000) == [REASON] and end.wrapped("") == []
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    end.print_cells(read_cells(tmp_path), [])
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith(" " * 6)]
+    assert " ".join(line.strip() for line in told) == REASON and len(told) >= 3
+    assert max(map(len, told)) <= 60
+    page = html.unescape(write_comparison(tmp_path).read_text())
+    assert page.count(REASON) == 2, "in the list of what is not finished, and beside the settings"
+
+
+def test_pruned_cells_are_counted_and_no_fault(tmp_path: Path) -> None:
+    for i, state in enumerate(["finished", "pruned", "finished", "pruned"]):
+        made(tmp_path, i, [f"seed={i}"], state)
+    assert end.counted(read_cells(tmp_path)) == "2 finished, 2 pruned"
+    page = write_comparison(tmp_path).read_text()
+    assert '<span class="state good">2 of 4 finished</span> 2 pruned,' in page
+    assert '<span class="state soft">pruned</span>' in (tmp_path / "1_x/report.html").read_text()
+    made(tmp_path, 4, ["seed=4"], "failed")
+    made(tmp_path, 5, ["seed=5"], "not started")
+    assert end.counted(read_cells(tmp_path)) == "2 finished, 2 pruned, 1 failed, 1 not started"
+    page = write_comparison(tmp_path).read_text()
+    assert '<span class="state open">2 of 6 finished</span> 2 pruned,' in page
 
 
 # --- pruning ---------------------------------------------------------------------------------

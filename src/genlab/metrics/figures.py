@@ -60,18 +60,18 @@ def measured(evaluation: dict[str, Any]) -> list[Metric]:
             name,
             number(value),
             number(floor.get(name)),
-            _interval(interval.get(name)),
+            _interval(interval.get(name), limits(name)),
             str(remarks.get(name, ""))[:80],
         )
         for name, value in (metrics.items() if isinstance(metrics, dict) else ())
     ]
 
 
-def _interval(found: Any) -> tuple[float, float] | None:
+def _interval(found: Any, within: tuple[float, float]) -> tuple[float, float] | None:
     ends = [number(v) for v in found] if isinstance(found, list | tuple) else []
     if len(ends) != 2 or any(v is None or not math.isfinite(v) for v in ends):
         return None
-    return ends[0], ends[1]  # type: ignore[return-value]
+    return cut_to((ends[0], ends[1]), within)  # type: ignore[arg-type]
 
 
 def headlines(found: Sequence[Metric]) -> list[Metric]:
@@ -102,3 +102,26 @@ def better(name: str) -> int:
     name = name.removesuffix("_bound")
     more = name in MORE or name.startswith("right_")  # of captions: right_one_seen, ...
     return -1 if more else 1 if name in LESS else 0
+
+
+# shares, means of shares, areas under a curve and total variations: none leaves [0, 1]
+SHARES = (
+    "precision", "recall", "coverage", "coverage_worst_class", "class_agreement",
+    "confident_share", "near_copies", "high_quality_share", "in_support", "finite_share",
+    "readable_share", "known_words", "distinct_2", "copied_share", "shared_with_train", "shape",
+    "trend", "two_sample", "two_sample_linear", "two_sample_xgb", "taught_auc", "closer_to_train",
+    "tstr_f1", "tstr_accuracy", "tstr_auc", "pitch_distance", "chord_distance", "melody_distance",
+    "polyphony_distance", "duration_distance",
+)  # fmt: skip
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Between which values a figure lies by its definition: what an interval is cut to."""
+    share = name in SHARES or name.startswith("right_")
+    return (0.0, 1.0) if share else (-math.inf, math.inf)
+
+
+def cut_to(ends: tuple[float, float], within: tuple[float, float]) -> tuple[float, float]:
+    """The part of an interval that lies within a figure's limits."""
+    low, high = (min(max(end, within[0]), within[1]) for end in ends)
+    return low, high

@@ -68,9 +68,11 @@ def parse(words: Sequence[str]) -> tuple[Path, dict[str, Any]]:
 def save(root: Path, path: Path, view: str) -> Path:
     """Write one view of the runs below `root` as a file that needs no server."""
     from genlab.runs.live.answers import Board
-    from genlab.runs.live.export import export
+    from genlab.runs.live.export import export, refuse_unknown
 
     board = Board(root)
     board.index.read_all()
-    write_text(path, export(board, view.rpartition("#")[2]))
+    view = view.rpartition("#")[2]
+    refuse_unknown(board, view)
+    write_text(path, export(board, view))
     return path

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from genlab.joules import NAME as JOULES
-from genlab.metrics.figures import better, headlines, measured
+from genlab.metrics.figures import better, cut_to, headlines, limits, measured
 from genlab.metrics.paired import Comparison, compare
 from genlab.rows import read_rows
 from genlab.runs.folder.layout import read_settings
@@ -58,8 +58,10 @@ def compare_command(words: list[str]) -> None:
     found = list(sides(paths, asked["by"]))
     if len(found) < 2:
         every = [read_record(run) for path in paths for run in runs_below(path)]
-        left = sum(run.state != "finished" for run in every)
-        said = f" ({left} of {len(every)} runs are not finished, or were pruned)" if left else ""
+        pruned = sum(run.state == "pruned" for run in every)
+        left = sum(run.state != "finished" for run in every) - pruned
+        counts = [f"{n} {word}" for n, word in ((left, "not finished"), (pruned, "pruned")) if n]
+        said = f" ({', '.join(counts)} of {len(every)} runs)" if counts else ""
         raise UserError(
             f"{paths[0]}: there is one group of runs to compare{said}; name another folder"
         )
@@ -235,7 +237,7 @@ def pair_lines(
         seeds = ", ".join(f"{s}: {figure(v)}" for s, v in sorted(values.items())[:12])
         yield f"  {letter}  {side.name}   mean {figure(mean(values))} of {len(values)}   {seeds}"
     result = compare(a.values(metric), b.values(metric))
-    yield "  " + verdict(result, way, tries)
+    yield "  " + verdict(result, way, tries, metric=metric)
     if budgets := unequal_budgets(a, b):
         yield f"  not at one budget: {budgets}; over=examples compares along the curve"
     if over:
@@ -246,9 +248,12 @@ def mean(values: dict[int, float]) -> float:
     return sum(values.values()) / len(values) if values else math.nan
 
 
-def verdict(result: Comparison, way: int, tries: int = 1) -> str:
+def verdict(result: Comparison, way: int, tries: int = 1, *, metric: str = "") -> str:
     """In a sentence: who is better and by how much, or what it would take to tell."""
     p, (low, high) = min(1.0, result.p * tries), result.interval
+    if math.isfinite(low):  # of two shares the difference lies in [-1, 1]
+        least, most = limits(metric)
+        low, high = cut_to((low, high), (least - most, most - least))
     num = f"{result.num[0]} pairs by seed"
     if not result.paired:
         num = f"{result.num[0]} and {result.num[1]} seeds, unpaired"
@@ -291,7 +296,7 @@ def curve_lines(a: Side, b: Side, metric: str, way: int, over: str) -> Iterator[
         result = compare(*values)
         yield (
             f"  at {figure(at)} {over}: A {figure(mean(values[0]))}, B {figure(mean(values[1]))};"
-            f" {verdict(result, way)}"
+            f" {verdict(result, way, metric=metric)}"
         )
 
 

@@ -148,7 +148,7 @@ def values_of(folders: Sequence[Path], name: str) -> Obtained | None:
         if value is None:
             return None
         found.append(value)
-    return obtained(found, tuple(own) if own else None) if found else None
+    return obtained(found, tuple(own) if own else None, name) if found else None
 
 
 def print_rows(records: dict[str, Any]) -> None:

@@ -21,9 +21,10 @@ PALETTE = ("#3d7cc9", "#d0702a", "#2f9470", "#b8569c", "#8a7a2e", "#6f6bd1", "#c
 RAMP = ("#6f6bd1", "#3d7cc9", "#2f9470", "#8a9a2e", "#d0902a", "#c4524e")
 INK = {"light": ("#5d6470", "#d9d9d3"), "dark": ("#a3abb8", "#3a3f48")}  # text, rules
 LEFT, RIGHT = 0.12, 0.715  # edges of the axes, as shares of the width; names stand to the right
+APART = 0.025  # of the axes' width, from their edge to the names
 WIDTH, HEIGHT = 4.2, 2.5  # inches; a key below adds to the height
 MOST = 500  # points kept of a line
-LETTERS = 18  # of a name at a line's end
+SIZE, FONT = 9, "DejaVu Sans"  # points of letters; a font that is everywhere, and few are wider
 KEY_LETTERS, KEY_LINE = 62, 0.16  # of a line of the key; its height in inches
 Points = Sequence[tuple[float, float]]
 
@@ -174,8 +175,8 @@ def _draw(
     settings = {
         "svg.fonttype": "none",  # the reader's own fonts, and small files
         "svg.hashsalt": "genlab",  # the same curves give the same bytes
-        "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Arial", "DejaVu Sans"],
-        "font.size": 9,
+        "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Arial", FONT],
+        "font.size": SIZE,
         "text.parse_math": False,  # a name may hold $
         "path.simplify": True,
     }
@@ -231,13 +232,25 @@ def _height(key: Sequence[tuple[str, str]]) -> float:
 
 def _key(lines: Sequence[Line]) -> list[tuple[str, str]]:
     """The lines of a key below, with their colours; none where all names fit beside the axes."""
-    if all(len(line.label) <= LETTERS for line in lines):
+    room = 72 * WIDTH * (1 - RIGHT - APART * (RIGHT - LEFT)) - 2
+    if all(_width(line.label) <= room for line in lines):
         return []
     shown = []
     for line in lines:
         wrapped = textwrap.wrap(cut(line.label, 400), KEY_LETTERS) if line.label else []
         shown += [(("   " if i else "— ") + text, line.color) for i, text in enumerate(wrapped)]
     return shown
+
+
+def _width(text: str) -> float:
+    """In points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(FONT, size=SIZE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that it lacks
+        return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
 
 
 def _widen(axes, renderer, right: float, at: tuple[float, float]) -> None:
@@ -281,4 +294,4 @@ def _names(axes, lines: Sequence[Line]) -> None:
         ends[i][0] = min(ends[i][0], ends[i + 1][0] - gap if i + 1 < len(ends) else 1.0)
     for y, line in ends:
         label = line.label.replace("\n", "␊").replace("\t", "␉")
-        axes.text(1.025, y, label, color=line.color, va="center", transform=axes.transAxes)
+        axes.text(1 + APART, y, label, color=line.color, va="center", transform=axes.transAxes)

@@ -21,6 +21,7 @@ TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 MIDI_BYTES = 2**20
 LOADED = 4_000_000  # pixels of a picture that is decoded to see that it is whole
 ROWS, COLUMNS = 13, 30  # of a table, its head among them
+SHEET = 600  # pixels across, from which a picture is a sheet: panels and words, not a few samples
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Drawn:
     value: Any = None
     problem: str = ""
     beside: Drawn | None = None  # a file of the same name that says more: what is seen, to hear
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is to be read, and a thumbnail of a few letters' width would show nothing."""
+        sheet = self.macro == "picture" and self.value.width >= SHEET and not self.value.enlarged
+        return sheet or self.macro in ("texts", "table")
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -155,7 +155,10 @@ def shown(drawn: Drawn) -> dict[str, Any]:
         dataclasses.asdict(drawn.value) if dataclasses.is_dataclass(drawn.value) else drawn.value
     )
     beside = shown(drawn.beside) if drawn.beside else None
-    return {"macro": drawn.macro, "value": value, "problem": drawn.problem, "beside": beside}
+    return {
+        "macro": drawn.macro, "value": value, "problem": drawn.problem, "beside": beside,
+        "wide": drawn.wide,
+    }  # fmt: skip
 
 
 def plain(value: Any) -> Any:

@@ -154,7 +154,7 @@ def curves(
                 lines.append({"key": run.key, "label": labels[i], "points": rounded(thin(points))})
         for group in groups:
             found = [ledgers.points(runs[i], name, over) for i in group]
-            if points := mean_of([p for p in found if p]):
+            if points := mean_of([p for p in found if p], name):
                 first = label(runs, without=SEED)[group[0]] or runs[group[0]].name
                 text = f"{first} · {len(group)} seeds"
                 keys = [runs[i].key for i in group]
@@ -164,7 +164,7 @@ def curves(
     return {"names": names, "every": every, "charts": charts, "over": over, "clocks": clocks}
 
 
-def mean_of(lines: Sequence[Points]) -> list[tuple[float, ...]]:
+def mean_of(lines: Sequence[Points], name: str) -> list[tuple[float, ...]]:
     """(x, mean, low, high) where all lines are: no mean of other runs at another place."""
     from genlab.runs.compare import value_at
 
@@ -176,7 +176,7 @@ def mean_of(lines: Sequence[Points]) -> list[tuple[float, ...]]:
     for x in places:
         values = [y for line in lines if (y := value_at(line, x)) is not None]
         if len(values) == len(lines):
-            mean, ends = t_interval(values)
+            mean, ends = t_interval(values, name)
             found.append((x, mean, *ends))
     return found
 

@@ -1,19 +1,21 @@
 """The page as files of this package, and any view of it as one file that needs no server.
 
-Read: `asset`, `export`. The scripts are small modules and nothing builds them: they are handed out
-one after the other, their imports left out. A saved view holds them, and the answers it asks for.
+Read: `asset`, `export`; `refuse_unknown` for a view that shows nothing. The scripts are small
+modules and nothing builds them: they are handed out one after the other, their imports left out. A
+saved view holds them, and the answers it asks for.
 """
 
 from __future__ import annotations
 
 import base64
+import difflib
 import functools
 import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from genlab.runs.live.answers import STEMS, Board, Unknown
 from genlab.runs.page.write import templates
@@ -81,11 +83,38 @@ def name_of(question: str, asked: dict[str, str]) -> str:
     return "\n".join([question, *sorted(f"{k}={v}" for k, v in asked.items() if v)])
 
 
-def questions(board: Board, view: str) -> list[Question]:
-    """What the page asks where its address ends with #`view`."""
+def parts(view: str) -> tuple[str, str, dict[str, str]]:
+    """The page that an address's end names, of what, and its choices; as data.js reads them."""
     path, _, query = view.lstrip("#").partition("?")
     kind, _, rest = path.strip("/").partition("/")
-    rest, asked = unquote(rest), dict(parse_qsl(query))
+    return kind, unquote(rest), dict(parse_qsl(query))
+
+
+def refuse_unknown(board: Board, view: str) -> None:
+    """Refuse a view that names no page, or a run or a folder that is not there."""
+    kind, rest, asked = parts(view)
+    runs = list(board.index.runs.values())
+    groups = {r.group for r in runs if r.group}
+    there = {f"run/{r.key}": f"run/{r.key}" for r in runs}
+    there |= {f"sweep/{group}": f"sweep/{quote(group, safe='')}" for group in groups}
+    named = [f"{kind}/{rest}".strip("/")] if kind else []
+    if kind == "compare":
+        named = [f"run/{key}" for key in asked.get("runs", "").split(",") if key]
+        named = named or ["compare?runs="]
+    if not (missing := [name for name in named if name not in there]):
+        return
+    known = {f"run/{r.where}": f"run/{r.key}" for r in runs} | there  # as one may type it, too
+    found = [known[k] for name in named for k in difflib.get_close_matches(name, known, n=1)]
+    if kind == "compare" and found:
+        keys = dict.fromkeys(name.removeprefix("run/") for name in found)
+        found = [f"compare?runs={','.join(keys)}"]
+    gone = ", ".join(f"#/{name}" for name in missing)
+    raise UserError(f"view={view}: the board has no {gone}; nearest: #/{''.join(found)}")
+
+
+def questions(board: Board, view: str) -> list[Question]:
+    """What the page asks where its address ends with #`view`."""
+    kind, rest, asked = parts(view)
     if kind == "run":
         found = [("run", {"run": rest}), *curves_of(rest, asked), *looks_of(board, [rest])]
         return found + [("drawn", {"run": rest, "what": what}) for what in STEMS]

@@ -91,7 +91,7 @@ def over_seeds(
         for name in names[:6]:
             values = [v for i in group if (v := value(runs[i], name)) is not None]
             if len(values) > 1:
-                mean, ends = t_interval(values)
+                mean, ends = t_interval(values, name)
                 means[name] = [mean, *(e if math.isfinite(e) else None for e in ends)]
         own = {k: runs[group[0]].settings.get(k) for k in knobs if k != SEED}
         rows.append({"keys": [runs[i].key for i in group], "settings": own, "means": means})

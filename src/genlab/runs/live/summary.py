@@ -30,6 +30,7 @@ from genlab.views.page import inside
 FILES = ("metrics.jsonl", "evaluation.json", "provenance.json", "config.yaml", "overrides.yaml")
 TAIL, SMALL = 6_144, 200_000  # bytes of a ledger's end, and of a small file
 NAMES, LONG = 200, 300  # figures or settings of one run; letters of a text
+REASON = 1000  # letters of why a run failed, as its ledger has it
 RECENT = 40  # rows by which the pace is told
 SILENT = 180.0  # seconds without a row after which a run no longer counts as running
 PARTS = ("model", "objective", "data")  # whose classes make losses comparable
@@ -136,7 +137,7 @@ class Summary:
                 self.seconds = max(seconds, self.seconds or 0)
                 self.recent.append((examples, seconds))
         del self.recent[:-RECENT]
-        self.state, self.reason = self.state[:40], self.reason[: 2 * LONG]
+        self.state, self.reason = self.state[:40], self.reason[:REASON]
         for name, value in latest.items():
             value = None if name in NOT_VALUES or name.startswith("evaluate/") else finite(value)
             if value is not None and (name in self.last or len(self.last) < NAMES):

@@ -89,6 +89,7 @@ def write_comparison(sweep: Path) -> Path:
         "goal": goal_of(sweep),
         "together": seeded,
         "finished": sum(r.state == "finished" for r in records),
+        "pruned": sum(r.state == "pruned" for r in records),
         "failed": [row for row in rows if row["record"].state not in ("finished", "pruned")],
         "most_failed": FAILED,
         "seed_charts": seed_charts(rows, seeded),
@@ -192,7 +193,7 @@ def together(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[s
             for name, cell in done[i]["figures"].items():
                 if cell["value"] is not None and math.isfinite(cell["value"]):
                     found.setdefault(name, []).append(cell["value"])
-        means = {n: (*t_interval(v), v) for n, v in found.items() if len(v) > 1}
+        means = {n: (*t_interval(v, n), v) for n, v in found.items() if len(v) > 1}
         values = [all_settings[group[0]].get(k) for k in keys]
         shown.append(
             {

@@ -175,7 +175,7 @@ def looks(record: Record) -> dict[str, Any]:
     all_of = sorted(record.looks)
     chosen = [all_of[i] for i in evenly(len(all_of), LOOKS)]
     shown = [(n, read_drawn(record.path, record.looks[n], width=300)) for n in chosen]
-    return {"shown": shown, "count": len(all_of), "texts": any(d.texts for _, d in shown)}
+    return {"shown": shown, "count": len(all_of), "wide": any(d.wide for _, d in shown)}
 
 
 def neighbours(drawn: Drawn | None) -> dict[str, Any] | None:

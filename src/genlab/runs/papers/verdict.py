@@ -28,11 +28,13 @@ class Obtained:
         return sum(self.values) / len(self.values)
 
 
-def obtained(values: Sequence[float], own: tuple[float, float] | None = None) -> Obtained:
-    """`own`: the interval that a single run's evaluation gives."""
+def obtained(
+    values: Sequence[float], own: tuple[float, float] | None = None, name: str = ""
+) -> Obtained:
+    """Values of the figure `name`; `own`: the interval that a single run's evaluation gives."""
     if len(values) < 2:
         return Obtained(tuple(values), own)
-    return Obtained(tuple(values), t_interval(values)[1])
+    return Obtained(tuple(values), t_interval(values, name)[1])
 
 
 def judged(claim: Claim, mean: float) -> tuple[str, float]:

@@ -6,7 +6,12 @@ cell is finished where its ledger says so; every other one failed, whatever its 
 
 from __future__ import annotations
 
+import itertools
 import shlex
+import shutil
+import sys
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +32,7 @@ from genlab.runs.sweeps.cells import (
     seeds_together,
 )
 from genlab.runs.sweeps.goals import Goal, front, read_goals
-from genlab.shown import cut, duration, figure, one_line
+from genlab.shown import duration, figure, one_line
 
 MOST = 200  # cells of which the terminal's table tells
 codes: list[int] = []
@@ -58,6 +63,7 @@ class SweepEnd(Callback):
         goals = goals_of(config)
         say(f"genlab: the sweep's cells in {sweep}")
         print_cells(cells, goals)
+        say(f"  {counted(cells)}")
         if any(cell.state == "finished" for cell in cells):
             from genlab.runs.page.sweep import write_comparison
 
@@ -99,11 +105,10 @@ def print_cells(cells: Sequence[Cell], goals: Sequence[Goal]) -> None:
             str(cell.number), *(cell.settings.get(k, "") for k in keys), cell.state,
             *(figure(cell.figures[n]) if n in cell.figures else "" for n in names),
             duration(cell.figures.get("seconds")) if "seconds" in cell.figures else "",
-            cut(cell.reason, 100),
         ]
         for cell in cells[:MOST]
     ]  # fmt: skip
-    print_table(["cell", *keys, "state", *names, "time", ""], rows)
+    print_table(["cell", *keys, "state", *names, "time"], rows, [c.reason for c in cells])
     if len(cells) > MOST:
         say(f"  and {len(cells) - MOST} more: they are on the page")
     if together := over_seeds(cells, names):
@@ -135,14 +140,33 @@ def over_seeds(cells: Sequence[Cell], names: Sequence[str]) -> list[tuple[int, l
         texts = [done[group[0]].settings.get(k, "") for k in keys]
         for name in names:
             found = [done[i].figures[name] for i in group if name in done[i].figures]
-            mean, ends = t_interval(found)
+            mean, ends = t_interval(found, name)
             texts.append(f"{figure(mean)} ({figure(ends[0])} to {figure(ends[1])})")
         rows.append((len(group), texts))
     return rows
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def counted(cells: Sequence[Cell]) -> str:
+    """How the cells ended: 3 finished, 2 pruned, 1 failed."""
+    found = Counter(cell.state for cell in cells)
+    order = [*OVER, *(state for state in found if state not in OVER)]
+    return ", ".join(f"{found[state]} {state}" for state in order if found[state])
+
+
+def print_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()
+) -> None:
+    """A table in columns; under a row what of `below` belongs to it, whole."""
     shown = [[one_line(text) for text in row] for row in (heads, *rows)]
     widths = [max(len(row[i]) for row in shown) for i in range(len(heads))]
-    for row in shown:
+    for row, under in itertools.zip_longest(shown, ["", *below[: len(rows)]], fillvalue=""):
         say("  " + "  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip())
+        for line in wrapped(one_line(under)):
+            say(f"      {line}")
+
+
+def wrapped(text: str, room: int | None = None) -> list[str]:
+    """Lines for the terminal, no word of which is cut; one line where nobody looks at a window."""
+    if room is None:
+        room = shutil.get_terminal_size().columns - 6 if sys.stderr.isatty() else len(text) + 1
+    return textwrap.wrap(text, max(24, room), break_long_words=False, break_on_hyphens=False)

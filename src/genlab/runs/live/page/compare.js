@@ -1,9 +1,10 @@
 // Chosen runs side by side: curves, samples at the same seeds over time, what differs in settings.
 
-import { h, section, choice, tick, colorOf, dot } from "./dom.js";
+import { h, section, breaking, choice, tick, colorOf, dot } from "./dom.js";
 import { ask, put, place, store, address } from "./data.js";
 import { lineChart, UNITS } from "./chart.js";
 import { show, look } from "./drawn.js";
+import { best, figureCell, figuresOf, titleOf, unlike, wayOf } from "./table.js";
 
 // the part of a page with curves; its choices stand in the address
 // painted(colors) is told each run's colour: with its seeds it has one
@@ -100,12 +101,29 @@ export function looksPart(keys, { single = false, paint = new Map() } = {}) {
       });
     const drawn = await Promise.all(wanted.map(({ run, x }) => look(run.key, x)));
     if (mine !== turn) return;
-    list.classList.toggle("told", drawn.some((d) => d.macro === "texts" || d.macro === "table"));
+    list.classList.toggle("told", drawn.some((d) => d.wide));
     list.replaceChildren(...wanted.map(({ run, x, name, late }, i) => h("li", null,
       single ? null : dot(paint.get(run.key) || "transparent", run.key), h("b", null, name), late ? h("small", null, ` ${late}`) : null,
       show(drawn[i], `samples of ${run.label} after ${x} examples`, true))));
   }
   return { el: h("div", null, tools, note, list), update };
+}
+
+const HEAD = 40; // letters of what a run alone was given, at the head of a column; else its folder
+
+// a column a run; the best of a row is marked where it may be called so
+function figureTable(runs, head) {
+  const rows = figuresOf(runs);
+  if (!rows.length) return [h("p", { class: "absent" }, "Nothing is logged or measured yet.")];
+  const reasons = new Set(rows.filter(wayOf).map((row) => unlike(runs, row)).filter(Boolean));
+  const table = h("table", { class: "beside" },
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, "figure"), runs.map((run) => h("th", { scope: "col", class: "n" }, head(run))))),
+    h("tbody", null, rows.map((row) => {
+      const top = best(runs, row);
+      return h("tr", null, h("th", { scope: "row" }, breaking(titleOf(row))), runs.map((run) => figureCell(run, row, top, true)));
+    })));
+  return [h("div", { class: "wide" }, table),
+    h("p", { class: "aside" }, `${["Bold: the best of a row", ...reasons].join("; ")}. The floor is the same number for real held-out data.`)];
 }
 
 export function comparePage() {
@@ -118,18 +136,26 @@ export function comparePage() {
     for (const mark of el.querySelectorAll(".dot")) mark.style.background = paint.get(mark.dataset.key) || "transparent";
   } });
   const looks = looksPart(there, { paint });
-  const names = h("ul", { class: "names" }), differences = h("div");
+  const names = h("ul", { class: "names" }), figures = h("div"), differences = h("div");
+  let labels = new Map();
 
   function head() {
     names.replaceChildren(...there().map((key) => {
       const run = store.runs.get(key);
       return h("li", null, dot(paint.get(key) || "transparent", key), h("a", { href: address("run", key) }, run.name), h("small", null, ` ${run.where}`));
     }));
+    figures.replaceChildren(...figureTable(there().map((key) => store.runs.get(key)),
+      (run) => {
+        const label = labels.get(run.key) || "", short = label && label.length <= HEAD ? label : run.where.split("/").at(-1);
+        return h("span", { title: label }, dot(paint.get(run.key) || "transparent", run.key), breaking(short));
+      }));
   }
 
   async function differ() {
     const found = await ask("differences", { runs: there().join(",") });
     if (found.problem) return differences.replaceChildren(h("p", { class: "absent" }, found.problem));
+    labels = new Map(found.keys.map((key, i) => [key, found.labels[i]]));
+    head();
     const table = h("div", { class: "wide" }, h("table", { class: "rows" },
       h("thead", null, h("tr", null, h("th", null, "setting"), found.labels.map((text, i) => h("th", null, dot(paint.get(found.keys[i]) || "transparent", found.keys[i]), text)))),
       h("tbody", null, found.rows.map(([key, ...values]) => h("tr", null, h("th", null, key), values.map((v) => h("td", null, v ?? "–")))))));
@@ -139,6 +165,7 @@ export function comparePage() {
 
   const el = h("div", null,
     h("header", null, h("h1", null, `${keys.length} runs side by side`), names),
+    section("Figures", "", figures),
     section("Curves", "", curves.el),
     section("Samples", "Of the same seeds in all runs; the slider goes through their looks.", looks.el),
     section("What differs", "In settings, code and machine.", differences));

@@ -51,7 +51,7 @@ export function figure(v) {
   if (Number.isInteger(v) && size < 1e9) return v.toLocaleString("en");
   if (size >= 1000 && size < 1e9) return Math.round(v).toLocaleString("en");
   const text = v.toPrecision(4);
-  return text.includes("e") || (size && size < 1e-4) ? String(Number(v.toPrecision(4))) : String(Number(text));
+  return text.includes("e") ? text.replace(/\.?0+e/, "e") : String(Number(text));
 }
 
 export function duration(t) {
@@ -64,6 +64,11 @@ export function duration(t) {
 
 export function spaced(name) {
   return String(name).replaceAll("_", " ");
+}
+
+// a long name may go on in another line where its parts meet
+export function breaking(name) {
+  return String(name).split(/(?<=[./_=])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 }
 
 // middle tones, as in the report: each has a contrast of 3 on light and on dark ground

@@ -49,6 +49,37 @@ export function looked(run, key) {
   return key === "seed" ? run.seed : ending(run.last, key);
 }
 
+// keys of the filter that no run has, each with the known one nearest to it: [["vla/loss", "val/loss"], ["x", ""]]
+export function unknownKeys(runs, wanted) {
+  const keys = new Set(wanted.map((t) => t.key).filter((key) => key !== undefined && !Object.hasOwn(OWN, key)));
+  const odd = [...keys].filter((key) => key !== "seed" && !runs.some((run) => looked(run, key) !== undefined));
+  if (!odd.length) return [];
+  const names = new Set(["seed", ...Object.keys(OWN)]);
+  for (const run of runs) {
+    for (const record of [run.figures, run.settings, run.last]) {
+      for (const name in record || {}) names.add(name).add(name.split(/[./]/).at(-1));
+    }
+  }
+  return odd.map((key) => {
+    const [off, name] = [...names].map((name) => [steps(key, name.toLowerCase()), name]).reduce((a, b) => (b[0] < a[0] ? b : a));
+    return [key, off <= Math.max(1, key.length / 3) ? name : ""];
+  });
+}
+
+// letters to put in, leave out, replace or swap with the next until one word is the other
+function steps(a, b) {
+  let before = [], last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(row[j - 1] + 1, last[j] + 1, last[j - 1] + (a[i - 1] !== b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j], before[j - 2] + 1);
+    }
+    [before, last] = [last, row];
+  }
+  return last[b.length];
+}
+
 function compared(found, op, value) {
   if (found === null || found === undefined) return false;
   const mine = typeof found === "number" ? found : number(found);

@@ -37,9 +37,9 @@ export function sweepPage() {
 
   function draw() {
     const runs = keys().map((key) => store.runs.get(key));
-    const done = last.cells.filter((c) => c.state === "finished").length;
+    const done = last.cells.filter((c) => c.state === "finished").length, pruned = last.cells.filter((c) => c.state === "pruned").length;
     head.replaceChildren(h("h1", null, group.split("/").at(-1) || group),
-      h("p", { class: "under" }, h("span", { class: `state ${done === last.cells.length ? "good" : "open"}` }, `${done} of ${last.cells.length} finished`), ` ${new Set(runs.map((r) => r?.name)).size === 1 ? runs[0]?.name : ""}`),
+      h("p", { class: "under" }, h("span", { class: `state ${done + pruned === last.cells.length ? "good" : "open"}` }, `${done} of ${last.cells.length} finished`), pruned ? ` ${pruned} pruned, ` : " ", `${new Set(runs.map((r) => r?.name)).size === 1 ? runs[0]?.name : ""}`),
       h("p", { class: "under" }, h("span", { class: "path" }, group), " · ", h("a", { href: address("", "", { q: `folder="${group}"` }) }, "in the table")));
     const names = last.names.map((n) => [n, spaced(n)]);
     tools.replaceChildren(choice("figure", names, last.goal, (v) => choose({ goal: v })), choice("against", [["", "no other"], ...names.filter(([n]) => n !== last.goal)], second, (v) => choose({ second: v })));

@@ -1,10 +1,11 @@
 // The runs as a table: what one asks for first stands first; only the rows in sight are drawn.
 
-import { h, figure, duration, spaced, stateOf, tick, STATES } from "./dom.js";
+import { h, figure, duration, spaced, breaking, stateOf, tick, STATES } from "./dom.js";
 import { store, put, place, address } from "./data.js";
-import { terms, matches, sorted, valueOf, split } from "./query.js";
+import { terms, matches, sorted, valueOf, split, unknownKeys } from "./query.js";
 
-const ROW = 46, AROUND = 8, FIGURES = 4, SETTINGS = 5;
+const ROW = 46, AROUND = 8;
+const FIGURES = 3, SETTINGS = 3; // what fits into 1,400 px with ordinary names: `Columns` adds the others
 const HEADS = { state: "state", examples: "examples", time: "time", left: "time left", date: "started", tags: "tags", folder: "folder", parameters: "parameters", family: "model, loss, data" };
 const LOSSES = ["loss", "val/loss", "train/loss"];
 export const chosen = new Set(); // keys of the runs that are ticked
@@ -36,13 +37,19 @@ export function differing(runs) {
 }
 
 export function columnsFor(runs) {
-  const heads = counted(runs, (r) => r.headlines || []).slice(0, FIGURES - 1);
   const losses = ["val/loss", "train/loss"].filter((n) => runs.some((r) => r.last && n in r.last)).slice(0, 1);
+  const heads = counted(runs, (r) => r.headlines || []).slice(0, FIGURES - losses.length);
   const figures = [...heads.map((n) => `figure:${n}`), ...losses.map((n) => `last:${n}`)];
-  const settings = differing(runs).slice(0, SETTINGS).map((n) => `set:${n}`);
-  const left = runs.some((r) => r.left !== null && r.left !== undefined) ? ["left"] : [];
   const tags = runs.some((r) => r.tags && r.tags.length) ? ["tags"] : [];
-  return ["state", ...left, ...figures, ...settings, "examples", "time", "date", ...tags];
+  const settings = differing(runs).slice(0, SETTINGS).map((n) => `set:${n}`);
+  return ["state", ...figures, ...settings, "time", "date", ...tags];
+}
+
+// the figures of runs as columns, in the order in which one asks for them
+export function figuresOf(runs) {
+  const names = [...counted(runs, (r) => r.headlines || []), ...counted(runs, (r) => Object.keys(r.figures || {}))];
+  const losses = ["val/loss", "train/loss"].filter((n) => runs.some((r) => r.last && n in r.last));
+  return [...new Set(names.map((n) => `figure:${n}`)), ...losses.map((n) => `last:${n}`)];
 }
 
 function everyColumn(runs) {
@@ -68,30 +75,40 @@ export function unlike(runs, column) {
   const [, name] = split(column);
   if (!wayOf(column)) return "which way is better is not known";
   if (LOSSES.includes(name) && new Set(there.map((r) => r.family)).size > 1) return "losses of different models do not compare";
-  if (new Set(there.map((r) => r.data || "")).size > 1) return "on different data";
+  if (new Set(there.map((r) => r.data || "")).size > 1) return "figures on different data do not compare";
   return "";
 }
 
 export function best(runs, column) {
   if (!isNumber(column) || unlike(runs, column)) return null;
   const values = runs.map((run) => valueOf(run, column)).filter((v) => typeof v === "number");
-  if (values.length < 2) return null;
+  if (new Set(values.map(figure)).size < 2) return null;
   return wayOf(column) > 0 ? values.reduce((a, b) => Math.min(a, b)) : values.reduce((a, b) => Math.max(a, b));
+}
+
+// a figure with its interval, and its floor where that is asked for; `top` is the best, which is bold
+export function figureCell(run, column, top, floor = false) {
+  const [kind, name] = split(column), value = valueOf(run, column);
+  const [, low, high, least] = (kind === "figure" && run.figures?.[name]) || [];
+  const given = (v) => v !== null && v !== undefined;
+  return h("td", { class: `n${given(value) && value === top ? " strong" : ""}` }, figure(value),
+    given(low) ? h("small", null, `${figure(low)} to ${figure(high)}`) : null,
+    floor && given(least) ? h("small", null, `floor ${figure(least)}`) : null);
 }
 
 function cell(run, column, top) {
   const value = valueOf(run, column);
-  if (column === "state") return h("td", { class: "s" }, stateOf(run.state), run.reason ? h("small", { class: "why", title: run.reason }, run.reason) : null);
-  if (column === "examples") {
-    const share = run.budget && run.examples !== null ? Math.min(1, run.examples / run.budget) : null;
-    return h("td", { class: "n" }, figure(value), run.budget && run.state !== "finished" ? h("small", null, `${Math.floor(100 * share)} % of ${figure(run.budget)}`) : null);
+  const share = run.budget && run.examples !== null && run.state !== "finished" ? `${Math.floor(100 * Math.min(1, run.examples / run.budget))} % of ${figure(run.budget)}` : "";
+  if (column === "state") {
+    const under = run.reason ? h("small", { class: "why", title: run.reason }, run.reason) : share && run.state === "running" ? h("small", null, share) : null;
+    return h("td", { class: "s" }, stateOf(run.state), under);
   }
-  if (column === "time" || column === "left") return h("td", { class: "n" }, duration(value));
+  if (column === "examples") return h("td", { class: "n" }, figure(value), share ? h("small", null, share) : null);
+  if (column === "time") return h("td", { class: "n" }, duration(value), run.left !== null && run.left !== undefined ? h("small", null, `${duration(run.left)} left`) : null);
+  if (column === "left") return h("td", { class: "n" }, duration(value));
   if (column === "date") return h("td", { class: "d" }, value ? [String(value).slice(0, 10), h("small", null, String(value).slice(11, 16))] : "–");
   if (isNumber(column)) {
-    const found = split(column)[0] === "figure" ? run.figures?.[split(column)[1]] : null;
-    const ends = found && found[1] !== null && found[1] !== undefined ? h("small", null, `${figure(found[1])} to ${figure(found[2])}`) : null;
-    return h("td", { class: `n${top !== null && value === top ? " strong" : ""}` }, figure(value), ends);
+    return figureCell(run, column, top);
   }
   if (column === "family") return h("td", { class: "t" }, h("span", { title: value }, String(value || "–").replace(/\S*\./g, "")));
   return h("td", { class: "t" }, value === null || value === undefined ? "–" : h("span", { title: value }, value));
@@ -131,7 +148,8 @@ export function tablePage() {
     active = Math.min(active, items.length - 1);
     const why = sort ? unlike(rows, sort.replace(/^-/, "")) : "";
     const said = sort && why && isNumber(sort.replace(/^-/, "")) && !why.startsWith("which") ? ` Sorted by ${titleOf(sort.replace(/^-/, ""))}: ${why}.` : "";
-    counts.replaceChildren(`${rows.length.toLocaleString("en")} of ${all.length.toLocaleString("en")} runs.${said}`);
+    const odd = store.read < store.found ? [] : unknownKeys(all, wanted).map(([key, near]) => ` No run has ${key}${near ? `: ${near}?` : "."}`);
+    counts.replaceChildren(`${rows.length.toLocaleString("en")} of ${all.length.toLocaleString("en")} runs.${odd.join("")}${said}`);
     drawStates(all);
     drawHead();
     draw(true);
@@ -170,7 +188,7 @@ export function tablePage() {
       const here = sort.replace(/^-/, "") === column;
       const arrow = here ? (sort.startsWith("-") ? " ↓" : " ↑") : "";
       return h("th", { class: isNumber(column) ? "n" : column === "name" ? "run" : null, "aria-sort": here ? (sort.startsWith("-") ? "descending" : "ascending") : null, scope: "col" },
-        h("button", { type: "button", "data-column": column, title: titleOf(column), onclick: () => pick(column) }, column === "name" ? "run" : titleOf(column), arrow));
+        h("button", { type: "button", "data-column": column, title: titleOf(column), onclick: () => pick(column) }, column === "name" ? "run" : breaking(titleOf(column)), arrow));
     })));
     if (mark !== undefined) head.querySelector(`[data-column="${CSS.escape(mark)}"]`)?.focus();
   }
