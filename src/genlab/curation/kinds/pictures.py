@@ -9,16 +9,15 @@ import os
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from genlab.curation.base import Example, Kind, Raw, hash_of
+from genlab.curation.kinds.beside import facts_of
 from genlab.data.decode import whole
-from genlab.data.records import read_records
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 THUMB = 160  # pixels of the page's pictures
 
 
@@ -31,20 +30,13 @@ class Pictures(Kind):
     def raws(self, source: Path) -> Iterator[Raw]:
         if source.is_file():
             raise ValueError(f"from={source}: pictures are a folder of files; unpack it first")
-        facts = dict(self._facts(source))
+        facts = facts_of(source)
         for path in sorted(p for p in source.rglob("*") if p.is_file()):
             if path.suffix.lower() in ENDINGS and not path.name.startswith("."):
                 name = path.relative_to(source).as_posix()
                 folder = path.parent.relative_to(source).as_posix()
                 own = {} if folder == "." or facts else {"label": folder}
                 yield Raw(name, path, facts.get(name, own))
-
-    @staticmethod
-    def _facts(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name in METADATA:
-            if (source / name).is_file():
-                for row in read_records(source / name):
-                    yield str(row.pop("file_name", "")), row
 
     def open(self, raw: Raw) -> np.ndarray:
         return whole(raw.source)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from genlab.curation.base import Example, Kind, Raw
+from genlab.curation.kinds.beside import METADATA, facts_of
 from genlab.data.records import is_records, read_records
 
 FILES = (".txt", ".md", ".rst", ".html", ".htm", ".xhtml")
@@ -29,12 +30,15 @@ class Texts(Kind):
     def raws(self, source: Path) -> Iterator[Raw]:
         files = sorted(p for p in source.rglob("*") if p.is_file()) or [source]
         root = source.parent if source.is_file() else source
+        facts = facts_of(source) if source.is_dir() else {}
         for path in files:
             name = path.relative_to(root).as_posix()
+            if name in METADATA:
+                continue
             if is_records(path):
                 yield from self._rows(path, name)
             elif path.suffix.lower() in self.endings and not path.name.startswith("."):
-                yield Raw(name, path)
+                yield Raw(name, path, facts.get(name, {}))
 
     def _rows(self, path: Path, name: str) -> Iterator[Raw]:
         for number, row in enumerate(read_records(path), 1):
