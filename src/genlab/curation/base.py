@@ -141,8 +141,11 @@ class Kind(ABC):
         """All shards of a split are in `folder`: make it what the data modules read."""
 
     @abstractmethod
-    def shown(self, data: Any) -> str:
-        """An excerpt of the data for the page: text, or a picture as a data: URI."""
+    def shown(self, data: Any, beside: Any = None) -> str:
+        """An excerpt of the data for the page: text, or a picture as a data: URI.
+
+        `beside`: what it was or became, where the excerpt is to show the difference.
+        """
 
     @property
     @abstractmethod

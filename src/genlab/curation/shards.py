@@ -344,8 +344,8 @@ class Ledger:
                 before = example(row)
             looks = {
                 "order": number, "rule": rule, "id": row.id, "why": said.why,
-                "value": said.value, "before": kind.shown(before),
-                "after": None if data is None else kind.shown(data),
+                "value": said.value, "before": kind.shown(before, data),
+                "after": None if data is None else kind.shown(data, before),
             }  # fmt: skip
             few.append((number, looks))
             few.sort(key=lambda pair: pair[0])

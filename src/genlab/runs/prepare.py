@@ -236,8 +236,15 @@ def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]
                 del few[SHOWN:]
     for looks in (x for few in found.values() for x in few):
         if isinstance(looks["value"], str) and looks["value"].startswith("#"):
-            looks["value"] = ids(int(looks["value"][1:]))
+            place = int(looks["value"][1:])
+            looks["value"], looks["twin"] = ids(place), twin(curation, place)
     return found
+
+
+def twin(curation: Curation, place: int) -> str:
+    """What stays of two alike, as the first pass left it."""
+    row = next(r for r in curation.rows(0, place // SHARD) if r.place == place)
+    return curation.kind.shown(curation.data(row))
 
 
 def hashed(folder: Path) -> str:

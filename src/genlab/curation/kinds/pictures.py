@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Pictures(Kind):
         for part in parts:
             part.unlink()
 
-    def shown(self, data: np.ndarray) -> str:
+    def shown(self, data: np.ndarray, beside: Any = None) -> str:
         from PIL import Image
 
         image = Image.fromarray(data)

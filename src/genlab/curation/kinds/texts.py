@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from genlab.curation.base import Example, Kind, Raw
 from genlab.curation.kinds.beside import METADATA, facts_of
@@ -84,9 +84,13 @@ class Texts(Kind):
         for part in folder.glob(".*.part"):
             part.unlink()
 
-    def shown(self, data: Any) -> str:
-        text = str(data)
-        return text if len(text) <= EXCERPT else text[:EXCERPT] + " …"
+    def shown(self, data: str, beside: str | None = None) -> str:
+        """Its beginning, or from a little before where the two differ first."""
+        pairs = enumerate(zip(data, beside or ""))
+        differs = next((i for i, (a, b) in pairs if a != b), 0)
+        start = max(0, differs - EXCERPT // 4) if differs > EXCERPT // 2 else 0
+        text = data[start : start + EXCERPT]
+        return "… " * (start > 0) + text + " …" * (start + EXCERPT < len(data))
 
     @property
     def option(self) -> dict[str, str]:

@@ -34,7 +34,8 @@ def write_page(path: Path, dataset: dict[str, Any], shown: dict[str, list[dict[s
 
 def looked(looks: dict[str, Any]) -> dict[str, Any]:
     """One change, as the template shows it: pictures are data: URIs that genlab made."""
-    sides = [(n, looks[n]) for n in ("before", "after") if looks[n] is not None]
+    names = {"before": "before", "after": "after", "twin": "what stays"}
+    sides = [(name, looks[n]) for n, name in names.items() if looks.get(n) is not None]
     shown = [
         {"name": name, "picture": text if is_picture(text) else None, "text": text}
         for name, text in sides
