@@ -22,7 +22,7 @@ NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
-    "tiny_circle", "tiny_line", "tiny_moons",
+    "text_folder", "html_folder", "kjv", "wikitext2", "tiny_circle", "tiny_line", "tiny_moons",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
@@ -105,7 +105,9 @@ def test_sets_that_need_no_file(name) -> None:
     assert "standard deviation" not in data.describe()  # it is as stated
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare", "adult"])
+@pytest.mark.parametrize(
+    "name", ["mnist", "fashion_mnist", "shakespeare", "adult", "kjv", "wikitext2"]
+)
 def test_sets_on_disk(name, data_root) -> None:
     data = made(CONF / "data" / f"{name}.yaml")
     data.prepare()
