@@ -78,7 +78,7 @@ class PointSet(DataModule):
         self.shape = self.shape or shape
         check("shape", self.shape, shape, self.source_name)
         places = [Place(row.tobytes().hex()) for row in points]
-        side = sides(places, self.val_fraction, f"data.path={self.source.path}")
+        side = sides(places, self.val_fraction, f"data.path={self.source.path}", noun="point")
         held_out = np.array([side(place) == "val" for place in places])
         train, val = points[~held_out], points[held_out]
         if self.standardise:

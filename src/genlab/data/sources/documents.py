@@ -64,7 +64,9 @@ class Place(NamedTuple):
     split: str | None = None
 
 
-def sides(places: Iterable[Place], share: float, where: str) -> Callable[[Place], str | None]:
+def sides(
+    places: Iterable[Place], share: float, where: str, *, noun: str = "document"
+) -> Callable[[Place], str | None]:
     """The side of each place, train or val; None: on neither.
 
     Where some are said to be held out, the column `split` is the split, and its test rows are val
@@ -78,14 +80,14 @@ def sides(places: Iterable[Place], share: float, where: str) -> Callable[[Place]
         if len(named) > 100:
             raise ValueError(f"{where}: its column {SPLIT} has over 100 values; name it otherwise")
     if not hashes:
-        raise ValueError(f"{where} has no document with text in it: name another")
+        raise ValueError(f"{where} has no {noun} with anything in it: name another")
     if held_out := next((names for names in (VAL, TEST) if named & {*names}), None):
         return lambda place: _said(place.split, held_out)
     keys = np.unique(np.frombuffer(hashes, np.uint64))
     if len(keys) < 2:
         raise ValueError(
-            f"{where} has one document (or group of them), so none is left for val: give two or"
-            " more, or one long text as a .txt file, whose end is val"
+            f"{where} has one {noun} (or group of them), so none is left for val: give two or more"
+            " that differ" + ("; of one long text in a .txt the end is val" * (noun == "document"))
         )
     last = keys[min(len(keys) - 1, max(1, round(share * len(keys)))) - 1]
     return lambda place: "val" if seed_of("document", place.key) <= last else "train"
