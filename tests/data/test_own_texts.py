@@ -119,7 +119,7 @@ def test_a_text_in_parts_is_the_text_and_its_ids(tmp_path_factory, text, size) -
         patch.setattr(documents, "PART", size)
         patch.setattr(documents, "LONGEST", 100)
         parts = list(parts_of(path, "x"))
-        again = list(in_parts(text))
+        again = list(in_parts(text, size))
     assert "".join(parts) == text.replace("\r\n", "\n") and "".join(again) == text
     assert [isinstance(part, Rest) for part in again] == [i > 0 for i in range(len(again))]
     for whole, cut in ((text.replace("\r\n", "\n"), parts), (text, again)):

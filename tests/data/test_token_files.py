@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.data import token_files
+from genlab.data import remembered, token_files, tokenizers
 from genlab.data.sources import documents
 from genlab.data.sources.text import TextFile
 from genlab.data.text import Text
@@ -84,6 +84,17 @@ def test_batches_are_those_in_memory(tmp_path, make, tokenizer) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert held.fingerprint() == mapped.fingerprint() and held._bytes == mapped._bytes
     assert held.describe() == mapped.describe() and held.state() == mapped.state()
+
+
+def test_byte_pairs_learnt_from_parts_are_those_of_the_whole(monkeypatch) -> None:
+    states = []
+    for size in (10**9, 500):
+        monkeypatch.setattr(tokenizers, "READ", size)
+        monkeypatch.setattr(remembered, "recall", lambda path: None)
+        learnt = BPE(size=400)
+        learnt.fit(["".join(LINES)], [], vocab=None)
+        states.append(learnt.state())
+    assert states[0] == states[1]
 
 
 def test_a_file_is_written_once(tmp_path, monkeypatch) -> None:

@@ -29,7 +29,7 @@ from genlab.data.tokenizers import END, Tokenizer
 VERSION = 1
 HEAD = 4096  # bytes before the tokens
 SPARE = 2**16  # <|end|>s behind them, which a last window is filled up with
-AT_ONCE = 2**20  # characters that are encoded together
+AT_ONCE = 2**18  # characters that are encoded together
 BLOCK = 2**24  # bytes that are hashed together
 
 
@@ -65,7 +65,7 @@ def portions(documents: Iterable[str], tokenizer: Tokenizer) -> Iterator[str]:
     """Texts of a length that can be encoded at once; whole documents where they do not join."""
     if tokenizer.joins:
         for text in documents:
-            yield from in_parts(text)
+            yield from in_parts(text, AT_ONCE)
         return
     parts: list[str] = []
     for text in documents:

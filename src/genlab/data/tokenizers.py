@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from genlab.data import remembered
+from genlab.data.sources.documents import in_parts
 
 END = 0
 END_TEXT = "<|end|>"
 MOST, LONGEST = 2**22, 512  # ids of a vocabulary; bytes of a token
+READ = 2**16  # characters that BPE learns from at once: the library holds hundreds of such parts
 
 
 class Tokenizer(ABC):
@@ -227,5 +229,7 @@ def _trained(texts: Iterable[str], size: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    model.train_from_iterator(texts, trainer)
+    # cut between two words, so that every word is counted as in the whole
+    parts = (part for text in texts for part in in_parts(text, READ))
+    model.train_from_iterator(parts, trainer)
     return model

@@ -223,11 +223,11 @@ def cut_at(text: str) -> int:
     return 0
 
 
-def in_parts(text: str) -> Iterator[str]:
-    """A long text in parts of about PART characters, the first as it is, then `Rest`."""
+def in_parts(text: str, size: int) -> Iterator[str]:
+    """A long text in parts of about `size` characters, the first as it is, then `Rest`."""
     kind, at = type(text), 0
-    while len(text) - at > PART:
-        end = at + cut_at(text[at : at + PART])
+    while len(text) - at > size:
+        end = at + cut_at(text[at : at + size])
         if end == at:
             break
         yield kind(text[at:end])
