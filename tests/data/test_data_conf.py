@@ -22,7 +22,8 @@ NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
-    "tiny_circle", "tiny_line", "tiny_moons",
+    "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
+    "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
@@ -43,6 +44,10 @@ def made(file: Path, *words: str) -> DataModule:
     if file.stem == "table":
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
+    if file.stem in ("captioned_folder", "emoji", "openmoji", "openclipart"):
+        more = [*more, "data.caption_vocab=1024", "data.caption_length=26"]
+    if file.stem == "points_file":
+        more = [*more, "data.shape=[2]"]
     if file.stem == "debd":  # found in its files, else
         more = [*more, "data.shape=[4]", "data.widths=[2,2]"]
     return Plan(settled([f"data={file.stem}", *more, *words])).build("data")
@@ -105,7 +110,9 @@ def test_sets_that_need_no_file(name) -> None:
     assert "standard deviation" not in data.describe()  # it is as stated
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "shakespeare", "adult"])
+@pytest.mark.parametrize(
+    "name", ["mnist", "fashion_mnist", "shakespeare", "adult", "kjv", "wikitext2"]
+)
 def test_sets_on_disk(name, data_root) -> None:
     data = made(CONF / "data" / f"{name}.yaml")
     data.prepare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from pathlib import Path
@@ -79,3 +80,63 @@ def test_long_lines_and_bombs_are_refused_before_they_are_in_memory(tmp_path, mo
             f.write(b'{"a": "' + b"x" * 100_000 + b'"}\n')
     with pytest.raises(ValueError, match="over 200 times its size"):
         list(read_records(tmp_path / "b.jsonl.gz"))
+
+
+def saved(folder: Path, rows: list[dict], name: str = "data-00000-of-00001.arrow") -> Path:
+    """A split as the `datasets` library saves it."""
+    pyarrow = pytest.importorskip("pyarrow")
+    folder.mkdir(parents=True)
+    table = pyarrow.Table.from_pylist(rows)
+    with pyarrow.ipc.new_stream(str(folder / name), table.schema) as out:
+        out.write_table(table, max_chunksize=2)
+    state = {"_data_files": [{"filename": name}], "_split": "train"}
+    (folder / "state.json").write_text(json.dumps(state))
+    return folder
+
+
+def test_saved_data_sets_are_read_without_their_library(tmp_path) -> None:
+    one = saved(tmp_path / "one", ROWS)
+    assert list(read_records(one)) == ROWS
+    assert list(read_records(one, columns=["n"])) == [{"n": r["n"]} for r in ROWS]
+    several = tmp_path / "several"
+    for name in ("train", "validation"):
+        saved(several / name, ROWS)
+    (several / "dataset_dict.json").write_text('{"splits": ["train", "validation"]}')
+    assert [r["split"] for r in read_records(several)] == ["train"] * 3 + ["validation"] * 3
+    from genlab.data.sources.text import TextFile
+
+    train, val = TextFile(path=str(several)).documents()
+    assert list(train) == list(val) == ["a, b", 'ü\u2028\n"q"']
+
+
+@pytest.mark.parametrize(
+    ("file", "contents", "says"),
+    [
+        ("state.json", b'{"_data_files": [{"filename": "../x.arrow"}]}', r"'\.\./x\.arrow', which"),
+        ("state.json", b'{"_data_files": [{"filename": "/etc/passwd"}]}', r"does not lie in it"),
+        ("state.json", b'{"_data_files": 3}', r"no list of _data_files"),
+        ("state.json", b'{"_data_files": [3]}', r"does not lie in it"),
+        ("state.json", b"[" * 9000, r"nested deeper|no JSON"),
+        ("dataset_dict.json", b'{"splits": [".."]}', r"does not lie in it"),
+        ("dataset_dict.json", b'{"splits": ["gone"]}', r"has no state\.json"),
+        ("data-00000-of-00001.arrow", b"\xff\xff\xff\xff\x10\x00\x00\x00junk", r"no Arrow file"),
+        ("data-00000-of-00001.arrow", b"", r"no Arrow file"),
+    ],
+)
+def test_saved_data_sets_that_lie(tmp_path, file, contents, says) -> None:
+    folder = saved(tmp_path / "one", ROWS)
+    (folder / file).write_bytes(contents)
+    with pytest.raises(ValueError, match=says) as error:
+        list(read_records(folder))
+    assert "\n" not in str(error.value)
+
+
+@given(at=st.integers(0, 2000), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_read_or_told(tmp_path_factory, at, bit) -> None:
+    folder = saved(tmp_path_factory.mktemp("s") / "one", ROWS)
+    file = next(folder.glob("*.arrow"))
+    data = bytearray(file.read_bytes())
+    data[at % len(data)] ^= 1 << bit
+    file.write_bytes(bytes(data))
+    with contextlib.suppress(ValueError):
+        list(read_records(folder))

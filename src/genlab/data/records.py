@@ -1,7 +1,8 @@
-"""Rows of jsonl, csv and Parquet files, one after another, each as {column: value}.
+"""Rows of jsonl, csv and Parquet files, and of saved data sets, each as {column: value}.
 
 Read: `read_records`. A file may be a stranger's: lines, columns and nesting are bounded, and what
-is wrong is told with the file and the line. Values are what JSON has; those of csv are texts.
+is wrong is told with the file and the line. Values are what JSON has; those of csv are texts. A
+folder that the `datasets` library saved (`save_to_disk`) is read without it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ LINE = 2**26  # bytes of a line: a long book; more is no record
 COLUMNS, DEEP = 10_000, 50  # of a row; how deep its lists and mappings may be nested
 RATIO, BLOCK = 200, 2**20  # unpacked to packed bytes of a .gz; what a short one may have at least
 ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".csv", ".csv.gz", ".tsv", ".parquet")
+SPLITS, STATE = "dataset_dict.json", "state.json"  # of a saved data set
 Record = dict[str, Any]
 
 
 def is_records(path: Path) -> bool:
-    return path.name.lower().endswith(ENDINGS)
+    return path.name.lower().endswith(ENDINGS) or is_saved(path)
+
+
+def is_saved(path: Path) -> bool:
+    """Whether it is a folder of the `datasets` library: of one split, or of several."""
+    return any((path / name).is_file() for name in (SPLITS, STATE))
 
 
 def read_records(path: Path, *, columns: list[str] | None = None) -> Iterator[Record]:
@@ -33,6 +40,9 @@ def read_records(path: Path, *, columns: list[str] | None = None) -> Iterator[Re
     FileNotFoundError where there is none.
     """
     name = path.name.lower().removesuffix(".gz")
+    if is_saved(path):
+        yield from _saved(path, columns)
+        return
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     if name.endswith(".parquet"):
@@ -146,14 +156,18 @@ def _csv(path: Path, delimiter: str) -> Iterator[Record]:
         csv.field_size_limit(before)
 
 
-def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
+def _pyarrow(path: Path) -> Any:
     try:
         import pyarrow
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError:
-        raise ValueError(
-            f"{path}: Parquet is read by pyarrow: pip install 'genlab[parquet]'"
-        ) from None
+        raise ValueError(f"{path}: it is read by pyarrow: pip install 'genlab[parquet]'") from None
+    return pyarrow
+
+
+def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
+    pyarrow = _pyarrow(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as f:
             if len(f.schema_arrow.names) > COLUMNS:
@@ -164,3 +178,44 @@ def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
     except (pyarrow.ArrowException, OSError, OverflowError) as error:
         said = " ".join(str(error).split())[:120]
         raise ValueError(f"{path}: no Parquet file that can be read ({said})") from None
+
+
+def _saved(folder: Path, columns: list[str] | None) -> Iterator[Record]:
+    """The rows of a saved data set; of several splits each row has its name as `split`."""
+    if (folder / SPLITS).is_file():
+        for name in _told(folder / SPLITS, "splits"):
+            for row in _saved(folder / _plain(name, folder), columns):
+                yield {**row, "split": name}
+        return
+    for entry in _told(folder / STATE, "_data_files"):
+        named = entry.get("filename") if isinstance(entry, dict) else None
+        yield from _arrow(folder / _plain(named, folder), columns)
+
+
+def _told(path: Path, key: str) -> list[Any]:
+    if not path.is_file():
+        raise ValueError(f"{path.parent}: it has no {path.name}, as a saved data set has")
+    found = _object(b" ".join(lines_of(path)), str(path)).get(key)
+    if not isinstance(found, list) or len(found) > COLUMNS:
+        raise ValueError(f"{path}: no list of {key}")
+    return found
+
+
+def _plain(name: Any, folder: Path) -> str:
+    """A name of what lies in the folder, whatever the folder says."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+        raise ValueError(f"{folder}: it names {str(name)[:60]!r}, which does not lie in it")
+    return name
+
+
+def _arrow(path: Path, columns: list[str] | None) -> Iterator[Record]:
+    pyarrow = _pyarrow(path)
+    try:
+        with pyarrow.memory_map(str(path)) as f, pyarrow.ipc.open_stream(f) as rows:
+            for batch in rows:
+                batch.validate(full=True)  # a stranger's offsets may lead anywhere
+                kept = [n for n in batch.schema.names if columns is None or n in columns]
+                yield from batch.select(kept).to_pylist()
+    except (pyarrow.ArrowException, OSError, OverflowError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path}: no Arrow file that can be read ({said})") from None

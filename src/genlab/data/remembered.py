@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from genlab.data.files import cache
 LARGEST = 200_000_000  # bytes of an entry that is read
 
 
-def entry(kind: str, texts: Sequence[str], size: int) -> Path:
+def entry(kind: str, texts: Iterable[str], size: int) -> Path:
     """The file of what a tokenizer of this kind and size learns from the texts."""
     digest = hashlib.sha256(f"{kind} {size} tokenizers {version('tokenizers')}".encode())
     for text in texts:

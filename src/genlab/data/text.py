@@ -4,13 +4,14 @@ Read: `Windows` (a stream of tokens cut into examples), then `Text` (tokenizer, 
 Where the documents come from is a source (sources/text.py). A split is one stream: <|end|> (id 0),
 a document, <|end|>, a document, ... An example is a window of `block` tokens with `start`, the
 token before it: a model that reads start, x[0], ..., x[-2] predicts x[0], ..., x[-1], exactly the
-(input, target) pairs of nanoGPT.
+(input, target) pairs of nanoGPT. A text larger than `in_memory` is not held: its tokens are read
+from a file in the cache (token_files.py), and every batch is the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +21,10 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Cond, Given
 from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
+from genlab.data.sources.documents import held
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
+from genlab.data.token_files import Tokens, held_tokens, mapped
 from genlab.data.tokenizers import END, Tokenizer
 from genlab.rng import generator
 from genlab.views.texts import Texts
@@ -34,16 +37,21 @@ class Windows(Examples):
     one window; the last is filled up with <|end|>, and the mask says where.
     """
 
-    def __init__(self, stream: Tensor, *, block: int, stride: int) -> None:
+    def __init__(
+        self, stream: Tensor, *, block: int, stride: int, targets: int | None = None
+    ) -> None:
+        """`targets`: None where no more <|end|>s stand behind them."""
         self.block, self.stride = block, stride
-        self.targets = len(stream) - 1
+        self.targets = len(stream) - 1 if targets is None else targets
         self.num = (self.targets - block) // stride + 1
         self._filled = stride == block and self.targets % block > 0
+        length = 1 + self.targets
         if self._filled:
             self.num += 1
-            filling = stream.new_full((self.num * block - self.targets,), END)
-            stream = torch.cat([stream, filling])
-        self.stream = stream.contiguous()
+            length = 1 + self.num * block
+            if length > len(stream):
+                stream = torch.cat([stream, stream.new_full((length - len(stream),), END)])
+        self.stream = stream[:length].contiguous()
         # all windows as one overlapping view: a batch is a gather of rows, without index arithmetic
         self._rows = self.stream.as_strided((self.num, block + 1), (stride, 1))
 
@@ -85,10 +93,11 @@ class Text(DataModule):
         levels: int | None = None,
         default_prompt: str = "",
         start_token: int = END,
+        in_memory: int = 2**28,
         val_examples: int | None = 1024,
     ) -> None:
         """`block`: tokens a window; `vocab`: ids with <|end|>, None as many as are found;
-        `default_prompt`: that of looks."""
+        `default_prompt`: that of looks; `in_memory`: bytes of a split's text that are held."""
         if not isinstance(block, int) or block < 1:
             raise ValueError(f"data.block={block}: write a whole number of tokens from 1 on")
         if shape is not None and tuple(shape) != (block,):
@@ -100,11 +109,13 @@ class Text(DataModule):
             raise ValueError(
                 f"data.start_token={start_token}: text begins with <|end|>, token {END}"
             )
+        if not isinstance(in_memory, int) or in_memory < 0:
+            raise ValueError(f"data.in_memory={in_memory}: write a whole number of bytes")
         super().__init__(
             shape=(block,), vocab=vocab, batch_size=batch_size, seed=seed, val_examples=val_examples
         )
         self.source, self.tokenizer, self.block = source, tokenizer, block
-        self.default_prompt = default_prompt
+        self.default_prompt, self.in_memory = default_prompt, in_memory
         self._bytes: dict[str, int] = {}
 
     def prepare(self) -> None:
@@ -120,38 +131,30 @@ class Text(DataModule):
         return {"vocab": known}
 
     def read(self) -> dict[str, Examples]:
-        train, val = self.source.documents()
+        texts = [held(d, self.in_memory) or d for d in self.source.documents()]
         name = self.source.name
-        self.tokenizer.fit(train, val, vocab=self.vocab)
+        self.tokenizer.fit(*texts, vocab=self.vocab)
         if self.vocab is None:
             self.vocab = self.tokenizer.vocab
         check("vocab", self.vocab, self.tokenizer.vocab, name)
-        self._bytes = {
-            split: sum(len(document.encode()) for document in documents)
-            for split, documents in (("train", train), ("val", val))
-        }
-        streams = [self._stream_of(documents) for documents in (train, val)]
-        longest = len(streams[0]) - 1
-        if longest < self.block:
+        train, val = map(self._tokens, texts)
+        self._bytes = {"train": train.num_bytes, "val": val.num_bytes}
+        if train.targets < self.block:
             raise ValueError(
-                f"data.block={self.block} but train has {longest} tokens in all:"
-                f" write data.block={max(1, longest // 2)} or give a longer text"
+                f"data.block={self.block} but train has {train.targets} tokens in all:"
+                f" write data.block={max(1, train.targets // 2)} or give a longer text"
             )
-        if len(streams[1]) < 2:
+        if val.targets < 1:
             raise ValueError(f"{name} has no text left for val: give a longer text")
         return {
-            "train": Windows(streams[0], block=self.block, stride=1),
-            "val": Windows(streams[1], block=self.block, stride=self.block),
+            "train": Windows(train.stream, block=self.block, stride=1, targets=train.targets),
+            "val": Windows(val.stream, block=self.block, stride=self.block, targets=val.targets),
         }
 
-    def _stream_of(self, documents: list[str]) -> Tensor:
-        """<|end|>, a document, <|end|>, a document, ... in the smallest type that holds the ids."""
-        vocab = self.tokenizer.vocab
-        dtype = np.uint8 if vocab <= 256 else np.int16 if vocab <= 1 << 15 else np.int32
-        parts = []
-        for ids in self.tokenizer.encode_many(documents):
-            parts += [np.zeros(1, dtype), ids.astype(dtype)]
-        return torch.from_numpy(np.concatenate(parts or [np.zeros(1, dtype)]))
+    def _tokens(self, documents: Iterable[str]) -> Tokens:
+        if isinstance(documents, list):
+            return held_tokens(documents, self.tokenizer)
+        return mapped(documents, self.tokenizer)
 
     @property
     def epoch_examples(self) -> int:
@@ -197,10 +200,11 @@ class Text(DataModule):
     def describe(self) -> str:
         self.load()
         kind = type(self.tokenizer).__name__
-        return (
+        said = (
             f"{self.train.targets:,} tokens of text, {self.val.targets:,} held out;"
             f" vocabulary {self.vocab} ({kind})"
         )
+        return "; ".join([said, *self.source.notes()])
 
     # --- samples --------------------------------------------------------------------------------
 

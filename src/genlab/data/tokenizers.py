@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from genlab.data import remembered
+from genlab.data.sources.documents import in_parts
 
 END = 0
 END_TEXT = "<|end|>"
 MOST, LONGEST = 2**22, 512  # ids of a vocabulary; bytes of a token
+READ = 2**16  # characters that BPE learns from at once: the library holds hundreds of such parts
 
 
 class Tokenizer(ABC):
     """Text to ids 1 .. vocab-1 and back; `decode(encode(text)) == text` for every text it knows."""
+
+    # whether a text may be encoded in parts, where documents.cut_at says: the ids are the same
+    joins: bool = False
 
     @property
     @abstractmethod
@@ -37,8 +43,11 @@ class Tokenizer(ABC):
     def piece(self, ids: np.ndarray) -> str:
         """The text of ids that hold no <|end|>."""
 
-    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:  # noqa: B027
-        """Learn from the documents, up to `vocab` ids; by default there is nothing to learn."""
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int | None) -> None:  # noqa: B027
+        """Learn from the documents, up to `vocab` ids; by default there is nothing to learn.
+
+        Both can be gone through more than once, and may be too many to be held.
+        """
 
     def known_vocab(self, characters: int | None) -> int | None:
         """The vocabulary where no text need be read for it; `characters`: how many there are."""
@@ -66,6 +75,7 @@ class Bytes(Tokenizer):
     """The bytes of the UTF-8 text, each plus 1: 257 ids, nothing to learn, knows every text."""
 
     vocab = 257
+    joins = True
 
     def known_vocab(self, characters: int | None) -> int:
         return self.vocab
@@ -81,6 +91,8 @@ class Bytes(Tokenizer):
 class Characters(Tokenizer):
     """The characters that occur in the text, sorted: 1 + their number ids."""
 
+    joins = True
+
     def __init__(self) -> None:
         self.characters = ""
 
@@ -91,9 +103,12 @@ class Characters(Tokenizer):
     def known_vocab(self, characters: int | None) -> int | None:
         return None if characters is None else 1 + characters
 
-    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int | None) -> None:
         """Learn the alphabet, of both splits (as nanoGPT): a held-out text must be spellable."""
-        self.characters = "".join(sorted(set().union(*train, *val)))
+        found: set[str] = set()
+        for text in chain(train, val):
+            found.update(text)
+        self.characters = "".join(sorted(found))
 
     def encode(self, text: str) -> np.ndarray:
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
@@ -130,6 +145,8 @@ class BPE(Tokenizer):
     make of them. What was learnt is kept in the cache (see remembered.py) for the next start.
     """
 
+    joins = True
+
     def __init__(self, *, size: int = 1024) -> None:
         """`size`: ids to learn where `data.vocab` is null."""
         self.size = size
@@ -139,7 +156,7 @@ class BPE(Tokenizer):
     def vocab(self) -> int:
         return 1 + self._fitted().get_vocab_size()
 
-    def fit(self, train: Sequence[str], val: Sequence[str], *, vocab: int | None) -> None:
+    def fit(self, train: Iterable[str], val: Iterable[str], *, vocab: int | None) -> None:
         key, size = ("tokenizer.size", self.size) if vocab is None else ("data.vocab", vocab)
         if size < 257:
             raise ValueError(f"{key}={size}: BPE needs 257 or more (256 bytes and <|end|>)")
@@ -202,7 +219,7 @@ def _model(vocab: dict[str, int] | None = None, merges: list[tuple[str, str]] | 
     return model
 
 
-def _trained(texts: Sequence[str], size: int) -> Any:
+def _trained(texts: Iterable[str], size: int) -> Any:
     from tokenizers import pre_tokenizers, trainers
 
     model = _model()
@@ -212,5 +229,7 @@ def _trained(texts: Sequence[str], size: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    model.train_from_iterator(texts, trainer)
+    # cut between two words, so that every word is counted as in the whole
+    parts = (part for text in texts for part in in_parts(text, READ))
+    model.train_from_iterator(parts, trainer)
     return model

@@ -1,6 +1,7 @@
-"""Points in the plane, where the truth is known: the floors are the law's own.
+"""Points: where the law is known the floors are its own, else those of training points.
 
-Read: `distances` and `shares` (what is measured), `law_floor` (what the law itself scores).
+Read: `distances` and `shares` (what is measured), `law_floor` (what the law itself scores),
+`train_floor` (what training points score, where no law is known).
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from genlab.metrics.interval import (
     share_interval,
 )
 from genlab.metrics.report import Data, Model, Report, gather
+from genlab.rng import generator
 
 DRAWN = 50_000  # points of the law, for a floor without a closed form
+KNOWN = "law_log_prob, in_support, mode figures, kl_to_model"  # what needs a law that is known
 REPEATS = 8  # draws as large as the samples, for a floor that depends on their number
 
 
 class PointsEvaluation(Evaluation):
-    """Points in the plane, against held-out points and the exact law."""
+    """Points, against held-out points and, where it is known, the exact law."""
 
     kind = "points"
     least = 2
@@ -49,13 +52,14 @@ class PointsEvaluation(Evaluation):
             shares(report, data, x)
         key = (data.fingerprint(), len(x))
         if self._floor is None or self._floor[0] != key:
-            self._floor = key, law_floor(data, len(x), val) if len(x) > 1 else Report()
+            floor_of = train_floor if exact_log_prob(data, val[:1]) is None else law_floor
+            self._floor = key, floor_of(data, len(x), val) if len(x) > 1 else Report()
         floor = self._floor[1]
         report.floor |= {k: v for k, v in floor.floor.items() if k in report.metrics}
         report.floor_interval |= {
             k: v for k, v in floor.floor_interval.items() if k in report.metrics
         }
-        report.notes["floor"] = "the law itself: exact, or from a large draw with its interval"
+        report.notes |= floor.notes
         self.law(report, model, data, samples.cond, val)
         report.pictures["samples"] = x
 
@@ -122,6 +126,7 @@ def law_floor(data: Data, num: int, val: Tensor) -> Report:
     form gives. The rest is the mean over draws, with its interval.
     """
     report = Report()
+    report.notes["floor"] = "the law itself: exact, or from a large draw with its interval"
     exact, drawn = report.floor, report.floor_interval
     exact["energy_distance"] = 0.0
     many = fresh_points(data, DRAWN + REPEATS * num)
@@ -143,6 +148,26 @@ def law_floor(data: Data, num: int, val: Tensor) -> Report:
         exact["high_quality_share"] = share
         exact["modes_covered"] = toy.expected_modes(len(centres), num * share)
         exact["mode_kl"] = toy.expected_mode_kl(len(centres), num * share)
+    return report
+
+
+def train_floor(data: Data, num: int, val: Tensor) -> Report:
+    """What training points score against the held-out ones, as a report's floor."""
+    report = Report()
+    size = min(num, len(data.train))
+    draws = [
+        torch.randperm(len(data.train), generator=generator("floor", i)) for i in range(REPEATS)
+    ]
+    sliced = [toy.sliced_wasserstein(gather(data.train, ids[:size])["x"], val) for ids in draws]
+    report.floor["energy_distance"] = 0.0
+    report.floor["sliced_wasserstein"], report.floor_interval["sliced_wasserstein"] = with_interval(
+        torch.tensor(sliced)
+    )
+    report.notes |= {
+        "law": f"not known, so without {KNOWN}",
+        "floor": f"exact for energy_distance; {size:,} training points for sliced_wasserstein, mean"
+        f" of {REPEATS} draws",
+    }
     return report
 
 

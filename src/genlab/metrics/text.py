@@ -18,6 +18,7 @@ from genlab.metrics.interval import jackknife
 from genlab.metrics.report import Data, Model, Report, gather, subset
 
 SHARED = 200  # characters in a row that held-out and training text have in common
+MOST = 2**26  # tokens of a split that are looked at: more would not be held in memory
 
 
 @dataclass
@@ -100,6 +101,7 @@ class TextEvaluation(Evaluation):
             into |= {n: (max(0.0, low), min(1.0, high)) for n, (low, high) in found.items()}
         report.notes |= {
             "num_floor": len(theirs),
+            "num_train_tokens": min(MOST, data.train.stream.numel()),
             "prompt_length": prompt,
             "copy_length": self.copy_length,
             "shared_length": SHARED,
@@ -129,8 +131,8 @@ class TextEvaluation(Evaluation):
 
 
 def stream_text(data: Data, split) -> str:
-    """A whole split as one text."""
-    return documents(data, split.stream[None])[0]
+    """A split as one text: its first MOST tokens, where it has more."""
+    return documents(data, split.stream[None, :MOST])[0]
 
 
 def documents(data: Data, x: Tensor) -> list[str]:

@@ -10,6 +10,7 @@ and metadata.jsonl (or .csv, .parquet) with a row a file: `file_name`, and colum
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,12 +190,16 @@ class FileFolder:
         if "split" in found.columns:
             held = [str(v) in VAL_NAMES for v in found.columns["split"]]
         elif self.group is not None:
-            held = by_group([str(v) for v in found.columns[self.group]], self.val_fraction)
+            held = by_group(self.groups(found), self.val_fraction)
         else:
             num = max(1, round(len(found) * self.val_fraction))
             held = [i < num for i in range(len(found))]
         val = found.take([i for i, h in enumerate(held) if h])
         return found.take([i for i, h in enumerate(held) if not h]), val
+
+    def groups(self, found: Listing) -> list[str]:
+        """What each file belongs to: files of one group stay on one side."""
+        return [str(v) for v in found.columns[self.group]]
 
     def _refuse_few(self, train: Listing, val: Listing) -> None:
         if not len(train) or not len(val):
@@ -208,12 +213,12 @@ class FileFolder:
 def by_group(groups: Sequence[str], share: float) -> list[bool]:
     """Which are held out: whole groups, in the order of their hashes, up to a share of all."""
     held: set[str] = set()
-    num = 0
-    for name in sorted(set(groups), key=lambda g: seed_of("group", g)):
+    num, sizes = 0, Counter(groups)
+    for name in sorted(sizes, key=lambda g: seed_of("group", g)):
         if num >= max(1, round(share * len(groups))):
             break
         held.add(name)
-        num += groups.count(name)
+        num += sizes[name]
     return [g in held for g in groups]
 
 

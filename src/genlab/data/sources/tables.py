@@ -1,4 +1,4 @@
-"""Where a table's cells come from: a csv file of one's own, or a known set.
+"""Where a table's cells come from: a file of one's own (csv, Parquet, jsonl), or a known set.
 
 Read: a source gives `Cells`: the columns' names, the training rows, and test rows where the set has
 some. What the cells mean is for data/table.py.
@@ -18,6 +18,8 @@ from typing import ClassVar
 from genlab.data import files
 from genlab.data.archives import BLOCK
 from genlab.data.columns import Kind
+from genlab.data.records import is_records
+from genlab.data.sources.typed import typed
 
 BYTES, RATIO = 2**32, 50  # of a file, unpacked; and over its size packed
 COLUMNS = 10_000
@@ -50,7 +52,13 @@ class TableSource(ABC):
 
 
 class CsvFile(TableSource):
-    """A csv file with a header (UTF-8; also .gz), and one of test rows where there is one."""
+    """A file of rows, and one of test rows where there is one.
+
+    A csv file with a header (UTF-8; also .gz); or Parquet, jsonl or a saved data set, which say
+    themselves of which type a column is.
+    """
+
+    as_text = (".csv", ".csv.gz", ".tsv")
 
     known = False
 
@@ -65,16 +73,22 @@ class CsvFile(TableSource):
     def cells(self) -> Cells:
         if self.path is None:
             raise ValueError("data.path=null: which file? write data.path=FILE")
-        names, train = self._opened("path", self.path)
+        names, train, kinds = self._read("path", self.path)
         test = None
         if self.test_path is not None:
-            theirs, test = self._opened("test_path", self.test_path)
+            theirs, test, _ = self._read("test_path", self.test_path)
             if theirs != names:
                 raise ValueError(
                     f"data.test_path={self.test_path}: its columns are not those of"
                     f" {self.path}: give both the same header"
                 )
-        return Cells(names, train, test, name=Path(self.path).name)
+        return Cells(names, train, test, name=Path(self.path).name, kinds=kinds)
+
+    def _read(self, key: str, path: str) -> tuple[list[str], Rows, dict[str, Kind]]:
+        file = Path(path).expanduser()
+        if is_records(file) and file.exists() and not file.name.lower().endswith(self.as_text):
+            return typed(file, f"data.{key}={path}")
+        return (*self._opened(key, path), {})
 
     def _opened(self, key: str, path: str) -> tuple[list[str], Rows]:
         where, file = f"data.{key}={path}", Path(path).expanduser()

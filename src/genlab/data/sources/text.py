@@ -1,6 +1,6 @@
-"""Text: Shakespeare, the source code of Python's own library, any text file.
+"""Text: known sets, the source code of Python's own library, any file of text or of rows.
 
-Read: `TextSource` is what text.py asks for; then a class a set.
+Read: `TextSource` is what text.py asks for; then a class a set. Folders are text_folder.py's.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sysconfig
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from genlab.data import files
+from genlab.data import files, records
+from genlab.data.sources import documents
+from genlab.data.sources.documents import Place, sides
 from genlab.rng import seed_of
 
 SHARED = 100  # characters in two lines from which on files that share them are one cluster
@@ -30,8 +32,15 @@ class TextSource(ABC):
         """Download what is missing; any number of processes may call it."""
 
     @abstractmethod
-    def documents(self) -> tuple[list[str], list[str]]:
-        """The documents of train and of val."""
+    def documents(self) -> tuple[Iterable[str], Iterable[str]]:
+        """The documents of train and of val, lists or such as are read while they are gone through.
+
+        Either can be gone through more than once.
+        """
+
+    def notes(self) -> list[str]:
+        """What a user should know of what was read and may not."""
+        return []
 
     @property
     def name(self) -> str:
@@ -146,41 +155,146 @@ def _source(path: Path) -> str:
 
 
 class TextFile(TextSource):
-    """Any UTF-8 text file; its end is val. Lines that end in CR LF are read as ending in LF."""
+    """Any UTF-8 text file, whose end is val, or one of rows with a document in each.
 
-    def __init__(self, *, path: str | None, val_fraction: float = 0.1) -> None:
-        """The last `val_fraction` of the characters of the file at `path` is val."""
-        if not 0 < val_fraction < 1:
-            raise ValueError(f"data.val_fraction={val_fraction}: write a number between 0 and 1")
-        self.path, self.val_fraction = path, val_fraction
+    Of a text lines that end in CR LF are read as ending in LF. Rows (see records.py) are held out
+    whole: where their column `split` says so, else a share by hash.
+    """
 
-    def documents(self) -> tuple[list[str], list[str]]:
-        return cut(self.text(), self.val_fraction)
+    large: ClassVar = 2**26  # bytes of a text from which on it is read in parts
 
-    def text(self) -> str:
-        """The whole file."""
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        column: str = "text",
+        group: str | None = None,
+        val_fraction: float = 0.1,
+    ) -> None:
+        """`column`: of a row's text; rows that are equal in `group` stay on one side.
+
+        The last `val_fraction` of a text's characters is val, or that share of the rows.
+        """
+        check_share(val_fraction)
+        self.path, self.column, self.group = path, column, group
+        self.val_fraction = val_fraction
+
+    def documents(self) -> tuple[Iterable[str], Iterable[str]]:
+        path = self.file()
+        if records.is_records(path):
+            return documents.of_rows(
+                path, column=self.column, group=self.group, share=self.val_fraction
+            )
+        if path.stat().st_size > self.large:
+            self.refuse_packed(path)
+            return documents.of_file(path, self.val_fraction, f"data.path={self.path}")
+        return cut(self.text(path), self.val_fraction)
+
+    def file(self) -> Path:
+        """The file, if it is one."""
         if self.path is None:
             raise ValueError("data.path=null: which file? write data.path=FILE")
         path = Path(self.path).expanduser()
-        if path.is_dir():
+        if path.is_dir() and not records.is_records(path):
             inside = sorted(p.name for p in path.iterdir() if p.is_file())[:3]
             raise ValueError(
                 f"data.path={self.path} is a folder, where one text file is wanted: write"
                 f" data.path={path / (inside[0] if inside else 'FILE')}"
+                ", or data=text_folder data.root=FOLDER for all of them"
                 "; a folder of images is data=image_folder data.root=FOLDER"
             )
-        if not path.is_file():
+        if not path.exists():
             raise FileNotFoundError(f"data.path={self.path}: there is no such file")
-        raw = path.read_bytes()
-        if raw.startswith(PACKED):
-            raise ValueError(f"data.path={self.path} is a packed file: unpack it first")
-        try:
-            text = raw.decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"data.path={self.path} is not UTF-8 text: byte {error.start} is"
-                f" 0x{error.object[error.start]:02x}; convert it, as with iconv -t UTF-8"
-            ) from None
+        return path
+
+    def refuse_packed(self, path: Path) -> None:
+        with path.open("rb") as f:
+            if f.read(8).startswith(PACKED):
+                raise ValueError(f"data.path={self.path} is a packed file: unpack it first")
+
+    def text(self, path: Path) -> str:
+        """The whole file."""
+        self.refuse_packed(path)
+        text = "".join(documents.parts_of(path, f"data.path={self.path}"))
         if not text.strip():
             raise ValueError(f"data.path={self.path} is empty: name a file with text in it")
         return text
+
+
+def check_share(val_fraction: float) -> None:
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"data.val_fraction={val_fraction}: write a number between 0 and 1")
+
+
+class KJV(TextSource):
+    """The King James Bible: 1,189 chapters, a document each; a tenth of its 66 books is val."""
+
+    folder: ClassVar = "kjv"
+    file: ClassVar = "kjv.jsonl.gz"
+    size: ClassVar = 4209277  # unpacked
+    digest_of_file: ClassVar = "1c44f947c0189a7734b074583ddedfdfc668c3784b1cfef1726c6b71a3445f9a"
+    why: ClassVar = ' (a line a chapter: {"title": "Genesis 1", "text": a verse a line})'
+
+    def __init__(self, *, root: str | None = None) -> None:
+        """`root`: the folder of kjv.jsonl.gz, null looks (see files.py)."""
+        self.root = root
+
+    def prepare(self) -> None:
+        if files.find(self.file, name=self.folder, root=self.root) is None:
+            raise files.missing(self.file, name=self.folder, root=self.root, why=self.why)
+
+    def documents(self) -> tuple[list[str], list[str]]:
+        path = files.require(self.file, name=self.folder, root=self.root)
+        files.read(path, sha256=self.digest_of_file, size=self.size, packed=True)
+        rows = list(records.read_records(path))
+        books = [Place(row["title"].rsplit(" ", 1)[0]) for row in rows]
+        side = sides(books, 0.1, self.folder)
+        train, val = (
+            [row["text"] for row, book in zip(rows, books) if side(book) == name]
+            for name in ("train", "val")
+        )
+        return train, val
+
+
+class WikiText2(TextSource):
+    """WikiText-2 (Merity et al. 2016) without its train file: train is valid, val is test.
+
+    Of words with <unk> for the rare ones, as published; each file is one document.
+    """
+
+    folder: ClassVar = "wikitext2-small"
+    contents: ClassVar = {  # unpacked: (bytes, sha256)
+        "valid.txt.gz": (
+            1121681,
+            "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
+        ),
+        "test.txt.gz": (
+            1256449,
+            "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
+        ),
+    }
+    why: ClassVar = (
+        " (valid.txt and test.txt of pytorch/examples, word_language_model/data/wikitext-2, each"
+        " packed by gzip)"
+    )
+
+    def __init__(self, *, root: str | None = None) -> None:
+        """`root`: the folder of valid.txt.gz and test.txt.gz, null looks (see files.py)."""
+        self.root = root
+
+    def prepare(self) -> None:
+        for file in self.contents:
+            if files.find(file, name=self.folder, root=self.root) is None:
+                raise files.missing(file, name=self.folder, root=self.root, why=self.why)
+
+    def documents(self) -> tuple[list[str], list[str]]:
+        train, val = (
+            files.read(
+                files.require(file, name=self.folder, root=self.root),
+                sha256=digest,
+                size=size,
+                packed=True,
+            ).decode()
+            for file, (size, digest) in self.contents.items()
+        )
+        return [train], [val]
