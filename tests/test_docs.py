@@ -12,11 +12,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
 from genlab.runs.settings.compose import plan_of
+from genlab.views.wav import write_wav
 
 pytestmark = pytest.mark.whole
 
@@ -56,12 +58,16 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
-    """What docs/data.md speaks of: photos in three classes, a book, a table of people."""
+    """What docs/data.md speaks of: photos in three classes, a book, people, sounds in two."""
     folder = tmp_path_factory.mktemp("own")
     for i in range(150):
         path = folder / "photos" / ("cat", "dog", "owl")[i % 3] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 36), (i, 0, 0)).save(path)
+    for i in range(100):
+        path = folder / "sounds" / ("bark", "rain")[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_wav([np.sin(np.arange(8000) * 0.1)], [""], path, rate=16000)
     (folder / "book.txt").write_text("It was a dark night. " * 500)
     rows = [f"{i},{20 + i % 50},{('no', 'yes')[i % 2]}" for i in range(400)]
     (folder / "people.csv").write_text("\n".join(["id,age,ill", *rows]))

@@ -22,14 +22,14 @@ NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
-    "tiny_circle", "tiny_line", "tiny_moons",
+    "tiny_circle", "tiny_line", "tiny_moons", "audio_folder", "fsdd", "esc10",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
 # what fits a kind of data, so that the settings compose
 FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"],
-        "rolls": ["model=frames"], "image": []}  # fmt: skip
+        "rolls": ["model=frames"], "image": [], "sound": []}  # fmt: skip
 
 
 def made(file: Path, *words: str) -> DataModule:
