@@ -314,6 +314,7 @@ def test_the_known_sets_have_their_splits(source, archive, sizes, data_root: Pat
         counts = np.bincount(listing.labels)
         assert len(counts) == 10 and len(set(counts.tolist())) == 1
     if source is FSDD:
+        assert made.class_names[7] == "seven"
         test = found["test"].columns
         assert set(test["split"]) == {"test"} and set(test["index"]) == {0, 1, 2, 3, 4}
         assert found["test"].paths[0].name.split("_")[0] == str(found["test"].labels[0])

@@ -118,7 +118,7 @@ def test_a_page_shows_the_picture_and_a_player_each(tmp_path: Path) -> None:
     drawn = read_named(tmp_path, "evaluation/samples", width=700)
     assert drawn.macro == "picture" and drawn.beside.macro == "sound"
     players = drawn.beside.value
-    assert [n for n, _ in players] == [f"{i} class {i - 1}" for i in range(1, page.PLAYERS + 1)]
+    assert [n for n, _ in players] == [f"{i} · class {i - 1}" for i in range(1, page.PLAYERS + 1)]
     for item, (_, uri) in zip(items, players):
         start = "data:audio/wav;base64,"
         assert uri.startswith(start)
@@ -148,5 +148,5 @@ def test_a_dashboard_is_given_pictures_and_sounds(tmp_path: Path) -> None:
     assert logger.image == ("samples", [str(path)])
     name, audios, step, rates, captions = logger.audio
     assert (name, step, rates) == ("samples/sound", 7, [RATE, RATE])
-    assert captions == ["1 low", "2 high"] and np.abs(audios[1]).max() <= 1
+    assert captions == ["1 · low", "2 · high"] and np.abs(audios[1]).max() <= 1
     view.log(object(), "samples", items, path, step=7)  # a logger of neither is left alone

