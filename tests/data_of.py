@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.data.images import Images
-from genlab.data.sources import folder, images, tables, text
+from genlab.data.sounds import Sounds
+from genlab.data.sources import folder, images, sounds, tables, text
 from genlab.data.table import Table
 from genlab.data.text import Text
 from genlab.data.tokenizers import Bytes
@@ -41,3 +42,16 @@ def table(path: Path, **given: Any) -> Table:
     return Table(
         source=tables.CsvFile(path=str(people(path))), **{"batch_size": 8, "seed": 0, **given}
     )
+
+
+def sound_folder(root: Path | str | None, **given: Any) -> Sounds:
+    """A quarter of a second of 8 kHz: 32 bands, 32 frames of 64 samples."""
+    names = {"val_fraction", "group"} & set(given)
+    source = sounds.SoundFolder(
+        root=None if root is None else str(root), **{n: given.pop(n) for n in names}
+    )
+    settings = {
+        "shape": [1, 32, 32], "rate": 8000, "seconds": 0.256, "window": 512, "num_classes": None,
+        "batch_size": 4, "seed": 0,
+    }  # fmt: skip
+    return Sounds(source=source, **{**settings, **given})

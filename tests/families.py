@@ -57,6 +57,7 @@ IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
 TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
 ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
+SOUND = (1, 8, 16)  # mel bands and frames: no square
 
 
 def batch_of(shape: tuple[int, ...]) -> Batch:
@@ -79,6 +80,9 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
         a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
         z = torch.randn(8, 2, generator=g)
         return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
+    if shape == SOUND:
+        coarse = torch.rand(8, 1, 2, 4, generator=g) * 1.5 - 1  # of any level
+        return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
     coarse = 1.5 * torch.randint(2, (8, 1, 2, 2), generator=g) - 0.75  # two of 17 grey levels
     return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
 
@@ -292,6 +296,13 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "vae-points": (
         lambda: vae(*mlp_vae, POINTS, Gaussian(sigma=0.1, learn=True), noise=True),
         POINTS,
+        150,
+    ),
+    "edm-sound": (lambda: diffusion(unet, SOUND, EDM(), Heun(num_steps=6)), SOUND, 150),
+    "gan-sound": (lambda: gan(*dcgan, SOUND, r1, (2e-3, 2e-3)), SOUND, 200),
+    "vae-sound": (
+        lambda: vae(*conv_vae, SOUND, Gaussian(sigma=0.1, learn=True)),
+        SOUND,
         150,
     ),
     "edm-table": (

@@ -14,8 +14,8 @@ from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
-    "adult": "adult", "fashion": "fashion-mnist", "jsb": "jsb-chorales", "nltcs": "debd",
-    "shakespeare": "tinyshakespeare",
+    "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
+    "jsb": "jsb-chorales", "nltcs": "debd", "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
 CODECS = {
@@ -42,7 +42,7 @@ def shrunk(name: str) -> list[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.get("net")
-    more = ["data.limit=200"] if name.startswith(("fashion", "adult")) else []
+    more = ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10")) else []
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
@@ -90,6 +90,9 @@ OWN_PARTS = {
     ("ring", "diffusion"): ("mlp", "edm", "heun"),
     ("adult", "diffusion"): ("mlp_table", "edm", "heun"),
     ("adult", "flow_matching"): ("mlp_table", "flow", "heun"),
+    ("fsdd", "vae"): ("conv_vae", "elbo_gaussian", "prior"),
+    ("fsdd", "gan"): ("dcgan", "nonsaturating", "prior"),
+    ("esc10", "diffusion"): ("unet", "edm", "heun"),
 }
 
 
@@ -120,7 +123,7 @@ def test_each_data_file_states_its_metrics_kind() -> None:
     """`kind` says which parts fit, `metric` what measures: both, of points and rows."""
     for file in sorted((CONF / "data").glob("*.yaml")):
         text = file.read_text()
-        for kind in ("points", "table"):
+        for kind in ("points", "table", "sound"):
             measured = f"override /metric@_global_.metric: {kind}" in text
             assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
 

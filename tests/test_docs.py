@@ -19,6 +19,7 @@ from conftest import ROOT
 from PIL import Image
 
 from genlab.runs.settings.compose import plan_of
+from genlab.views.wav import write_wav
 
 pytestmark = pytest.mark.whole
 
@@ -59,7 +60,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
     """What docs/data.md speaks of: photos in three classes, captioned pictures, a book, points, a
-    table of people."""
+    table of people, sounds in two classes."""
     folder = tmp_path_factory.mktemp("own")
     for i in range(150):
         path = folder / "photos" / ("cat", "dog", "owl")[i % 3] / f"{i}.png"
@@ -71,6 +72,10 @@ def own(tmp_path_factory) -> Path:
     for i in range(150):
         Image.new("RGB", (40, 36), (i, 0, 0)).save(folder / "pictures" / f"{i}.png")
     np.save(folder / "cloud.npy", np.random.default_rng(0).normal(size=(300, 2)))
+    for i in range(100):
+        path = folder / "sounds" / ("bark", "rain")[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_wav([np.sin(np.arange(8000) * 0.1)], [""], path, rate=16000)
     (folder / "book.txt").write_text("It was a dark night. " * 500)
     rows = [f"{i},{20 + i % 50},{('no', 'yes')[i % 2]}" for i in range(400)]
     (folder / "people.csv").write_text("\n".join(["id,age,ill", *rows]))

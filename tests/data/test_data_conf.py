@@ -24,13 +24,14 @@ NAMES = {
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
+    "audio_folder", "fsdd", "esc10",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
 # what fits a kind of data, so that the settings compose
 FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"],
-        "rolls": ["model=frames"], "image": []}  # fmt: skip
+        "rolls": ["model=frames"], "image": [], "sound": []}  # fmt: skip
 
 
 def made(file: Path, *words: str) -> DataModule:

@@ -89,3 +89,20 @@ def test_data_prepared_names_the_set(tmp_path) -> None:
     with pytest.raises(UserError, match=r"kind os\.system: there are text, image"):
         chosen(["data=prepared", f"data.root={tmp_path}"])
     assert chosen(["model=vae"]) == ["model=vae"]
+
+
+def test_a_prepared_set_of_texts_is_trained_on(tmp_path) -> None:
+    from made import documents, write_jsonl
+    from running import settled
+
+    raw = write_jsonl(tmp_path / "raw.jsonl", documents(40))
+    prepare_command(["kind=text", f"from={raw}", f"to={tmp_path / 'set'}", "processes=1"])
+    words = chosen(["data=prepared", f"data.root={tmp_path / 'set'}"])
+    assert words == ["data=text_file", f"data.path='{tmp_path / 'set' / 'documents.jsonl'}'"]
+    assert settled([*words, "model=autoregressive"])["data"]["source"]["path"].endswith(
+        "documents.jsonl"
+    )
+    from genlab.data.sources.text import TextFile
+
+    train, val = TextFile(path=str(tmp_path / "set" / "documents.jsonl")).documents()
+    assert (len(list(train)), len(list(val))) == (36, 4)

@@ -86,6 +86,7 @@ MORE = (
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
     "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
+    "heard_agreement",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
@@ -93,7 +94,7 @@ LESS = (
     "frechet_infinity", "kernel_distance",
     "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model", "knn_kl",
     "copied_share", "longest_copy", "pitch_distance", "chord_distance", "melody_distance",
-    "polyphony_distance", "duration_distance",
+    "polyphony_distance", "duration_distance", "mel_distance", "silence_share", "clipped_share",
 )  # fmt: skip
 
 

@@ -113,8 +113,12 @@ def read_tensors(file: Path) -> dict[str, Tensor] | None:
 
 
 def pictures(data: Data, x: Tensor) -> Tensor:
-    """Examples [N, *shape], pixels or tokens, as a viewer sees them: uint8 [N, C, H, W]."""
-    return torch.from_numpy(np.stack(data.decode(x))).movedim(-1, 1).contiguous()
+    """Examples [N, *shape], pixels or tokens, as a viewer sees them: uint8 [N, C, H, W].
+
+    Data that people do not look at (sounds) say by `pictured` what a classifier is shown instead.
+    """
+    shown = getattr(data, "pictured", data.decode)(x)
+    return torch.from_numpy(np.stack(shown)).movedim(-1, 1).contiguous()
 
 
 def real_pictures(data: Data, examples: Examples, most: int) -> tuple[Tensor, Tensor | None]:

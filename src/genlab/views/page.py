@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from genlab.views.texts import RULE
+from genlab.views.wav import regions
 
 TEXT_BYTES, PICTURE_BYTES, PICTURE_PIXELS = 400_000, 12 * 2**20, 50_000_000
 MIDI_BYTES = 2**20
+SOUND_BYTES, PLAYERS = 16 * 2**20, 12  # of a file; its sounds that a page plays
 LOADED = 4_000_000  # pixels of a picture that is decoded to see that it is whole
 ROWS, COLUMNS = 13, 30  # of a table, its head among them
 SHEET = 600  # pixels across, from which a picture is a sheet: panels and words, not a few samples
@@ -79,11 +81,13 @@ def table(path: Path, _: int) -> list[list[str]]:
     return [row[:COLUMNS] for _, row in zip(range(ROWS), rows)]
 
 
-def sound(path: Path, _: int) -> str:
-    data = _bytes(path, PICTURE_BYTES)
+def sound(path: Path, _: int) -> list[tuple[str, str]]:
+    """(name, data: URI) of each sound that the file holds; a single one may have no name."""
+    data = _bytes(path, SOUND_BYTES)
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError("it is no WAV file")
-    return "data:audio/wav;base64," + base64.b64encode(data).decode()
+    found = regions(data)[:PLAYERS]
+    return [(n, "data:audio/wav;base64," + base64.b64encode(d).decode()) for n, d in found]
 
 
 def midi(path: Path, _: int) -> tuple[str, str]:
@@ -121,7 +125,7 @@ SHOWN = {
     ".mid": Format(midi, "midi"),
     ".html": Format(elsewhere, "elsewhere"),
 }
-BESIDE = (".mid",)  # what is shown below another file of its name
+BESIDE = (".mid", ".wav")  # what is shown below another file of its name
 
 
 def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:

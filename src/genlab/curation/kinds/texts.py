@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -68,21 +68,17 @@ class Texts(Kind):
             raise ValueError(f"no UTF-8 text: byte {error.start}") from None
 
     def write(self, examples: Sequence[Example], folder: Path, shard: int) -> None:
-        lines = (
-            json.dumps({"text": e.data, "id": e.id, **e.facts}, ensure_ascii=False) + "\n"
-            for e in examples
-        )
+        rows = ({"text": e.data, "id": e.id, **e.facts, "split": folder.name} for e in examples)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         with (folder / f".{shard:06d}.part").open("w", encoding="utf-8", newline="\n") as f:
             f.writelines(lines)
 
     def finish(self, folder: Path) -> None:
-        """One file a split, its documents in the order of the raw files."""
-        with (folder / ".documents.tmp").open("wb") as whole:
+        """One file for all splits, in the order of the raw files within each."""
+        with (folder.parent / "documents.jsonl").open("ab") as whole:
             for part in sorted(folder.glob(".*.part")):
                 whole.write(part.read_bytes())
-        os.replace(folder / ".documents.tmp", folder / "documents.jsonl")
-        for part in folder.glob(".*.part"):
-            part.unlink()
+        shutil.rmtree(folder)
 
     def shown(self, data: str, beside: str | None = None) -> str:
         """Its beginning, or from a little before where the two differ first."""
@@ -94,7 +90,7 @@ class Texts(Kind):
 
     @property
     def option(self) -> dict[str, str]:
-        return {"data": "text_folder"}
+        return {"data": "text_file", "data.path": "documents.jsonl"}
 
 
 FACT = (str, int, float, bool, type(None))  # what a column of a row may hold as it is

@@ -124,7 +124,7 @@ class FileFolder:
 
     Folders root/train and root/val (or valid, test), where there are both, are the splits, or the
     metadata's column `split`; else val is a share of the files, the classes in proportion, the same
-    in every run. With `group`, a column, all files of one value are on one side.
+    in every run. With `group`, a column, whole values of it are held out, whatever `split` says.
     """
 
     def __init__(
@@ -187,10 +187,10 @@ class FileFolder:
         if self.group is not None and self.group not in found.columns:
             there = ", ".join(found.columns) or "it has no metadata"
             raise ValueError(f"data.group={self.group}: no such column in the metadata ({there})")
-        if "split" in found.columns:
-            held = [str(v) in VAL_NAMES for v in found.columns["split"]]
-        elif self.group is not None:
+        if self.group is not None:  # asked for: it goes before the split that the set comes with
             held = by_group(self.groups(found), self.val_fraction)
+        elif "split" in found.columns:
+            held = [str(v) in VAL_NAMES for v in found.columns["split"]]
         else:
             num = max(1, round(len(found) * self.val_fraction))
             held = [i < num for i in range(len(found))]

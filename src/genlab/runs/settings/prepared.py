@@ -11,7 +11,8 @@ from pathlib import Path
 from genlab.runs.folder.layout import read_json
 from genlab.runs.say.errors import UserError
 
-READERS = {"text": "text_folder", "image": "image_folder", "table": "table"}
+# of each kind: the option, and the file of the set that it reads (none: the folder)
+READERS = {"text": ("text_file", "documents.jsonl"), "image": ("image_folder", "")}
 
 
 def chosen(words: list[str]) -> list[str]:
@@ -31,4 +32,7 @@ def chosen(words: list[str]) -> list[str]:
     kind = found.get("kind")
     if kind not in READERS:
         raise UserError(f"{path}: kind {kind!s:.40}: there are {', '.join(READERS)}")
-    return [f"data={READERS[kind]}" if w == "data=prepared" else w for w in words]
+    option, file = READERS[kind]
+    named = f"data.path='{path.parent / file}'" if file else ""
+    words = [f"data={option}" if w == "data=prepared" else w for w in words]
+    return [named if file and w.startswith("data.root=") else w for w in words]
