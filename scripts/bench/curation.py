@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "curation"))
+sys.path.insert(0, str(ROOT / "tests"))
 from made import documents, write_jsonl  # noqa: E402
 
 from genlab.curation.base import Example  # noqa: E402
