@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.layers import at_least_1
+from genlab.nn.layers import at_least_1, recurrent
 from genlab.nn.rnn import State
 
 
@@ -38,7 +38,7 @@ class _OverFrames(nn.Module):
         self, frames: Tensor, cond: None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
         """The frames continue the state."""
-        h, state = self.rnn(frames, state)
+        h, state = recurrent(self.rnn, frames, state)
         return self.head(F.dropout(h, self.dropout, self.training)), state
 
 

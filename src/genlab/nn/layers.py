@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -198,3 +199,16 @@ class ScaleShift(nn.Linear):
         emb = super().forward(emb)
         scale, shift = emb.reshape(emb.shape + (1,) * (x.ndim - 2)).chunk(2, dim=1)
         return torch.addcmul(shift, x, 1 + scale)
+
+
+def recurrent(layer: nn.RNNBase, x: Tensor, state: Tensor | tuple[Tensor, ...] | None) -> Any:
+    """A recurrent layer's (output, state).
+
+    Under autocast on the CPU oneDNN has an LSTM of bfloat16 only where there is AVX512: elsewhere
+    it is of float32.
+    """
+    old = torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT")
+    if old and isinstance(layer, nn.LSTM) and x.device.type == "cpu":
+        with torch.autocast("cpu", enabled=False):
+            return layer(x.float(), state)
+    return layer(x, state)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.layers import ClassEmbedding, at_least_1
+from genlab.nn.layers import ClassEmbedding, at_least_1, recurrent
 
 State = Tensor | tuple[Tensor, Tensor]  # GRU: h; LSTM: (h, c); each [depth, B, width]
 
@@ -56,7 +56,7 @@ class _Recurrent(nn.Module):
         x = self.embed(tokens)
         if self.classes is not None:
             x = x + self.classes(cond, len(tokens)).unsqueeze(1)
-        h, state = self.rnn(F.dropout(x, self.dropout, self.training), state)
+        h, state = recurrent(self.rnn, F.dropout(x, self.dropout, self.training), state)
         h = F.dropout(h, self.dropout, self.training)
         if self.head is None:
             return F.linear(h, self.embed.weight[: self.vocab]), state

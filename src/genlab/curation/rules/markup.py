@@ -35,12 +35,13 @@ class Markup(TextRule):
 
 def main_text(page: str) -> str:
     try:
-        from trafilatura import extract
+        from trafilatura import bare_extraction
     except ImportError:
         raise ValueError(
             "by=trafilatura needs it: pip install 'genlab[prepare]', or write by=selectolax"
         ) from None
-    return extract(page, include_comments=False, include_tables=True, favor_recall=True) or ""
+    found = bare_extraction(page, include_comments=False, include_tables=True, favor_recall=True)
+    return (found.text if found else None) or ""
 
 
 def shown_text(page: str) -> str:
