@@ -4,7 +4,8 @@
     python scripts/bench/curation.py speed              documents a second beside datatrove's
     python scripts/bench/curation.py scale              1, 10 and 100 thousand made documents
 
-Pictures and languages need $GENLAB_DATA; datatrove is installed by hand beside genlab.
+Pictures and languages need $GENLAB_DATA. For speed `pip install "datatrove[io,processing]" spacy`
+in an environment of its own, whose Python DATATROVE_PYTHON names.
 """
 
 from __future__ import annotations
