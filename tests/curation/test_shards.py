@@ -111,7 +111,7 @@ def test_work_that_was_stopped_goes_on_and_other_work_is_refused(
     monkeypatch.setattr(shards, "later_pass", original)
     from genlab.runs.say.errors import UserError
 
-    with pytest.raises(UserError, match=r"an unfinished set with rules than these lies there"):
+    with pytest.raises(UserError, match=r"an unfinished set with other rules lies there"):
         prepare_command([*words(raw, tmp_path / "set"), "rules.length.least=10"])
     first = shards.first_pass
     monkeypatch.setattr(shards, "first_pass", lambda *a: pytest.fail("it was done before"))

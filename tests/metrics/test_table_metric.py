@@ -114,7 +114,7 @@ class Numbers:
 
     kind, shape, num_classes, vocab, levels, target = "table", (7,), None, None, None, "c"
     columns = SimpleNamespace(
-        columns=[SimpleNamespace(name=n, kind=k) for n, k in
+        columns=[SimpleNamespace(name=n, numeric=k != "category") for n, k in
                  (("a", "continuous"), ("b", "continuous"), ("c", "category"), ("d", "category"))]
     )  # fmt: skip
 

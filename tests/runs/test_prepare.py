@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -106,3 +107,15 @@ def test_a_prepared_set_of_texts_is_trained_on(tmp_path) -> None:
 
     train, val = TextFile(path=str(tmp_path / "set" / "documents.jsonl")).documents()
     assert (len(list(train)), len(list(val))) == (36, 4)
+
+
+def test_what_failed_before_anything_was_done_is_begun_anew(tmp_path, capsys) -> None:
+    from made import documents
+
+    lines = [json.dumps({"body": text}) for text in documents(20)]
+    (tmp_path / "raw.jsonl").write_text("\n".join(lines))
+    words = ["kind=text", f"from={tmp_path / 'raw.jsonl'}", f"to={tmp_path / 'set'}", "processes=1"]
+    assert answer(lambda: prepare_command(words), words) == 2
+    assert "kind.column=NAME says which; there are body" in capsys.readouterr().err
+    prepare_command([*words, "kind.column=body"])
+    assert (tmp_path / "set" / "documents.jsonl").is_file()

@@ -38,6 +38,7 @@ class Column(ABC):
     """A column: its cells as numbers or codes, where they lie in x, and back."""
 
     kind: ClassVar[Kind]
+    numeric: ClassVar[bool] = True  # its cells have an order and a distance
     keys: ClassVar[set[str]]  # of `state`, beside name and kind
     lists: ClassVar[tuple[str, ...]]  # those of them that have an entry a value
     name: str
@@ -263,6 +264,7 @@ class Categories(Column):
     """Texts of which a row has one: +1 for it, -1 for the others; a missing cell is one of them."""
 
     kind = "category"
+    numeric = False
     keys = {"values", "shares"}
     lists = ("values", "shares")
 

@@ -292,7 +292,7 @@ def full_rows(data: Data, x: Tensor, labels: Tensor | None) -> list[dict[str, An
 
 
 def numeric_names(data: Data) -> list[str]:
-    return [c.name for c in data.columns.columns if c.kind != "category"]
+    return [c.name for c in data.columns.columns if c.numeric]
 
 
 def target_of(data: Data, frame: Frame) -> str | None:

@@ -130,14 +130,17 @@ def begin(to: Path, recipe: dict[str, Any]) -> Path:
         raise UserError(f"to={to}: it holds a prepared set: name another folder, or remove it")
     if (work / RECIPE).is_file():
         before = json.loads((work / RECIPE).read_text())
-        if before != recipe:
+        if before == recipe:
+            say(f"genlab: going on in {work}")
+            return work
+        if any(work.glob("0/0*")):  # a shard is done: it is not thrown away unasked
             what = next(k for k in recipe if before.get(k) != recipe[k])
+            other = {"raw": "other raw files", "rules": "other rules"}.get(what, f"another {what}")
             raise UserError(
-                f"to={to}: an unfinished set with {'other raw files' if what == 'raw' else what}"
-                f" than these lies there: go on with those, or remove {work}"
+                f"to={to}: an unfinished set with {other} lies there: go on with those, or remove"
+                f" {work}"
             )
-        say(f"genlab: going on in {work}")
-        return work
+        shutil.rmtree(work)
     if to.exists() and any(to.iterdir()):
         raise UserError(f"to={to}: the folder is not empty: name a new one")
     work.mkdir(parents=True, exist_ok=True)

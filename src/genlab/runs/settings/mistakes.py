@@ -97,7 +97,7 @@ def _no_value(word: str, *own: Path) -> str:
 
 def _check_option(word: str, override: Any, value: Any, *own: Path) -> None:
     group = override.key_or_group
-    there = options(group, *own)
+    there = [*options(group, *own), *(["prepared"] if group == "data" else [])]  # prepared.py's
     if override.is_delete():
         return
     if value is None:
@@ -220,7 +220,7 @@ def _missing(key: str, cfg: DictConfig) -> str:
 
 def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) -> str:
     """Keys beside the wrong one, then keys anywhere that end as it does, then nearest of all."""
-    line = f"there is no key {word!r} in {place or 'train.yaml'}"
+    line = f"there is no key {word!r} in {place or 'the settings'}"
     own = [k for k in node if k != "hydra"]
     if (other := ELSEWHERE.get(word)) in own:
         return f"{line}; nearest: {place}.{other}"
