@@ -8,7 +8,7 @@ from pathlib import Path
 
 import data_of
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from running import fit, genlab_here, looks
 
@@ -112,6 +112,7 @@ WORDS = st.text(alphabet=" \n\r\tab'é1.\u00a0\x1c\U0001f600", max_size=60)
 
 @settings(deadline=None)
 @given(text=WORDS, size=st.integers(1, 9))
+@example(text="\r\r\n", size=1)  # the CR before is no half of a line's end that was read before
 def test_a_text_in_parts_is_the_text_and_its_ids(tmp_path_factory, text, size) -> None:
     path = tmp_path_factory.mktemp("t") / "a.txt"
     path.write_text(text, newline="", encoding="utf-8")

@@ -185,12 +185,12 @@ def of_file(path: Path, share: float, where: str) -> tuple[Documents, Documents]
 def parts_of(path: Path, where: str) -> Iterator[str]:
     """The text of a UTF-8 file in parts of about PART characters, each cut where `cut_at` says."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    done, kept = 0, ""
+    done, whole, half = 0, "", ""  # `half`: a CR at the end, which may be half of a line's end
     with path.open("rb") as f:
         for block in chain(iter(lambda: f.read(PART), b""), [b""]):
             pending = len(decoder.getstate()[0])
             try:
-                kept += decoder.decode(block, final=not block)
+                read = half + decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 at = done - pending + error.start
                 raise ValueError(
@@ -198,15 +198,14 @@ def parts_of(path: Path, where: str) -> Iterator[str]:
                     " convert it, as with iconv -t UTF-8"
                 ) from None
             done += len(block)
-            # a CR at the end may be half of a line's end
-            whole, kept = (kept[:-1], "\r") if block and kept[-1:] == "\r" else (kept, "")
-            whole = whole.replace("\r\n", "\n")
+            half = "\r" if block and read.endswith("\r") else ""
+            whole += read.removesuffix(half).replace("\r\n", "\n")
             at = cut_at(whole) if block else len(whole)
             if not at and len(whole) > LONGEST:
                 raise ValueError(f"{where}: a word of over {LONGEST:,} letters: is it text?")
             if at:
                 yield whole[:at]
-            kept = whole[at:] + kept
+            whole = whole[at:]
 
 
 def cut_at(text: str) -> int:
