@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,13 +211,16 @@ def test_help_and_missing_runs(command: str, tmp_path: Path) -> None:
 
 
 def test_list_and_help_answer_at_once() -> None:
-    for arguments in (["--help"], ["list"], ["train", "net.wdith=3"]):
-        seconds = []
+    """The bar is 1 s on an idle machine of today: here, in what importing Hydra costs beside it."""
+    for arguments, times in ((["--help"], 2), (["list"], 5), (["train", "net.wdith=3"], 9)):
+        seconds, beside = [], []
         for _ in range(2):
             before = children_seconds()
+            subprocess.run([sys.executable, "-c", "import hydra"], check=True)
+            beside.append(children_seconds() - before)
             done = genlab(*arguments)
-            seconds.append(children_seconds() - before)
-        assert min(seconds) < 1.5, (arguments, seconds)  # the bar is 1 s on an idle machine
+            seconds.append(children_seconds() - before - beside[-1])
+        assert min(seconds) < times * min(beside), (arguments, seconds, beside)
     assert "digits_diffusion" in genlab("list", "experiment").stdout
     assert done.returncode == 2
 
