@@ -28,6 +28,7 @@ test-fast: setup      ## the fast tests alone: after each change
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not whole and not slow and not faults and not fuzz and not gpu and not slurm'
 
 test-slow: setup      ## what takes minutes: whole experiments against their bars
+	$(BIN)/python -m pip install --quiet -e '.[test,ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
 faults: setup         ## kills, damage, full disks: about 25 minutes; writes docs/reliability.md

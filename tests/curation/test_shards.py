@@ -92,6 +92,37 @@ def test_killed_at_random_it_ends_with_the_same_bytes(raw, tmp_path) -> None:
     assert kills and contents(to) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
+def test_two_machines_one_of_which_fails(raw, tmp_path, monkeypatch) -> None:
+    """A Ray cluster of two workers of one CPU each; one is killed while it works."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    from genlab.curation import ray_pool
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.chdir(raw.parent)
+    prepare_command(words(raw, tmp_path / "whole"))
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    told, lost = ray_pool.RayPool._done, []
+
+    def then_one_fails(pool, reference):
+        told(pool, reference)
+        if not lost:
+            cluster.remove_node(lost.append(nodes[0]) or nodes[0], allow_graceful=False)
+
+    monkeypatch.setattr(ray_pool.RayPool, "_done", then_one_fails)
+    try:
+        ray = ["pool=ray", f"pool.address={cluster.address}"]
+        prepare_command([*words(Path(raw.name), Path("ray"), 2), *ray])
+    finally:
+        cluster.shutdown()
+    assert lost and contents(tmp_path / "ray") == contents(tmp_path / "whole")
+
+
 def test_work_that_was_stopped_goes_on_and_other_work_is_refused(
     raw, tmp_path, monkeypatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def test_mistakes_are_one_line(raw, tmp_path, words, says, capsys) -> None:
     assert re.search(says, said) and "Traceback" not in said
     assert len([x for x in said.split("\n") if x.strip()]) == 1, said
     assert not (new / "dataset.json").exists()
+
+
+def test_ray_says_what_is_missing(raw, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["kind=text", f"from={raw}", f"to={tmp_path / 'new'}", "pool=ray"]
+    assert answer(lambda: prepare_command(words), words) == 2
+    assert "pool=ray: pip install 'genlab[ray]'" in capsys.readouterr().err
 
 
 def test_a_finished_set_and_a_full_folder_are_left_alone(raw, tmp_path) -> None:

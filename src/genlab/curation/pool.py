@@ -1,4 +1,7 @@
-"""Processes that work on shards, each of which has what it works with from the start."""
+"""Processes that work on shards, each of which has what it works with from the start.
+
+Another engine is a class with the same four methods (ray_pool.py) and a YAML in conf/pool.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ Task = tuple[Callable[..., None], tuple]  # a function of a module, and what it 
 
 
 class Pool:
-    """With one process, this one does the work; few tasks wait at a time."""
+    """Processes of this machine; with one, this one does the work. Few tasks wait at a time."""
 
-    def __init__(self, common: Any, processes: int) -> None:
-        """`common`: the first argument of every task; it is sent to a process once."""
-        self.common, self.processes = common, processes
+    def __init__(self, *, processes: int) -> None:
+        self.processes = check_processes(processes)
+        self.common: Any = None
         self._pool: ProcessPoolExecutor | None = None
+
+    def begin(self, common: Any) -> None:
+        """`common`: the first argument of every task; it is sent to a process once."""
+        self.common = common
 
     def map(self, tasks: Iterator[Task | None]) -> Iterator[None]:
         """Carry the tasks out; one after another it is said that a task is done, in order."""
@@ -42,6 +49,12 @@ class Pool:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def check_processes(processes: int) -> int:
+    if not isinstance(processes, int) or processes < 1:
+        raise ValueError(f"processes={processes}: write a whole number from 1 on")
+    return processes
 
 
 _common: list[Any] = []  # in a worker

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -81,15 +82,18 @@ class Curation:
     rules: Mapping[str, Rule]
     source: Path
     work: Path
-    processes: int = 1
+    pool: Any = None  # of pool.py or ray_pool.py; none: this process
     told: Callable[[str, int, int | None], None] | None = None  # what, how many are done, of all
 
     def __post_init__(self) -> None:
         self.stages, self.told = stages_of(self.rules), self.told or silent
-        self.pool = Pool(self, self.processes)
+        self.pool = self.pool or Pool(processes=1)
+        self.pool.begin(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "told": silent, "pool": None}  # as other processes have it
+        """As other processes have it, wherever they run."""
+        places = {"source": self.source.resolve(), "work": self.work.resolve()}
+        return {**self.__dict__, **places, "told": silent, "pool": None}
 
     def __enter__(self) -> Curation:
         return self
@@ -194,8 +198,7 @@ class Curation:
         ledger: Ledger,
     ) -> None:  # fmt: skip
         folder = self.folder(number, shard)
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
         temporary.mkdir(parents=True)
         columns = {
             "place": [r.place for r in kept], "id": [r.id for r in kept],

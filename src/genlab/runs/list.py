@@ -35,7 +35,7 @@ def print_list(words: list[str]) -> None:
         if not folder.is_dir():
             raise UserError(f"--config-dir {folder}: there is no such folder")
         check_folder(folder)
-    names = (*groups(*folders), "prepare", "rule")
+    names = (*groups(*folders), "prepare", "rule", "pool")
     found = {group: options(group, *folders) for group in names}
     known = sorted(found, key=lambda g: ORDER.split().index(g) if g in ORDER.split() else 99)
     for name in words:

@@ -24,6 +24,7 @@ import yaml
 
 from genlab.callbacks.meter import Meter
 from genlab.curation.base import Kind, Rule
+from genlab.curation.pool import check_processes
 from genlab.curation.shards import SHARD, SHOWN, UNREAD, Curation, read_lines, split_of
 from genlab.curation.tables import write_ledger
 from genlab.runs.folder.layout import write_json, write_text
@@ -46,7 +47,7 @@ def prepare_command(words: list[str]) -> None:
     try:
         with (
             Meter("preparing") as meter,
-            Curation(kind, rules, source, work, plan["processes"], Told(meter)) as curation,
+            Curation(kind, rules, source, work, plan.build("pool"), Told(meter)) as curation,
         ):
             found = finish(curation, curation.run(), to)
     except ValueError as error:
@@ -106,8 +107,10 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
                 f"rules.{name}: it is for {' and '.join(rule.kinds)}, and this is {kind.name}:"
                 f" leave it out by ~rules.{name}"
             )
-    if not isinstance(plan["processes"], int) or plan["processes"] < 1:
-        raise UserError(f"processes={plan['processes']}: write a whole number from 1 on")
+    try:
+        check_processes(plan["processes"])
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def recipe_of(plan: Plan, source: Path) -> dict[str, Any]:

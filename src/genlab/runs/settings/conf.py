@@ -12,7 +12,7 @@ from genlab.runs.gate.files import read_text
 
 SWEEPERS = "hydra/sweeper"  # the one group of Hydra's own that genlab has options of
 # no part of a run's settings: published numbers (runs/papers/row.py), recipes of `genlab prepare`
-APART = ("paper", "prepare", "rule")
+APART = ("paper", "prepare", "rule", "pool")
 
 
 def conf_dir() -> Path:
