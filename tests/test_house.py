@@ -162,7 +162,7 @@ MIRROR = {
     "data": "data", "source": "data.sources", "tokenizer": "data.tokenizers",
     "net": "nn", "model": "models", "objective": "objectives",
     "sampler": "samplers", "metric": "metrics", "callbacks": "callbacks", "optim": "optim",
-    "conditions": "models", "adapt": "nn",
+    "conditions": "models", "adapt": "nn", "edit": "data.edits",
 }  # fmt: skip
 
 

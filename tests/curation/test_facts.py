@@ -8,7 +8,7 @@ import pytest
 
 from genlab.curation.base import Example, Leave, Note
 from genlab.curation.licences import LICENCES, POLICIES, allowed, licence_of
-from genlab.curation.rules.facts import Balance, Licence, Split, Where
+from genlab.curation.rules.facts import Balance, Forget, Licence, Split, Where
 
 
 def says(rule, **facts):
@@ -113,3 +113,15 @@ def test_balance_by_weights_and_by_leaving_out() -> None:
     assert Counter(v for i, v in enumerate(values) if i not in wanted) == {"cat": 60, "dog": 20}
     with pytest.raises(ValueError, match="it has no share for label=dog"):
         balance(Balance(column="label", to={"cat": 1}), values)
+
+
+def test_the_forgotten_are_named_by_file_or_by_the_id_that_they_had(tmp_path) -> None:
+    rule = Forget(ids=["a", "raw.jsonl:7"])
+    assert says(rule) == Leave("to be forgotten", "a")
+    assert rule(Example("b", "text", {"id": "raw.jsonl:7"})).value == "raw.jsonl:7"
+    assert rule(Example("b", "text", {"id": "raw.jsonl:71"})) is None
+    (tmp_path / "ids.txt").write_text("x\n\n a \n")
+    assert says(Forget(ids=str(tmp_path / "ids.txt"))) is not None
+    for ids in ([], "gone.txt"):
+        with pytest.raises(ValueError, match="ids"):
+            Forget(ids=ids)

@@ -1,6 +1,6 @@
 """The data module: what the examples are, and which of them the k-th step sees.
 
-Read: `Examples` (what a kind serves by number), `Stream` (their order), `DataModule` (a batch by
+Read: `Examples` (what a kind serves by number), stream.py (their order), `DataModule` (a batch by
 its number), then a file a kind: images.py, text.py, toy.py. Where the data come from is injected: a
 source (sources/*.py). What people may ask for is asking.py; loaders are batches.py and workers.py.
 
@@ -24,7 +24,8 @@ from genlab.batch import Batch, Cond, Given, each
 from genlab.data.asking import class_captions, classes_asked
 from genlab.data.asks import Ask, Choice
 from genlab.data.batches import TrainBatches, ValBatches, place_of
-from genlab.data.stated import refuse_large_batch
+from genlab.data.stated import refuse_large_batch, sha256
+from genlab.data.stream import Stream
 from genlab.data.workers import DecodedBatches
 from genlab.rng import generator
 from genlab.views.base import View
@@ -36,6 +37,7 @@ class Examples(ABC):
     """Examples that are taken many at a time, by their numbers: from memory, files, a table."""
 
     draws: int = 0  # uniform random numbers that an example's augmentation takes
+    ragged: bool = False  # a batch is as long as its longest example
     at: Tensor | None = None  # [1], shared: the number of the example that this process is reading
 
     @abstractmethod
@@ -51,35 +53,6 @@ class Examples(ABC):
     def name_of(self, i: int) -> str:
         """What example i is called where something is wrong with it: a file's path."""
         return f"example {i}"
-
-
-class Stream:
-    """Endless ids: the epochs' permutations one after another; a batch may straddle two."""
-
-    def __init__(self, length: int, *, seed: int) -> None:
-        self.length, self.seed = length, seed
-        self._orders: dict[int, Tensor] = {}
-
-    def order(self, epoch: int) -> LongTensor:
-        """The order of the examples in an epoch, computed once [length]."""
-        if epoch not in self._orders:
-            drawn = torch.randperm(self.length, generator=generator("epoch", self.seed, epoch))
-            # an epoch and the one it runs into; no more, for a long run has many
-            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = drawn
-        return self._orders[epoch]
-
-    def ids(self, first: int, num: int) -> LongTensor:
-        """The ids at positions first .. first+num-1 [num]."""
-        epoch, at = divmod(first, self.length)
-        if at + num <= self.length:
-            return self.order(epoch)[at : at + num]
-        parts = []
-        while num > 0:
-            parts.append(self.order(epoch)[at : at + num])
-            num -= len(parts[-1])
-            epoch, at = epoch + 1, 0
-        return torch.cat(parts)
 
 
 class DataModule(LightningDataModule, ABC):
@@ -129,6 +102,7 @@ class DataModule(LightningDataModule, ABC):
         self._held_out = "val"
         self._stream: Stream | None = None
         self._fingerprint: str | None = None
+        self.edits: Sequence[Any] = ()  # edits/base.py: what becomes of what is read
 
     # --- what a kind of data implements ---------------------------------------------------------
 
@@ -171,6 +145,8 @@ class DataModule(LightningDataModule, ABC):
         if not self.endless:
             refuse_large_batch(self.batch_size, len(splits["train"]))
         self._splits = splits
+        for edit in self.edits:
+            self._splits = edit(self._splits, self)
         self._stream = Stream(len(self.train), seed=self.seed)
         if self.std is None and self.vocab is None:
             self.std = self.measured_std()
@@ -223,17 +199,19 @@ class DataModule(LightningDataModule, ABC):
         return float(x.double().std(correction=0))
 
     def fingerprint(self) -> str:
-        """The sha256 of the loaded data."""
+        """The sha256 of the loaded data, and of what was done to them."""
         if self._fingerprint is None:
             self.load()
-            self._fingerprint = self.digest()
+            said = [edit.said() for edit in self.edits]
+            own = self.digest()
+            self._fingerprint = sha256(own, *said) if said else own
         return self._fingerprint
 
     # --- what is said of it ---------------------------------------------------------------------
 
     def describe(self) -> str:
         """One line of what was found: how many, which classes, how many held out, what is odd."""
-        return "; ".join([self.size(), *self.notes()])
+        return "; ".join([self.size(), *self.notes(), *(edit.said() for edit in self.edits)])
 
     def told(self) -> list[str]:
         """What a start says of it, a line each."""

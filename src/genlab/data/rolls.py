@@ -28,6 +28,8 @@ KEPT = 8  # frames of a held-out piece that samples go on from, where mask does 
 class PieceExamples(Examples):
     """Pieces, one after another in one tensor; in a batch they are filled up with silence."""
 
+    ragged = True
+
     def __init__(
         self, pieces: Sequence[np.ndarray], *, window: int | None = None, given: int = 0
     ) -> None:

@@ -158,7 +158,7 @@ class Text(DataModule):
 
     @property
     def epoch_examples(self) -> int:
-        return -(-self.train.targets // self.block)
+        return -(-self.train.targets // self.block)  # of the text, whatever edits add
 
     def train_ids(self, k: int) -> LongTensor:
         """Where the windows of the k-th global batch begin [batch_size]."""

@@ -151,7 +151,7 @@ def print_check(plan: Plan, choices: dict[str, Any], *, measured: bool = False) 
         f" vocabulary {data['vocab']}",
         highlight=False,
     )
-    module = plan.build("data")
+    module = plan.data()
     for line in module.told() if module.read_early else ():
         print(f"  {one_line(line)}")
     if measured:

@@ -108,7 +108,7 @@ def evaluate_run(
     before = settings or keep_inside(read_settings(folder), ())
     settings = changed(before, changes or [], trusted)
     check_bounds(settings)
-    parts = {k: settings.get(k) for k in ("data", "model", "metric")}
+    parts = {k: settings.get(k) for k in ("data", "edits", "model", "metric")}
     plan = Plan(parts, trusted, secrets=True)
     if changes:
         _check_fit(before, plan, changes)
@@ -118,7 +118,7 @@ def evaluate_run(
             + " or ".join(_fitting(plan))
         )
     model = load_model(checkpoint, trust=trusted, model=plan.restored("model")).to(device)
-    data, metrics = plan.build("data"), plan.metrics()
+    data, metrics = plan.data(), plan.metrics()
     named = any(key.partition(".")[0] == "data" for key, _ in changes or [])
     with contextlib.nullcontext() if named else no_downloads():
         data.prepare()

@@ -252,7 +252,7 @@ class Training:
         from genlab.runs.say.dashboard import loggers
 
         check_batch(self.plan)
-        data = self.plan.build("data")
+        data = self.plan.data()
         data.prepare()
         data.load()
         torch.manual_seed(self.plan["seed"])

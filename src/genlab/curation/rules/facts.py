@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from genlab.curation.base import Each, Example, Kind, Leave, Note, Whole, hash_of
@@ -64,6 +65,25 @@ class Where(Each):
         if math.isnan(number) or (low is not None and number < low):
             return Leave(f"{self.column} under {low}", number)
         return Leave(f"{self.column} over {high}", number) if high and number > high else None
+
+
+class Forget(Each):
+    """Those whose owners want them out: by their ids, here or in a curated set that is read."""
+
+    def __init__(self, *, ids: Sequence[str | int] | str) -> None:
+        """`ids`: a list, or a text file with one a line; of raw files FILE, or FILE:LINE."""
+        if isinstance(ids, str):
+            if not Path(ids).expanduser().is_file():
+                raise ValueError(f"ids={ids}: a list, or a file with one id a line")
+            ids = Path(ids).expanduser().read_text().split("\n")
+        self.ids = {str(i).strip() for i in ids} - {""}
+        if not self.ids:
+            raise ValueError("ids: there is none, so nothing would be forgotten")
+
+    def __call__(self, example: Example) -> Leave | None:
+        names = {example.id, str(example.facts.get("id", ""))}
+        found = sorted(names & self.ids)
+        return Leave("to be forgotten", found[0]) if found else None
 
 
 class Split(Whole):

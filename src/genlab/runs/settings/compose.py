@@ -163,6 +163,7 @@ def inline_parts(cfg: DictConfig) -> None:
     """
     take_codec(cfg)
     name_last(cfg)
+    take_replayed(cfg)
     init_from = cfg.get("init_from")
     parts = named(OmegaConf.to_container(init_from)) if isinstance(init_from, DictConfig) else {}
     model = cfg.get("model")
@@ -209,6 +210,24 @@ def take_codec(cfg: DictConfig) -> None:
         raise UserError(f"codec={codec}: init_from names another codec; leave one of them out")
     with open_dict(cfg):
         cfg.init_from = {**before, "codec": str(codec)}
+
+
+def take_replayed(cfg: DictConfig) -> None:
+    """The data of the runs that edits name: their settings stand in this run's from now on."""
+    from genlab.runs.folder.layout import find_run, read_settings
+
+    edits: Any = cfg.get("edits") or {}
+    for name in edits:
+        node = edits[name]
+        if not node or node.get("data", "") is not None or OmegaConf.is_missing(node, "run"):
+            continue
+        try:
+            run = find_run(node.run)
+            settings = read_settings(run)["data"]
+        except UserError as error:
+            raise UserError(f"edits.{name}.run={node.run}: {error}") from None
+        with open_dict(cfg):
+            node.update({"run": str(run), "data": settings})
 
 
 def name_last(cfg: DictConfig) -> None:

@@ -20,6 +20,7 @@ from genlab.shown import one_line
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from genlab.data.base import DataModule
     from genlab.models.base import GenerativeModel
 
 # what torch and Python raise where a class of ours is given a number that it cannot work with
@@ -80,6 +81,12 @@ class Plan:
     def all(self, place: str) -> dict[str, Any]:
         """The objects of a group that has several by name; those that are null are left out."""
         return {k: self.build(f"{place}.{k}") for k, node in self[place].items() if node}
+
+    def data(self) -> DataModule:
+        """The data module, with what is to become of the examples that it reads."""
+        data = self.build("data")
+        data.edits = list(self.all("edits").values()) if self.get("edits") else []
+        return data
 
     def metrics(self) -> dict[str, Any]:
         """The metrics by name; what cannot be called as one is refused."""
