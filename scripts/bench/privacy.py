@@ -23,22 +23,22 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "privacy"
 CANARIES = ["+edit@edits.canaries=canaries"]
 SHORT = ["look_every=1_000_000", "save_every=1_000_000_000", "logger=none", "trainer.threads=1"]
-TEXT = ["tokenizer=bytes", "data.block=64", "net=gru", "net.width=128", "model=autoregressive"]
+TEXT = ["tokenizer=bytes", "data.block=64", "net=gru", "net.width=96", "model=autoregressive"]
 # kind and family: words of a recipe that sees its data as often as a user's would
 CASES = {
-    "images, VAE": ["data=digits", "model=vae", "budget.examples=200_000", *CANARIES],
-    "images, GAN": ["data=digits", "model=gan", "budget.examples=100_000", *CANARIES],
-    "images, diffusion": ["data=digits", "model=diffusion", "budget.examples=150_000", *CANARIES],
+    "images, VAE": ["data=digits", "model=vae", "budget.examples=140_000", *CANARIES],
+    "images, GAN": ["data=digits", "model=gan", "budget.examples=60_000", *CANARIES],
+    "images, diffusion": ["data=digits", "model=diffusion", "budget.examples=60_000", *CANARIES],
     "images, autoregressive": [
-        "data=digits_pixels", "model=autoregressive", "budget.examples=60_000", *CANARIES
+        "data=digits_pixels", "model=autoregressive", "budget.examples=40_000", *CANARIES
     ],
     "text, autoregressive": [
-        "data=shakespeare", *TEXT, "data.batch_size=64", "budget.examples=120_000", *CANARIES
+        "data=shakespeare", *TEXT, "data.batch_size=64", "budget.examples=50_000", *CANARIES
     ],
-    "tables, VAE": ["data=adult", "model=vae", "budget.examples=600_000", *CANARIES],
-    "tables, diffusion": ["data=adult", "model=diffusion", "budget.examples=400_000", *CANARIES],
-    "sounds, VAE": ["experiment=fsdd_vae", "budget.examples=20_000", *CANARIES],
-    "music, frames": ["experiment=jsb_gru", "budget.examples=12_000"],
+    "tables, VAE": ["data=adult", "model=vae", "budget.examples=300_000", *CANARIES],
+    "tables, diffusion": ["data=adult", "model=diffusion", "budget.examples=200_000", *CANARIES],
+    "sounds, VAE": ["experiment=fsdd_vae", "budget.examples=10_000", *CANARIES],
+    "music, frames": ["experiment=jsb_gru", "budget.examples=8_000"],
 }  # fmt: skip
 SHARES = (0.0, 0.05, 0.1, 0.25, 0.5)
 SEEDS = (1, 2, 3)
@@ -125,10 +125,10 @@ def continual() -> str:
     rows = []
     losses: dict[str, list[tuple[float, float]]] = {}
     for seed in SEEDS:
-        first = train(f"old_{seed}", *old, *size, "budget.examples=120_000", f"seed={seed}")
+        first = train(f"old_{seed}", *old, *size, "budget.examples=40_000", f"seed={seed}")
         runs = {"before": first}
         for share in SHARES:
-            words = [f"init_from={first}", "budget.examples=60_000", f"seed={seed}"]
+            words = [f"init_from={first}", "budget.examples=20_000", f"seed={seed}"]
             if share:
                 words += ["+edit@edits.replay=replay", f"edits.replay.run={first}",
                           f"edits.replay.share={share}"]  # fmt: skip

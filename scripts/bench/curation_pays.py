@@ -1,0 +1,202 @@
+"""Does curation pay? The same recipe and budget on raw and on curated data, three seeds each.
+
+    python scripts/bench/curation_pays.py [text] [images] [--write]
+
+Both are measured on the same clean held-out examples, which neither saw. Needs $GENLAB_DATA; an
+hour on two cores. Finished runs are kept in $GENLAB_OUTPUTS/pays.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from genlab.metrics.seeds import STUDENT
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("GENLAB_DATA", "data"))
+PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "pays"
+SEEDS = (1, 2, 3)
+SHORT = ["look_every=1_000_000", "save_every=1_000_000_000", "logger=none", "trainer.threads=1"]
+NAIVE = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S | re.I)
+
+
+def genlab(*words: str) -> None:
+    line = [sys.executable, "-m", "genlab.cli", *words]
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}\n{done.stderr[-3000:]}")
+
+
+def figures(name: str, words: list[str]) -> dict[str, float]:
+    """What a run of these words measures; made where it is not there."""
+    run = PLACE / name
+    if not (run / "evaluation.json").is_file():
+        shutil.rmtree(run, ignore_errors=True)
+        genlab("train", *SHORT, *words, f"hydra.run.dir={run}")
+    return json.loads((run / "evaluation.json").read_text())["metrics"]
+
+
+def once(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills, whole or not at all."""
+    folder = PLACE / name
+    if not folder.is_dir():
+        part = folder.with_name(f"{name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        make(part)
+        part.rename(folder)
+    return folder
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def pages(to: Path) -> None:
+    with tarfile.open(DATA / "html-pages" / "html-pages.tar.xz") as tar:
+        tar.extractall(to, filter="data")
+
+
+def text() -> list[list[str]]:
+    """The pages of manuals and a handbook in eight languages; what is wanted is English prose."""
+    raw = once("pages", pages)
+    clean = PLACE / "clean"
+    if not (clean / "dataset.json").is_file():
+        genlab("prepare", "kind=text", f"from={raw}", f"to={clean}", "rules.language.keep=[en]")
+    kept = [json.loads(x) for x in (clean / "documents.jsonl").read_text().splitlines()]
+    held = {r["id"]: r["text"] for r in kept if r["split"] == "val"}
+
+    def joined(to: Path) -> None:
+        """Raw pages but those held out, tags taken away; what is held out is the curated text."""
+        with (to / "raw.jsonl").open("w") as f:
+            for page in sorted(raw.rglob("*.html")):
+                if page.relative_to(raw).as_posix() not in held:
+                    plain = html.unescape(NAIVE.sub(" ", page.read_text("utf-8", "replace")))
+                    f.write(json.dumps({"text": plain, "split": "train"}) + "\n")
+            for document in held.values():
+                f.write(json.dumps({"text": document, "split": "val"}) + "\n")
+
+    sets = {"raw": once("raw_pages", joined) / "raw.jsonl", "curated": clean / "documents.jsonl"}
+    recipe = ["model=autoregressive", "net=gru", "net.width=128", "tokenizer=bytes"]
+    recipe += ["data=text_file", "data.block=128", "data.batch_size=32", "budget.examples=30_000"]
+    recipe += ["metric=likelihood"]
+    return compared("text", sets, lambda path: [*recipe, f"data.path={path}"], ["bits_per_byte"])
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def fashion(split: str) -> tuple[np.ndarray, np.ndarray]:
+    prefix = {"train": "train", "test": "t10k"}[split]
+    folder = DATA / "fashion-mnist"
+    found = []
+    for kind, skip in (("images-idx3", 16), ("labels-idx1", 8)):
+        contents = gzip.decompress((folder / f"{prefix}-{kind}-ubyte.gz").read_bytes())
+        found.append(np.frombuffer(contents, np.uint8, offset=skip))
+    return found[0].reshape(-1, 28, 28), found[1]
+
+
+def pictures(to: Path) -> None:
+    """7,000 of Fashion-MNIST, and 3,000 that are junk: copies, noise, blank or blurred ones."""
+    draws = np.random.default_rng(0)
+    x, _ = fashion("train")
+    order = draws.permutation(len(x))[:10_000]
+    (to / "train").mkdir()
+    for n, i in enumerate(order):
+        picture = Image.fromarray(x[i])
+        if n >= 9500:
+            picture = picture.filter(ImageFilter.GaussianBlur(3))
+        elif n >= 9000:
+            picture = Image.new("L", (28, 28), int(draws.integers(256)))
+        elif n >= 8000:
+            picture = Image.fromarray(draws.integers(0, 256, (28, 28), dtype=np.uint8))
+        elif n >= 7000:
+            picture = Image.fromarray(x[order[n % 20]])
+        picture.save(to / "train" / f"{draws.integers(10**12):012d}.png")
+    held_out(to)
+
+
+def held_out(to: Path) -> None:
+    (to / "val").mkdir()
+    for i, picture in enumerate(fashion("test")[0][:2000]):
+        Image.fromarray(picture).save(to / "val" / f"{i:04d}.png")
+
+
+def images() -> list[list[str]]:
+    raw = once("junk", pictures)
+    clean = PLACE / "tidy"
+    if not (clean / "dataset.json").is_file():
+        limits = ["rules.size.least=8", "~rules.borders", "~rules.split"]
+        genlab("prepare", "kind=image", f"from={raw / 'train'}", f"to={clean}", *limits)
+
+    def beside(to: Path) -> None:
+        (to / "train").mkdir()
+        for path in sorted((clean / "train").rglob("*.png")):
+            shutil.copy(path, to / "train" / path.name)
+        held_out(to)
+
+    sets = {"raw": raw, "curated": once("curated", beside)}
+    recipe = ["data=image_folder", "data.shape=[1,28,28]", "data.num_classes=null", "model=vae"]
+    recipe += ["budget.examples=120_000", "metric=image", "metric.num_samples=2000"]
+    names = ["bits_per_dim_bound", "frechet_infinity", "precision", "recall"]
+    return compared("images", sets, lambda path: [*recipe, f"data.root={path}"], names)
+
+
+# --- what came out --------------------------------------------------------------------------------
+
+
+def compared(
+    kind: str, sets: dict[str, Path], recipe: Callable[[Path], list[str]], names: list[str]
+) -> list[list[str]]:
+    """A row for each figure: raw, curated, and the difference by pairs of seeds."""
+    found = {
+        name: [figures(f"{kind}_{name}_{seed}", [*recipe(path), f"seed={seed}"]) for seed in SEEDS]
+        for name, path in sets.items()
+    }
+    rows = []
+    for figure in (n for n in names if n in found["raw"][0]):
+        raw, curated = ([f[figure] for f in found[name]] for name in ("raw", "curated"))
+        gap = spread([c - r for c, r in zip(curated, raw)], sign=True)
+        rows.append([kind, f"`{figure}`", spread(raw), spread(curated), gap])
+        print(rows[-1], flush=True)
+    return rows
+
+
+def spread(values: list[float], *, sign: bool = False) -> str:
+    """The mean over seeds with Student's interval."""
+    centre = mean(values)
+    error = (sum((v - centre) ** 2 for v in values) / (len(values) - 1) / len(values)) ** 0.5
+    half = STUDENT[len(values) - 2] * error
+    plus = "+" if sign else ""
+    return f"{centre:{plus}.4f} ({centre - half:{plus}.4f} to {centre + half:{plus}.4f})"
+
+
+def main() -> None:
+    kinds = {"text": text, "images": images}
+    asked = [w for w in sys.argv[1:] if w in kinds] or list(kinds)
+    rows = [row for name in asked for row in kinds[name]()]
+    head = ["data", "on the same clean held-out examples", "raw", "curated", "curated less raw"]
+    lines = [head, ["---"] * len(head), *rows]
+    made = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    print(made)
+    if "--write" in sys.argv:
+        path, start, end = ROOT / "docs" / "curation.md", "<!-- pays -->", "<!-- end of pays -->"
+        before, rest = path.read_text().split(start)
+        path.write_text(f"{before}{start}\n{made}\n{end}{rest.split(end)[1]}")
+
+
+if __name__ == "__main__":
+    main()
