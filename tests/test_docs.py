@@ -57,6 +57,24 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("page", ["privacy.md", "metrics.md"])
+def test_commands_of_a_page_are_read(page: str) -> None:
+    """`genlab train` composes, `genlab evaluate` names knobs that are there."""
+    from genlab.runs.settings.overrides import parse
+
+    lines = [
+        shlex.split(line, comments=True)[1:]
+        for kind, _, text in BLOCK.findall((ROOT / "docs" / page).read_text())
+        if kind == "bash"
+        for line in text.strip().splitlines()
+    ]
+    for command, *words in lines:
+        if command == "train" and not any("RUN" in w for w in words):
+            plan_of(words)
+        elif command == "evaluate":
+            parse("evaluate", [w.replace("run=last", "run=x") for w in words])
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
     """What docs/data.md speaks of: photos in three classes, captioned pictures, a book, points, a
