@@ -322,6 +322,10 @@ class DataModule(LightningDataModule, ABC):
 
     # --- samples --------------------------------------------------------------------------------
 
+    def coordinates(self, x: Tensor) -> Tensor:
+        """x [N, ...] as numbers whose distances say how far examples lie apart."""
+        return x
+
     def looks(self, num: int) -> tuple[Cond | None, Given | None]:
         """What `num` samples to look at are conditioned on: all classes in turn."""
         return (torch.arange(num) % self.num_classes if self.num_classes else None), None

@@ -251,13 +251,14 @@ class TableEvaluation(Evaluation):
         report.metrics |= scores(theirs, mine, coding, target_of(data, theirs))
         report.floor |= scores(theirs, floor, coding, target_of(data, theirs))
         train = gather(data.train, subset(len(data.train), self.max_train))["x"]
-        self.copies(report, x, val["x"], train)
+        self.copies(report, data, x, val["x"], train)
 
-    def copies(self, report: Report, x: Tensor, val: Tensor, train: Tensor) -> None:
+    def copies(self, report: Report, data: Data, x: Tensor, val: Tensor, train: Tensor) -> None:
         """Nearest training rows, beside those of held-out rows."""
-        near, theirs = row_neighbours(x, train), row_neighbours(val[subset(len(val), 2000)], train)
+        mine, held, seen = (data.coordinates(part) for part in (x, val, train))
+        near, theirs = (row_neighbours(v, seen) for v in (mine, held[subset(len(val), 2000)]))
         values = memorisation(near, theirs)
-        report.metrics |= values.metrics | {"closer_to_train": closer_to_train(x, train, val)}
+        report.metrics |= values.metrics | {"closer_to_train": closer_to_train(mine, seen, held)}
         report.floor |= values.floor | {"closer_to_train": 0.5}
         report.interval |= values.interval
         worst = near.distance.argsort(stable=True)[: self.pairs]

@@ -39,10 +39,14 @@ class Autoregressive(GenerativeModel):
         shape: Sequence[int],
         vocab: int,
         start_token: int | None = None,
+        slots: Sequence[int] | None = None,
         conditions: Conditions | None = None,
         optim: Optim | None = None,
     ) -> None:
-        """`start_token` stands before an example; null: the net's own learned one, row `vocab`."""
+        """`start_token` stands before an example; null: the net's own learned one, row `vocab`.
+
+        `slots`: the token at each place is one of so many, the first of the vocabulary; null: any.
+        """
         super().__init__(optim=optim)
         if vocab is None or len(shape) != 1:
             raise ValueError(
@@ -58,6 +62,7 @@ class Autoregressive(GenerativeModel):
         self.shape, self.vocab = tuple(shape), vocab
         self.conditions = conditions or Conditions()
         self.start_token = vocab if start_token is None else start_token
+        self.register_buffer("barred", _barred(slots, self.shape[0], vocab), persistent=False)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per token, the mean over the tokens of an example that count."""
@@ -73,7 +78,8 @@ class Autoregressive(GenerativeModel):
         start = batch.get("start")
         start = x.new_full((len(x),), self.start_token) if start is None else start
         inputs = torch.cat([start[:, None], x[:, :-1]], dim=1)
-        return self.net(inputs, self.conditions(self.conditions.of(batch)), None)[0]
+        logits = self.net(inputs, self.conditions(self.conditions.of(batch)), None)[0]
+        return logits if self.barred is None else logits.masked_fill(self.barred, -torch.inf)
 
     def sample(
         self,
@@ -123,7 +129,10 @@ class Autoregressive(GenerativeModel):
         longest, ends = int(lengths.max()), _Ends(self.sampler.stop, num, self.device)
         yield tokens[:, 1 : int(lengths.min()) + 1]
         for t in range(int(lengths.min()), length):
-            drawn = self.sampler(reader.read(tokens[:, : t + 1]), u[:, t])
+            logits = reader.read(tokens[:, : t + 1])
+            if self.barred is not None:
+                logits = logits.masked_fill(self.barred[t], -torch.inf)
+            drawn = self.sampler(logits, u[:, t])
             known_now = t < lengths if t < longest else None
             drawn = ends.after(drawn, known_now)
             if known_now is not None:
@@ -161,6 +170,15 @@ class Autoregressive(GenerativeModel):
                     f"given.x has tokens from {low} to {high}: must lie in 0 to {self.vocab - 1}"
                 )
         return known_x.masked_fill(~mask[:, :longest], 0), lengths
+
+
+def _barred(slots: Sequence[int] | None, length: int, vocab: int) -> Tensor | None:
+    """Which tokens cannot stand at a place [length, vocab]; None: any can."""
+    if slots is None:
+        return None
+    if len(slots) != length or not all(1 <= n <= vocab for n in slots):
+        raise ValueError(f"model.slots={list(slots)}: {length} numbers from 1 to {vocab}")
+    return torch.arange(vocab) >= torch.tensor(list(slots))[:, None]
 
 
 class _Ends:
