@@ -144,7 +144,7 @@ class FileFolder:
             raise ValueError("data.root=null: which folder? write data.root=FOLDER")
         root = Path(self.root).expanduser()
         if archives.is_archive(root):
-            return _unpacked(root)
+            return unpacked(root)
         if root.is_file():
             remedy = (
                 f"write data.root={root.parent}"
@@ -222,7 +222,7 @@ def by_group(groups: Sequence[str], share: float) -> list[bool]:
     return [g in held for g in groups]
 
 
-def _unpacked(archive: Path) -> Path:
+def unpacked(archive: Path) -> Path:
     from filelock import FileLock
 
     with archive.open("rb") as f:
