@@ -21,6 +21,7 @@ QUARTERS, NOTES = 2**14, 100_000  # how long a piece may be (an hour at 270 a mi
 EIGHTHS = 16  # of the longest bar; a metre beyond, or of no whole eighths, counts as 4/4
 COMMON = 8  # eighths of a bar of 4/4, where nothing is said
 META, END, TEMPO, METRE = 0xFF, 0x2F, 0x51, 0x58
+SYSEX = 0xF0  # its other form, 0xF7, is refused: the library reads what it holds as events
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _walk(data: bytes, at: int, end: int, most: int) -> tuple[int, int]:
         if events > EVENTS or at >= end:
             raise ValueError(f"over {EVENTS:,} events" if at < end else "a track ends in an event")
         first = data[at]
-        if first in (META, 0xF0, 0xF7):
+        if first in (META, SYSEX):
             at += 1 + (first == META)
             kind = data[at - 1]
             size, at = _number(data, at, end)

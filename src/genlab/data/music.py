@@ -120,7 +120,7 @@ class Music(DataModule):
         batch_size: int,
         seed: int,
         grid: int = 12,
-        longest: int = 4,
+        longest: int = 8,
         velocities: int = 1,
         transpose: int = 0,
         tempo: int = 100,
