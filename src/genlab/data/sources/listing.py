@@ -165,7 +165,8 @@ class FileFolder:
         root = self.folder()
         held_out = next((root / n for n in VAL_NAMES if (root / n).is_dir()), None)
         if held_out is not None and (root / "train").is_dir():
-            train, val = (listed(p, self.endings, self.noun) for p in (root / "train", held_out))
+            both = (listed(p, self.endings, self.noun) for p in (root / "train", held_out))
+            train, val = map(self.kept, both)
             if val.names != train.names:
                 raise ValueError(
                     f"data.root={self.root}: train has the classes {train.names}, {held_out.name}"
@@ -175,7 +176,7 @@ class FileFolder:
             self.skipped = train.skipped + val.skipped
             train, val = mixed(root, train), mixed(root, val)
         else:
-            found = listed(root, self.endings, self.noun)
+            found = self.kept(listed(root, self.endings, self.noun))
             self.skipped = found.skipped
             train, val = self._cut(root, found)
             self._refuse_few(train, val)
@@ -196,6 +197,10 @@ class FileFolder:
             held = [i < num for i in range(len(found))]
         val = found.take([i for i, h in enumerate(held) if h])
         return found.take([i for i, h in enumerate(held) if not h]), val
+
+    def kept(self, found: Listing) -> Listing:
+        """What is split: all files, unless a kind of data leaves out what it cannot read."""
+        return found
 
     def groups(self, found: Listing) -> list[str]:
         """What each file belongs to: files of one group stay on one side."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -48,6 +49,32 @@ class TuneSource(ABC):
         return type(self).__name__
 
 
+class MidiFiles(FileFolder):
+    """The MIDI files of a folder; those that cannot be read are left out before the split."""
+
+    def __init__(self, root: str | None, *, val_fraction: float, group: str | None) -> None:
+        super().__init__(
+            root, endings=ENDINGS, noun="tunes", val_fraction=val_fraction, group=group
+        )
+        self.tunes: dict[Path, Tune] = {}
+        self.left_out: dict[str, str] = {}  # file: why
+
+    def kept(self, found: Listing) -> Listing:
+        good = []
+        for i, path in enumerate(found.paths):
+            try:
+                self.tunes[path] = opened(path)
+                good.append(i)
+            except (ValueError, OSError) as error:
+                self.left_out[path.name] = str(error)
+        if found.paths and not good:
+            raise ValueError(
+                f"data.root={self.root}: none of {len(found)} files is a tune that can be read"
+                f" ({said(self.left_out)})"
+            )
+        return found.take(good)
+
+
 class MidiFolder(TuneSource):
     """The MIDI files in a folder (or a zip or tar of one): root/CLASS/*.mid, or without classes.
 
@@ -59,56 +86,38 @@ class MidiFolder(TuneSource):
         self, *, root: str | None, val_fraction: float = 0.1, group: str | None = None
     ) -> None:
         """`group`: a column of the metadata whose equal values stay on one side of the split."""
-        self.files = FileFolder(
-            root, endings=ENDINGS, noun="tunes", val_fraction=val_fraction, group=group
-        )
-        self.left_out: dict[str, str] = {}  # file: why
+        self.files = MidiFiles(root, val_fraction=val_fraction, group=group)
         self.drums = 0
 
     def tunes(self) -> dict[str, list[Tune]]:
         library()
-        splits, root = self.files.splits(), self.files.folder()
-        self.class_names, self.left_out, self.drums = self.files.class_names, {}, 0
-        found = {split: self._read(listing, root) for split, listing in splits.items()}
-        for split, tunes in found.items():
-            if not tunes:
-                names = "; ".join(f"{n}: {why}" for n, why in [*self.left_out.items()][:NAMED])
-                raise ValueError(
-                    f"data.root={self.files.root}: none of {len(splits[split])} files of {split}"
-                    f" is a tune that can be read ({names})"
-                )
-        return found
-
-    def _read(self, listing: Listing, root: Path) -> list[Tune]:
-        found = []
-        for path, label in zip(listing.paths, listing.labels):
-            try:
-                tune = opened(path)
-            except (ValueError, OSError) as error:
-                self.left_out[path.relative_to(root).as_posix()] = str(error)
-                continue
-            self.drums += tune.drums
-            found.append(Tune(tune.notes, tune.metres, tune.drums, label, tune.name))
+        read, self.files.left_out = self.files.tunes, {}
+        read.clear()
+        found = {
+            split: [replace(read[p], label=c) for p, c in zip(listing.paths, listing.labels)]
+            for split, listing in self.files.splits().items()
+        }
+        self.class_names = self.files.class_names
+        self.drums = sum(tune.drums for tune in read.values())
+        read.clear()
         return found
 
     def notes(self) -> list[str]:
-        said, out = [], self.left_out
+        told, out = [], self.files.left_out
         if out:
-            shown = "; ".join(f"{n}: {why}" for n, why in [*out.items()][:NAMED])
-            more = "; ..." if len(out) > NAMED else ""
-            said.append(f"{len(out)} {_files(len(out))} cannot be read ({shown}{more})")
+            told.append(f"{len(out)} {_files(len(out))} cannot be read ({said(out)})")
         abc = [n for n in self.files.skipped if n.lower().endswith(NOTATED)]
         rest = [n for n in self.files.skipped if not n.lower().endswith(NOTATED)]
         if abc:
-            said.append(
+            told.append(
                 f"{len(abc)} {_files(len(abc))} of ABC not read ({_shown(abc)}):"
                 " `abc2midi FILE` makes a .mid of each tune"
             )
         if rest:
-            said.append(f"{len(rest)} {_files(len(rest))} skipped: {_shown(rest)}")
+            told.append(f"{len(rest)} {_files(len(rest))} skipped: {_shown(rest)}")
         if self.drums:
-            said.append(f"{self.drums:,} notes of drums left out")
-        return said
+            told.append(f"{self.drums:,} notes of drums left out")
+        return told
 
 
 class JSBTunes(TuneSource):
@@ -233,10 +242,10 @@ class MidiFrames(RollSource):
         return roll
 
     def notes(self) -> list[str]:
-        said = self.source.notes()
+        told = self.source.notes()
         if self.outside:
-            said.append(f"{self.outside:,} notes outside of a piano's keys left out")
-        return said
+            told.append(f"{self.outside:,} notes outside of a piano's keys left out")
+        return told
 
 
 def tune_of(roll: np.ndarray, per_quarter: int, name: str = "") -> Tune:
@@ -251,6 +260,12 @@ def twice(train: Sequence[bytes], val: Sequence[bytes]) -> int:
     """How many of val stand in train, note for note."""
     known = Counter(train)
     return sum(v in known for v in val)
+
+
+def said(left_out: Mapping[str, str]) -> str:
+    """The first files that are left out, and why."""
+    first = "; ".join(f"{n}: {why}" for n, why in [*left_out.items()][:NAMED])
+    return first + ("; ..." if len(left_out) > NAMED else "")
 
 
 def _shown(names: Sequence[str]) -> str:
