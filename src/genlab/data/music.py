@@ -268,10 +268,12 @@ class Music(DataModule):
         rows = x.detach().cpu().numpy()
         return [self.remi.decode(r).notes[:, :3] / self._units() for r in rows]
 
-    def tunes(self, examples: EventExamples, *, whole: bool = True) -> list[np.ndarray]:
-        """The pieces of a split as notes [N, 3]: whole, or as many tokens as a sample has."""
-        found = range(len(examples.lengths))
-        rows = (examples.events(i)[: None if whole else self.block] for i in found)
+    def tunes(
+        self, examples: EventExamples, ids: Sequence[int] | None = None, *, whole: bool = True
+    ) -> list[np.ndarray]:
+        """Pieces of a split as notes [N, 3], by default all: whole, or as long as a sample."""
+        ids = range(len(examples.lengths)) if ids is None else ids
+        rows = (examples.events(i)[: None if whole else self.block] for i in ids)
         return [self.remi.decode(r).notes[:, :3] / self._units() for r in rows]
 
     def _units(self) -> np.ndarray:

@@ -176,9 +176,12 @@ class Rolls(DataModule):
         """Frames x [B, T, 88] as notes [N, 3]: start and length in quarters, pitch."""
         return [self._heard(r) for r in x.detach().cpu().numpy() > 0.5]
 
-    def tunes(self, examples: PieceExamples, *, whole: bool = True) -> list[np.ndarray]:
-        """The pieces of a split as notes [N, 3]: whole, or as many frames as a sample has."""
+    def tunes(
+        self, examples: PieceExamples, ids: Sequence[int] | None = None, *, whole: bool = True
+    ) -> list[np.ndarray]:
+        """Pieces of a split as notes [N, 3], by default all: whole, or as long as a sample."""
         rolls = examples.frames.split(examples.lengths.tolist())
+        rolls = rolls if ids is None else [rolls[i] for i in ids]
         return [self._heard(r[: None if whole else self.shape[0]].numpy()) for r in rolls]
 
     def _heard(self, roll: np.ndarray) -> np.ndarray:

@@ -60,22 +60,25 @@ class MusicEvaluation(Evaluation):
         num_samples: int = 100,
         chunk: int = 50,
         copy_length: int = 16,
+        max_train: int = 20_000,
         pairs: int = 6,
         likelihood_examples: int | None = None,
     ) -> None:
         """As `Evaluation`; `copy_length`: notes in a row that stand in a training piece count as
-        copied; `pairs` of a sample and the training piece it shares its longest passage with."""
+        copied; `max_train`: pieces that copies are looked for in; `pairs` of a sample and the
+        training piece it shares its longest passage with."""
         check_count("copy_length", copy_length, 2)
+        check_count("max_train", max_train, 1)
         check_count("pairs", pairs, 0)
         super().__init__(
             num_samples=num_samples, chunk=chunk, likelihood_examples=likelihood_examples
         )
-        self.copy_length, self.pairs = copy_length, pairs
+        self.copy_length, self.max_train, self.pairs = copy_length, max_train, pairs
 
     def compare(self, report: Report, model: Model, data: Data, samples: Samples) -> None:
-        mine, train = data.heard(samples.x), data.tunes(data.train)
-        real, floor = (data.tunes(s, whole=False) for s in (data.val, data.train))
-        floor = [floor[i] for i in subset(len(floor), len(mine)).tolist()]
+        mine, num = data.heard(samples.x), len(data.train.lengths)
+        real = data.tunes(data.val, whole=False)
+        floor = data.tunes(data.train, subset(num, len(mine)).tolist(), whole=False)
         theirs = histograms(real)
         for pieces, values, into in (
             (mine, report.metrics, report.interval),
@@ -95,8 +98,9 @@ class MusicEvaluation(Evaluation):
                 n: (max(limits[n][0], low), min(limits[n][1], high))
                 for n, (low, high) in parts.items()
             }
-        self.copies(report, data, samples, mine, real, train)
+        self.copies(report, data, samples, mine, real)
         report.notes |= {
+            "num_train": min(num, self.max_train),
             "num_floor": len(floor),
             "num_notes": sum(map(len, mine)),
             "copy_length": self.copy_length,
@@ -122,12 +126,12 @@ class MusicEvaluation(Evaluation):
         samples: Samples,
         mine: Sequence[Notes],
         real: Sequence[Notes],
-        train: Sequence[Notes],
     ) -> None:
         """longest_copy in notes, copied_share, and the pairs to look at."""
         self.tell("looking for copies", 0)
         spelling = Spelling()
-        lines = [spelling(notes) for notes in train]
+        chosen = subset(len(data.train.lengths), self.max_train).tolist()
+        lines = [spelling(notes) for notes in data.tunes(data.train, chosen)]
         corpus = Corpus("\0".join(lines))
         steps = self.copy_length - 1  # between so many notes
         for pieces, values, into in (
@@ -137,7 +141,7 @@ class MusicEvaluation(Evaluation):
             texts = [spelling(notes) for notes in pieces]
             longest = len(corpus.longest_copy(texts))
             values["longest_copy"] = float(longest + 1 if longest else 0)
-            shares = np.array([copied(corpus, text, steps) for text in texts]).reshape(-1, 2)
+            shares = copied(corpus, texts, steps)
 
             def share(ids: Any, shares=shares) -> dict[str, float]:
                 hit, num = shares[ids].sum(0)
@@ -155,7 +159,7 @@ class MusicEvaluation(Evaluation):
             nearest = [next(k for k, line in enumerate(lines) if passages[i] in line) for i in most]
             report.pictures["neighbour_samples"] = samples.x[most]
             report.pictures["neighbours"] = torch.stack(
-                [data.beginning(data.train, k) for k in nearest]
+                [data.beginning(data.train, chosen[k]) for k in nearest]
             )
 
 
@@ -252,12 +256,13 @@ def letter(number: int) -> str:
     return chr(number + 1 if number + 1 < 0xD800 else number + 0x801)
 
 
-def copied(corpus: Corpus, text: str, steps: int) -> tuple[int, int]:
-    """(notes in passages of `steps` steps or more that the training pieces have, notes)."""
-    if not text:
-        return 0, 0
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    covered = np.zeros(len(text) + 1, bool)
-    for at in corpus.shared([codes], steps)[0].nonzero()[0].tolist():
-        covered[at : at + steps + 1] = True
-    return int(covered.sum()), len(covered)
+def copied(corpus: Corpus, texts: Sequence[str], steps: int) -> np.ndarray:
+    """Notes in passages of `steps` steps or more that the corpus has, and notes, of each [N, 2]."""
+    codes = [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts]
+    found = np.zeros((len(texts), 2), int)
+    for i, hits in enumerate(corpus.shared(codes, steps)):
+        covered = np.zeros(len(codes[i]) + 1 if len(codes[i]) else 0, bool)
+        for at in hits.nonzero()[0].tolist():
+            covered[at : at + steps + 1] = True
+        found[i] = covered.sum(), len(covered)
+    return found
