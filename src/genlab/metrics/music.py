@@ -151,12 +151,15 @@ class MusicEvaluation(Evaluation):
             values |= found
             parts = jackknife(lambda ids, s=share: s(ids.numpy()), len(shares), found)
             into |= {n: (max(0.0, low), min(1.0, high)) for n, (low, high) in parts.items()}
-        texts = [spelling(notes) for notes in mine]
-        passages = [corpus.longest_copy([text]) for text in texts]
-        most = sorted(range(len(texts)), key=lambda i: -len(passages[i]))[: self.pairs]
-        most = [i for i in most if passages[i]]
+        left, most, nearest = [spelling(notes) for notes in mine], [], []
+        for share in range(self.pairs):  # the longest of all, then the longest of the others
+            self.tell("looking for copies", share / self.pairs)
+            if not (passage := corpus.longest_copy(left)):
+                break
+            most.append(next(i for i, text in enumerate(left) if passage in text))
+            nearest.append(next(k for k, line in enumerate(lines) if passage in line))
+            left[most[-1]] = ""
         if most:
-            nearest = [next(k for k, line in enumerate(lines) if passages[i] in line) for i in most]
             report.pictures["neighbour_samples"] = samples.x[most]
             report.pictures["neighbours"] = torch.stack(
                 [data.beginning(data.train, chosen[k]) for k in nearest]
