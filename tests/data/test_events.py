@@ -88,6 +88,8 @@ def test_empty_bars_before_the_first_note_are_left_out() -> None:
 def test_two_of_one_pitch_do_not_overlap() -> None:
     notes = np.array([[0, 8, 60, 0], [0, 4, 60, 0], [4, 9, 60, 0], [2, 2, 61, 0]])
     assert tidied(notes).tolist() == [[0, 4, 60, 0], [2, 2, 61, 0], [4, 9, 60, 0]]
+    for two in ([[0, 2, 60, 0], [0, 5, 60, 0]], [[0, 5, 60, 0], [0, 2, 60, 0]]):
+        assert tidied(np.array(two)).tolist() == [[0, 5, 60, 0]], "the longer of two at once"
 
 
 def test_what_is_out_of_place_is_counted_and_passed_over() -> None:

@@ -164,6 +164,8 @@ def test_a_copied_passage_counts_its_notes(data: Music) -> None:
     assert len(corpus.longest_copy([text])) + 1 == 20
     assert copied(corpus, [text, ""], 15).tolist() == [[20, 60], [0, 0]]
     assert copied(corpus, [text], 20).tolist() == [[0, 60]]
+    slower = passage * [1.5, 1, 1]
+    assert len(corpus.longest_copy([spelling(slower)])) < 10, "the same tones in another rhythm"
 
 
 def test_random_notes_are_no_music(data: Music) -> None:
