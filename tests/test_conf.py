@@ -17,7 +17,8 @@ from genlab.runs.settings.compose import plan_of
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
     "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
-    "jsb": "jsb-chorales", "nltcs": "debd", "shakespeare": "tinyshakespeare",
+    "jsb": "jsb-chorales", "nltcs": "debd", "nottingham": "nottingham",
+    "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
 CODECS = {

@@ -24,14 +24,16 @@ NAMES = {
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
-    "audio_folder", "fsdd", "esc10",
+    "audio_folder", "fsdd", "esc10", "midi_folder", "midi_frames", "jsb_events",
+    "nottingham_events",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
 
 # what fits a kind of data, so that the settings compose
 FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"],
-        "rolls": ["model=frames"], "image": [], "sound": []}  # fmt: skip
+        "rolls": ["model=frames"], "music": ["model=autoregressive"],
+        "music_frames": ["model=frames"], "image": [], "sound": []}  # fmt: skip
 
 
 def made(file: Path, *words: str) -> DataModule:
@@ -69,7 +71,7 @@ def test_the_head_and_the_keys(file) -> None:
     assert classes.find(measured, [], "metric").kind == data.kind
     assert node["defaults"][-1] == "_self_" and node["seed"] == "${seed}"
     assert {"shape", "num_classes", "vocab", "levels", "batch_size"} <= set(node)
-    assert ("std" in node) == (data.kind != "text")
+    assert ("std" in node) == (data.kind not in ("text", "music"))
 
 
 @files

@@ -57,7 +57,8 @@ def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> 
 
 def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
     with pytest.raises(
-        UserError, match=r"data=binary_mnist_pixels, digits_pixels, html_folder, kjv, shakespeare, "
+        UserError,
+        match=r"data=binary_mnist_pixels, digits_pixels, html_folder, jsb_events, kjv, ",
     ):
         settled(["model=autoregressive"])
     with pytest.raises(

@@ -157,7 +157,8 @@ def test_a_page_shows_the_picture_and_hands_out_the_midi(tmp_path: Path) -> None
     assert drawn.beside.value[0] == "samples.mid"
     assert drawn.beside.value[1].startswith("data:audio/midi;base64,TVRoZA")
     alone = read_drawn(tmp_path, tmp_path / "evaluation" / "samples.mid", width=400)
-    assert alone.macro == "midi" and alone.beside is None
+    assert alone.macro == "midi" and alone.beside.macro == "sound"
+    assert alone.beside.beside is None
 
 
 def test_what_is_no_midi_file_is_not_handed_out(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
 from genlab.data.base import DataModule, Examples
-from genlab.data.sources.rolls import KEYS, RollSource
+from genlab.data.sources.rolls import KEYS, LOWEST, RollSource
 from genlab.data.stated import sha256
-from genlab.views.score import Score
+from genlab.views.score import Score, notes_of
 
 KEPT = 8  # frames of a held-out piece that samples go on from, where mask does not say
 
@@ -146,6 +146,9 @@ class Rolls(DataModule):
         frames = ", ".join(f"{len(s.frames):,}" for s in (self.train, self.split("val")))
         return f"{super().size()} ({frames} frames)"
 
+    def notes(self) -> list[str]:
+        return [*super().notes(), *self.source.notes()]
+
     def digest(self) -> str:
         parts = [t for s in self._splits.values() for t in (s.frames, s.lengths)]
         return sha256(*parts)
@@ -170,6 +173,28 @@ class Rolls(DataModule):
         rolls = x.detach().cpu().numpy() > 0.5
         last = [np.flatnonzero(r.any(1)) for r in rolls]
         return [r[: at[-1] + 1 if len(at) else 0] for r, at in zip(rolls, last)]
+
+    def heard(self, x: Tensor) -> list[np.ndarray]:
+        """Frames x [B, T, 88] as notes [N, 3]: start and length in quarters, pitch."""
+        return [self._heard(r) for r in x.detach().cpu().numpy() > 0.5]
+
+    def tunes(
+        self, examples: PieceExamples, ids: Sequence[int] | None = None, *, whole: bool = True
+    ) -> list[np.ndarray]:
+        """Pieces of a split as notes [N, 3], by default all: whole, or as long as a sample."""
+        rolls = examples.frames.split(examples.lengths.tolist())
+        rolls = rolls if ids is None else [rolls[i] for i in ids]
+        return [self._heard(r[: None if whole else self.shape[0]].numpy()) for r in rolls]
+
+    def _heard(self, roll: np.ndarray) -> np.ndarray:
+        found = np.array(notes_of(roll), float).reshape(-1, 3)
+        return found / ([self.source.frames_per_quarter] * 2 + [1]) + [0, 0, LOWEST]
+
+    def beginning(self, examples: PieceExamples, i: int) -> Tensor:
+        """The first frames of piece i, as x has them [frames, 88]."""
+        length, most = int(examples.lengths[i]), self.shape[0]
+        roll = examples.frames[int(examples.starts[i]) :][: min(length, most)].float()
+        return torch.nn.functional.pad(roll, (0, 0, 0, most - len(roll)))
 
     def asked_given(
         self, num: int, prompt: str | None, given: str | None, mask: str | None

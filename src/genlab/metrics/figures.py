@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from genlab.metrics.report import Report
 
 # a text's or a piece's figures that one asks for first; they come before the samples'
-LIKELIHOOD = ("bits_per_byte", "bits_per_character", "nats_per_frame")
+LIKELIHOOD = ("bits_per_byte", "bits_per_character", "nats_per_frame", "bits_per_note")
 HEADLINES = 3  # figures at the head of a page
 
 
@@ -86,7 +86,7 @@ MORE = (
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
     "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
-    "heard_agreement",
+    "heard_agreement", "well_formed_share",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
@@ -95,6 +95,8 @@ LESS = (
     "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model", "knn_kl",
     "copied_share", "longest_copy", "pitch_distance", "chord_distance", "melody_distance",
     "polyphony_distance", "duration_distance", "mel_distance", "silence_share", "clipped_share",
+    "nats_per_event", "bits_per_event", "bits_per_note", "pitch_class_distance",
+    "interval_distance", "harmony_distance", "rhythm_distance", "key_distance",
 )  # fmt: skip
 
 
@@ -112,7 +114,8 @@ SHARES = (
     "readable_share", "known_words", "distinct_2", "copied_share", "shared_with_train", "shape",
     "trend", "two_sample", "two_sample_linear", "two_sample_xgb", "taught_auc", "closer_to_train",
     "tstr_f1", "tstr_accuracy", "tstr_auc", "pitch_distance", "chord_distance", "melody_distance",
-    "polyphony_distance", "duration_distance",
+    "polyphony_distance", "duration_distance", "pitch_class_distance", "interval_distance",
+    "harmony_distance", "rhythm_distance", "key_distance", "well_formed_share",
 )  # fmt: skip
 
 

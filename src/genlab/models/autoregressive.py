@@ -65,8 +65,10 @@ class Autoregressive(GenerativeModel):
         self.register_buffer("barred", _barred(slots, self.shape[0], vocab), persistent=False)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Nats per token, the mean over the tokens of an example that count."""
-        return {"loss": self.objective.loss(self._logits(batch), batch["x"], batch.get("mask"))}
+        """Nats per token, the mean over the tokens of an example that count; where examples of
+        other lengths have their share of a batch as weight, over all of its tokens together."""
+        loss = self.objective.loss(self._logits(batch), batch["x"], batch.get("mask"))
+        return {"loss": loss * batch["weight"] if "weight" in batch else loss}
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p(x | what stands before it) in nats [B], the sum over the tokens that count."""

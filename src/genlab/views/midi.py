@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 TICKS = 480  # of a quarter note
 REST = 4  # quarters of silence between two pieces
-TEMPO, MARKER, END = 0x51, 0x06, 0x2F  # meta events
+TEMPO, MARKER, METRE, END = 0x51, 0x06, 0x58, 0x2F  # meta events
 
 
 class Note(NamedTuple):
@@ -24,8 +24,17 @@ class Note(NamedTuple):
     velocity: int = 80
 
 
-def write_midi(pieces: Sequence[Sequence[Note]], path: Path, *, tempo: int = 100) -> None:
-    """Write the pieces, at `tempo` quarters a minute; a channel of a piano."""
+def write_midi(
+    pieces: Sequence[Sequence[Note]],
+    path: Path,
+    *,
+    tempo: int = 100,
+    bars: Sequence[Sequence[int]] | None = None,
+) -> None:
+    """Write the pieces, at `tempo` quarters a minute; a channel of a piano.
+
+    `bars`: of each piece the lengths of its bars in eighths; None: no metre is written.
+    """
     events: list[tuple[int, int, bytes]] = []  # tick, order within a tick, bytes
     at = 0
     for number, notes in enumerate(pieces):
@@ -34,7 +43,13 @@ def write_midi(pieces: Sequence[Sequence[Note]], path: Path, *, tempo: int = 100
             start, end = (at + round(TICKS * q) for q in (note.start, note.start + note.length))
             events.append((start, 2, bytes((0x90, note.pitch, note.velocity))))
             events.append((end, 0, bytes((0x80, note.pitch, 0))))  # before what begins there
-        last = max((n.start + n.length for n in notes), default=0)
+        last, before, bar_at = max((n.start + n.length for n in notes), default=0), 0, at
+        for bar in bars[number] if bars else ():
+            if bar != before:
+                # 24 clocks of a quarter, 8 of its 32nds
+                events.append((bar_at, 1, _meta(METRE, metre_of(bar) + bytes((24, 8)))))
+            before, bar_at = bar, bar_at + bar * TICKS // 2
+        last = max(last, (bar_at - at) / TICKS)  # the next piece begins with a bar of its own
         at += round(TICKS * (last + REST))
     track = b"\0" + _meta(TEMPO, round(60e6 / tempo).to_bytes(3, "big"))
     now = 0
@@ -44,6 +59,11 @@ def write_midi(pieces: Sequence[Sequence[Note]], path: Path, *, tempo: int = 100
     track += b"\0" + _meta(END, b"")
     head = b"".join(n.to_bytes(2, "big") for n in (0, 1, TICKS))  # format 0, one track
     path.write_bytes(_chunk(b"MThd", head) + _chunk(b"MTrk", track))
+
+
+def metre_of(eighths: int) -> bytes:
+    """Numerator and the power of two of the denominator: quarters, where they are whole."""
+    return bytes((eighths // 2, 2)) if eighths % 2 == 0 else bytes((eighths, 3))
 
 
 def length_of(number: int) -> bytes:

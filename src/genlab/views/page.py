@@ -125,7 +125,7 @@ SHOWN = {
     ".mid": Format(midi, "midi"),
     ".html": Format(elsewhere, "elsewhere"),
 }
-BESIDE = (".mid", ".wav")  # what is shown below another file of its name
+BESIDE = (".mid", ".wav")  # what is shown below another file of its name, one below the other
 
 
 def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
@@ -135,8 +135,9 @@ def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:
         return Drawn(problem="not drawn")
     form = SHOWN.get(path.suffix, SHOWN[".html"])
     beside = None
-    for suffix in BESIDE:
-        if suffix != path.suffix and inside(run, path.with_suffix(suffix)):
+    below = BESIDE[BESIDE.index(path.suffix) + 1 :] if path.suffix in BESIDE else BESIDE
+    for suffix in below:
+        if beside is None and inside(run, path.with_suffix(suffix)):
             beside = read_drawn(run, path.with_suffix(suffix), width=width)
     try:
         return Drawn(form.macro, form.read(place, width), beside=beside)

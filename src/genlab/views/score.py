@@ -1,6 +1,7 @@
-"""Pieces of music: a picture of their piano rolls, and a MIDI file to hear them.
+"""Pieces of music: a picture of their piano rolls, a MIDI file of all, and a WAV file of a few.
 
-Read: `notes_of` makes notes of frames; `Score.write` is the two files.
+Read: `notes_of` makes notes of frames; `Score.write` is the three files (midi.py, synth.py). Pieces
+that are notes already: tunes.py.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import numpy as np
 
 from genlab.views.base import View, log_picture
 from genlab.views.midi import Note, write_midi
+from genlab.views.synth import RATE, played
+from genlab.views.wav import write_wav
 
 LOWEST = 21  # MIDI number of the first key
 SHOWN, COLUMNS = 12, 3  # pieces in the picture
+HEARD = 4  # in the WAV file, which a page holds: 10 seconds of each
 BAR = 4  # quarters; of the lines alone, for frames know no metre
 BARS = 16  # of a piece in the picture
 SEMITONE, QUARTER = 4, 6  # pixels
@@ -26,11 +30,11 @@ BLACK = (1, 3, 6, 8, 10)  # keys of an octave that are shaded
 
 
 class Score(View):
-    """Pieces [T, K] bool: stem.png shows the first of them, stem.mid holds all."""
+    """Pieces [T, K] bool: stem.png shows the first of them, stem.mid holds all, stem.wav four."""
 
     suffix = ".png"
     most = measured = 100
-    beside = {".mid": "to hear"}
+    beside = {".mid": "to hear", ".wav": "to play"}
 
     def __init__(self, *, frames_per_quarter: int = 1, tempo: int = 100) -> None:
         """`tempo` in quarters a minute."""
@@ -39,17 +43,25 @@ class Score(View):
     def write(
         self, items: Sequence[np.ndarray], path: Path, captions: Sequence[str] | None = None
     ) -> None:
-        pieces = [self.notes(item) for item in items]
-        write_midi(pieces, path.with_suffix(".mid"), tempo=self.tempo)
+        pieces, bars = [self.notes(item) for item in items], self.bars(items)
+        write_midi(pieces, path.with_suffix(".mid"), tempo=self.tempo, bars=bars)
         names = captions or [f"{i}" for i in range(len(items))]
-        draw(pieces[:SHOWN], names[:SHOWN], path)
+        draw(pieces[:SHOWN], names[:SHOWN], path, bars=bars)
+        self.play(pieces, names, path)
+
+    def play(self, pieces: Sequence[Sequence[Note]], names: Sequence[str], path: Path) -> None:
+        """The beginnings of the first pieces as sounds."""
+        waves = [played(notes, tempo=self.tempo) for notes in pieces[:HEARD]]
+        write_wav(waves, names[: len(waves)], path.with_suffix(".wav"), rate=RATE)
 
     def pairs(self, mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], path: Path) -> bool:
         """Each piece above the training piece that it shares most with."""
         pairs = list(zip(mine, theirs))[: SHOWN // 2]
         pieces = [self.notes(item) for pair in pairs for item in pair]
         names = [f"{i} {what}" for i in range(len(pairs)) for what in ("sample", "nearest")]
-        draw(pieces, names, path, columns=2)
+        bars = self.bars([item for pair in pairs for item in pair])
+        draw(pieces, names, path, columns=2, bars=bars)
+        self.play(pieces, names, path)
         return True
 
     def log(
@@ -57,7 +69,11 @@ class Score(View):
     ) -> None:
         log_picture(logger, name, path, step=step)
 
-    def notes(self, item: np.ndarray) -> list[Note]:
+    def bars(self, items: Sequence[Any]) -> list[list[int]] | None:
+        """The lengths of each piece's bars in eighths; None where they know none."""
+        return None
+
+    def notes(self, item: Any) -> list[Note]:
         """The notes of a piece, in quarters."""
         per = self.frames_per_quarter
         return [
@@ -77,9 +93,17 @@ def notes_of(roll: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def draw(
-    pieces: Sequence[Sequence[Note]], names: Sequence[str], path: Path, *, columns: int = COLUMNS
+    pieces: Sequence[Sequence[Note]],
+    names: Sequence[str],
+    path: Path,
+    *,
+    columns: int = COLUMNS,
+    bars: Sequence[Sequence[int]] | None = None,
 ) -> None:
-    """A panel a piece, to the pixel: pitch upwards with the octaves' names, bars to the right."""
+    """A panel a piece, to the pixel: pitch upwards with the octaves' names, bars to the right.
+
+    `bars`: lengths in eighths; the last one's goes on, None draws a line every BAR quarters.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=10)
@@ -105,8 +129,8 @@ def draw(
                 below = y + SEMITONE - 1
                 pen.line((left, below, left + width, below), fill=LINE)
                 pen.text((left - 4, y + SEMITONE // 2), name_of(p), INK, font, anchor="rm")
-        for bar in range(width // (QUARTER * BAR) + 1):
-            x = left + bar * BAR * QUARTER
+        for bar, quarter in enumerate(lines(bars[i] if bars else (), width / QUARTER)):
+            x = left + round(quarter * QUARTER)
             pen.line((x, top, x, top + height), fill=LINE)
             if bar % 4 == 0:
                 pen.text((x, top + height + 2), str(bar + 1), INK, font, anchor="ma")
@@ -117,6 +141,15 @@ def draw(
             if x < end:  # a pixel of paper between two notes in a row
                 pen.rectangle((x + 1, y, max(x + 1, end - 1), y + SEMITONE - 1), fill=colour)
     sheet.save(path, optimize=True)
+
+
+def lines(bars: Sequence[int], most: float) -> list[float]:
+    """Where bars begin, in quarters, up to `most`."""
+    found = [0.0]
+    while found[-1] <= most:
+        at = len(found) - 1
+        found.append(found[-1] + (bars[min(at, len(bars) - 1)] / 2 if bars else BAR))
+    return found[:-1]
 
 
 def name_of(pitch: int) -> str:

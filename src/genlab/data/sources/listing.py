@@ -144,7 +144,7 @@ class FileFolder:
             raise ValueError("data.root=null: which folder? write data.root=FOLDER")
         root = Path(self.root).expanduser()
         if archives.is_archive(root):
-            return _unpacked(root)
+            return unpacked(root)
         if root.is_file():
             remedy = (
                 f"write data.root={root.parent}"
@@ -165,7 +165,8 @@ class FileFolder:
         root = self.folder()
         held_out = next((root / n for n in VAL_NAMES if (root / n).is_dir()), None)
         if held_out is not None and (root / "train").is_dir():
-            train, val = (listed(p, self.endings, self.noun) for p in (root / "train", held_out))
+            both = (listed(p, self.endings, self.noun) for p in (root / "train", held_out))
+            train, val = map(self.kept, both)
             if val.names != train.names:
                 raise ValueError(
                     f"data.root={self.root}: train has the classes {train.names}, {held_out.name}"
@@ -175,7 +176,7 @@ class FileFolder:
             self.skipped = train.skipped + val.skipped
             train, val = mixed(root, train), mixed(root, val)
         else:
-            found = listed(root, self.endings, self.noun)
+            found = self.kept(listed(root, self.endings, self.noun))
             self.skipped = found.skipped
             train, val = self._cut(root, found)
             self._refuse_few(train, val)
@@ -196,6 +197,10 @@ class FileFolder:
             held = [i < num for i in range(len(found))]
         val = found.take([i for i, h in enumerate(held) if h])
         return found.take([i for i, h in enumerate(held) if not h]), val
+
+    def kept(self, found: Listing) -> Listing:
+        """What is split: all files, unless a kind of data leaves out what it cannot read."""
+        return found
 
     def groups(self, found: Listing) -> list[str]:
         """What each file belongs to: files of one group stay on one side."""
@@ -222,7 +227,7 @@ def by_group(groups: Sequence[str], share: float) -> list[bool]:
     return [g in held for g in groups]
 
 
-def _unpacked(archive: Path) -> Path:
+def unpacked(archive: Path) -> Path:
     from filelock import FileLock
 
     with archive.open("rb") as f:

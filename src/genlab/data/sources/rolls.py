@@ -34,6 +34,10 @@ class RollSource(ABC):
     def pieces(self) -> dict[str, Pieces]:
         """The pieces of train, val and test."""
 
+    def notes(self) -> list[str]:
+        """What a user should know of what was read, and may not."""
+        return []
+
     @property
     def name(self) -> str:
         """What it is called in messages."""
