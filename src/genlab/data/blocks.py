@@ -50,6 +50,8 @@ def gif(f: IO[bytes], most: int) -> tuple[int, int, int]:
             blocks = counted(blocks)
             exactly(f, step)
         blocks = counted(blocks)
+    if num < 2:
+        raise ValueError(f"{num} frame{'s' * (num != 1)}: nothing moves")
     return width, height, num
 
 

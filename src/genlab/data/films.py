@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from genlab import machine
-from genlab.data.moving import TooSlow, checked, opened
+from genlab.data.moving import Stopped, checked, opened
 from genlab.data.sources.listing import Listing
 
 
@@ -124,7 +124,7 @@ class FilmFiles(Films):
         def one(i: int) -> Any:
             try:
                 return read(i)
-            except TooSlow:
+            except Stopped:
                 raise
             except ValueError as error:
                 return error

@@ -32,8 +32,11 @@ CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg2video"
 DIGITS = re.compile(r"(\d{1,18})")
 
 
-class TooSlow(ValueError):
-    """A file that takes too long: no machine's speed may decide which files are left out."""
+class Stopped(ValueError):
+    """Reading stops for what lies in the machine, which may not decide what is left out.
+
+    A file that takes too long; a library or memory that is missing.
+    """
 
 
 class Film(ABC):
@@ -97,7 +100,7 @@ class Coded(Film):
         with self.path.open("rb") as f, self._opened(f) as container:
             stream = self._stream(container)
             rate = float(stream.average_rate or 25)
-            first, start = None, 0.0
+            first, start, num = None, 0.0, -1
             size = stream.codec_context.width, stream.codec_context.height
             for num, frame in enumerate(container.decode(stream)):
                 if (frame.width, frame.height) != size:
@@ -110,6 +113,8 @@ class Coded(Film):
                     (image.rotate(frame.rotation, expand=True) if frame.rotation else image),
                     start,
                 )
+            if num + 1 < stream.frames / 2:
+                raise ValueError(f"it ends after {num + 1:,} of {stream.frames:,} frames")
             yield None, start + 1 / rate
 
     def _opened(self, f: Any) -> Any:
@@ -226,8 +231,8 @@ def checked(path: Path, strip: int | None = None) -> None:
 
 def refused(path: Path, error: Exception) -> ValueError:
     """One line for whatever went wrong within a file: Pillow and FFmpeg raise dozens of kinds."""
-    if isinstance(error, MemoryError | TooSlow):
-        return TooSlow(f"data.root: {path}: {error or 'no memory'}: take it out of the folder")
+    if isinstance(error, MemoryError | Stopped):
+        return Stopped(f"data.root: {path}: {error or 'no memory'}, or take it out of the folder")
     said = " ".join(str(error).replace(str(path), "it").split())[:160] or type(error).__name__
     return ValueError(f"{path.name} ({said})")
 
@@ -237,7 +242,7 @@ def taken(frames: Iterator[tuple[Any, float]], *, stride: int, fps: float | None
     began, held, k = time.monotonic(), None, 0
     for i, (image, start) in enumerate(frames):
         if time.monotonic() - began > SECONDS:
-            raise TooSlow(f"reading it takes over {SECONDS:g} s")
+            raise Stopped(f"reading it takes over {SECONDS:g} s: cut it into pieces")
         if image is not None:
             bounded(*image.size, i + 1)
         if fps is None:
@@ -280,7 +285,7 @@ def library() -> Any:
     try:
         import av
     except ImportError as error:
-        raise ValueError(
+        raise Stopped(
             f"MP4 and the like are read by PyAV ({error}): pip install 'genlab[video]'"
         ) from None
     return av
