@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from films import known, save
 from PIL import Image
 
 from genlab.runs.settings.compose import plan_of
@@ -60,7 +61,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
     """What docs/data.md speaks of: photos in three classes, captioned pictures, a book, points, a
-    table of people, sounds in two classes."""
+    table of people, sounds in two classes, clips in two classes and told ones."""
     folder = tmp_path_factory.mktemp("own")
     for i in range(150):
         path = folder / "photos" / ("cat", "dog", "owl")[i % 3] / f"{i}.png"
@@ -76,6 +77,11 @@ def own(tmp_path_factory) -> Path:
         path = folder / "sounds" / ("bark", "rain")[i % 2] / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_wav([np.sin(np.arange(8000) * 0.1)], [""], path, rate=16000)
+    for i in range(100):
+        save(folder / "clips" / ("walk", "jump")[i % 2] / f"{i}.gif", known(4, seed=i))
+        save(folder / "told" / f"{i}.gif", known(4, seed=i))
+    lines = [json.dumps({"file_name": f"{i}.gif", "text": f"noise {i}"}) for i in range(100)]
+    (folder / "told" / "metadata.jsonl").write_text("\n".join(lines))
     (folder / "book.txt").write_text("It was a dark night. " * 500)
     rows = [f"{i},{20 + i % 50},{('no', 'yes')[i % 2]}" for i in range(400)]
     (folder / "people.csv").write_text("\n".join(["id,age,ill", *rows]))

@@ -86,7 +86,7 @@ MORE = (
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
     "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
-    "heard_agreement",
+    "heard_agreement", "order_real", "order_preferred", "path_share",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
@@ -95,6 +95,8 @@ LESS = (
     "near_copies", "energy_distance", "sliced_wasserstein", "mode_kl", "kl_to_model", "knn_kl",
     "copied_share", "longest_copy", "pitch_distance", "chord_distance", "melody_distance",
     "polyphony_distance", "duration_distance", "mel_distance", "silence_share", "clipped_share",
+    "frame_kernel_distance", "frame_frechet_distance", "motion_distance", "still_share",
+    "path_error", "mass_change",
 )  # fmt: skip
 
 
@@ -112,7 +114,8 @@ SHARES = (
     "readable_share", "known_words", "distinct_2", "copied_share", "shared_with_train", "shape",
     "trend", "two_sample", "two_sample_linear", "two_sample_xgb", "taught_auc", "closer_to_train",
     "tstr_f1", "tstr_accuracy", "tstr_auc", "pitch_distance", "chord_distance", "melody_distance",
-    "polyphony_distance", "duration_distance",
+    "polyphony_distance", "duration_distance", "order_real", "order_preferred", "still_share",
+    "path_share",
 )  # fmt: skip
 
 
