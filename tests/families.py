@@ -314,7 +314,6 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     ),
     "edm-video": (lambda: diffusion(video_unet, VIDEO, EDM(), Heun(num_steps=6)), VIDEO, 150),
     "flow-video": (lambda: diffusion(video_unet, VIDEO, Flow(), Euler(num_steps=8)), VIDEO, 150),
-    "gan-video": (lambda: gan(*mlp_gan, VIDEO, r1, (5e-4, 2e-3)), VIDEO, 200),
     "vae-video": (lambda: vae(*mlp_vae, VIDEO, Gaussian(sigma=0.1, learn=True)), VIDEO, 150),
     "edm-table": (
         lambda: diffusion(mlp, TABLE, EDM(sigma_data=1.0), Heun(num_steps=8)),

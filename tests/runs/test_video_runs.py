@@ -41,7 +41,8 @@ def test_own_files_from_raw_to_a_report_that_plays(clips, tmp_path, monkeypatch)
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
     words = [*WORDS, f"data.root={clips}", "metric.num_samples=24", "budget.examples=64",
              "data.batch_size=16", "look_every=64", "save_every=64", "trainer=cpu", "logger=none",
-             "trainer.precision=32-true", "callbacks.look.num=4", "data.val_fraction=0.4"]  # fmt: skip
+             "trainer.precision=32-true", "callbacks.look.num=4",
+             "data.val_fraction=0.4"]  # fmt: skip
     done = genlab_here("train", *words, f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "1 file that cannot be read left out: broken.gif" in done.stderr

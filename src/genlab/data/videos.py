@@ -163,7 +163,7 @@ class Videos(DataModule):
                 f"{num} frames of each: {longer:,} of {len(lengths):,} are longer and cut,"
                 f" {shorter:,} shorter and {end}; the longest has {int(lengths.max()):,}"
             )
-        if names and not self.num_classes and not isinstance(self.labels_of("train"), Tensor):
+        if names and self.train.labels is None:
             found.append(f"{len(names)} classes: write data.num_classes={len(names)} to use them")
         for what, all_names in (
             ("skipped", list(skipped)),
@@ -173,10 +173,6 @@ class Videos(DataModule):
                 shown = ", ".join(all_names[:5]) + (", ..." if len(all_names) > 5 else "")
                 found.append(f"{len(all_names)} file{'s' * (len(all_names) > 1)} {what}: {shown}")
         return found
-
-    def labels_of(self, split: str) -> Tensor | None:
-        """The labels or captions that a split serves."""
-        return self.split(split).labels
 
     # --- samples --------------------------------------------------------------------------------
 
