@@ -141,6 +141,24 @@ def test_read_on_demand_it_is_named_at_the_latest_when_it_is_read(name: str, goo
     assert f"{name} (" in said and says in said, said
 
 
+def test_a_playlist_that_came_through_would_open_no_other_file(tmp_path: Path) -> None:
+    """The control: without these options FFmpeg reads what the playlist names."""
+    coded(tmp_path / "x.ts", smooth(10), rate=25, codec="mpeg2video")
+    playlist = PLAYLIST.replace(b"/etc/passwd", str(tmp_path / "x.ts").encode())
+    (tmp_path / "p.mp4").write_bytes(playlist)
+
+    def read(**options: str) -> int:
+        with (tmp_path / "p.mp4").open("rb") as f:
+            return sum(1 for _ in av.open(f, format="hls", container_options=options).decode())
+
+    assert read() == 10
+    for name in ("protocol_whitelist", "format_whitelist"):
+        with pytest.raises(av.FFmpegError):
+            read(**{name: moving.OPTIONS[name]})
+    with pytest.raises(ValueError, match=r"p\.mp4 \(it begins as no MP4"):
+        opened(tmp_path / "p.mp4", [3, 8, 8])
+
+
 def test_nothing_but_hostile_clips_is_one_line(tmp_path: Path) -> None:
     for i in range(4):
         (tmp_path / f"{i}.gif").write_bytes(b"GIF89a")

@@ -29,6 +29,14 @@ ANIMATIONS = (".gif", ".webp")
 CODED = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
 DEMUXERS = {"mp4": b"ftyp", "matroska": b"\x1aE\xdf\xa3", "avi": b"RIFF"}  # no other of FFmpeg's
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mjpeg", "ffv1")
+OPTIONS = {  # of FFmpeg: each of the first two alone keeps a playlist from opening another file
+    "protocol_whitelist": "none",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
+    "codec_whitelist": ",".join(CODECS),
+    "max_streams": "16",
+    "probesize": "5000000",
+    "analyzeduration": "5000000",
+}
 DIGITS = re.compile(r"(\d{1,18})")
 
 
@@ -124,14 +132,8 @@ class Coded(Film):
         format = next((n for n, magic in DEMUXERS.items() if magic in (start[:4], start[4:8])), "")
         if not format or (format == "avi" and start[8:] != b"AVI "):
             raise ValueError("it begins as no MP4, MOV, WebM, MKV or AVI")
-        options = {
-            "protocol_whitelist": "none",
-            "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
-            "codec_whitelist": ",".join(CODECS), "max_streams": "16",
-            "probesize": "5000000", "analyzeduration": "5000000",
-        }  # fmt: skip
         return av.open(
-            f, format=format, container_options=options, timeout=(SECONDS / 4, SECONDS / 4)
+            f, format=format, container_options=OPTIONS, timeout=(SECONDS / 4, SECONDS / 4)
         )
 
     def _stream(self, container: Any) -> Any:
