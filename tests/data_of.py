@@ -7,10 +7,11 @@ from typing import Any
 
 from genlab.data.images import Images
 from genlab.data.sounds import Sounds
-from genlab.data.sources import folder, images, sounds, tables, text
+from genlab.data.sources import folder, images, sounds, tables, text, videos
 from genlab.data.table import Table
 from genlab.data.text import Text
 from genlab.data.tokenizers import Bytes
+from genlab.data.videos import Videos
 
 DIGITS = {"shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 32, "seed": 0}
 FOLDER = {"shape": [3, 8, 8], "num_classes": None, "levels": 256, "batch_size": 4, "seed": 0}
@@ -55,3 +56,13 @@ def sound_folder(root: Path | str | None, **given: Any) -> Sounds:
         "batch_size": 4, "seed": 0,
     }  # fmt: skip
     return Sounds(source=source, **{**settings, **given})
+
+
+def video_folder(root: Path | str | None, **given: Any) -> Videos:
+    """Clips of four frames of 8x8."""
+    names = {"val_fraction", "group"} & set(given)
+    source = videos.VideoFolder(
+        root=None if root is None else str(root), **{n: given.pop(n) for n in names}
+    )
+    settings = {"shape": [3, 4, 8, 8], "num_classes": None, "batch_size": 4, "seed": 0}
+    return Videos(source=source, **{**settings, **given})

@@ -38,6 +38,7 @@ from genlab.nn.sinusoidal import SinusoidalMLP
 from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
+from genlab.nn.video_unet import VideoUNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
@@ -58,6 +59,7 @@ TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
 ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
 SOUND = (1, 8, 16)  # mel bands and frames: no square
+VIDEO = (1, 3, 8, 8)  # frames of an image
 
 
 def batch_of(shape: tuple[int, ...]) -> Batch:
@@ -83,6 +85,10 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
     if shape == SOUND:
         coarse = torch.rand(8, 1, 2, 4, generator=g) * 1.5 - 1  # of any level
         return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
+    if shape == VIDEO:  # an image, and where it moves to
+        first = batch_of(IMAGE)["x"]
+        x = torch.stack([first.roll(2 * t, 3) for t in range(shape[1])], 2)
+        return {"x": x, "cond": cond}
     coarse = 1.5 * torch.randint(2, (8, 1, 2, 2), generator=g) - 0.75  # two of 17 grey levels
     return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
 
@@ -252,6 +258,7 @@ def tree(**settings) -> CountedTree:
 
 
 unet = partial(UNet, width=8, multipliers=(1, 2), attention=(2,), head_dim=8)
+video_unet = partial(VideoUNet, width=8, multipliers=(1, 2), attention=(2,), head_dim=8)
 dit = partial(DiT, patch=4, width=16, depth=1, heads=2)
 mlp = partial(MLP, width=64, depth=2)
 dcgan = partial(DCGANGenerator, width=16), partial(DCGANDiscriminator, width=16)
@@ -305,6 +312,9 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         SOUND,
         150,
     ),
+    "edm-video": (lambda: diffusion(video_unet, VIDEO, EDM(), Heun(num_steps=6)), VIDEO, 150),
+    "flow-video": (lambda: diffusion(video_unet, VIDEO, Flow(), Euler(num_steps=8)), VIDEO, 150),
+    "vae-video": (lambda: vae(*mlp_vae, VIDEO, Gaussian(sigma=0.1, learn=True)), VIDEO, 150),
     "edm-table": (
         lambda: diffusion(mlp, TABLE, EDM(sigma_data=1.0), Heun(num_steps=8)),
         TABLE,

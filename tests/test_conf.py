@@ -17,7 +17,7 @@ from genlab.runs.settings.compose import plan_of
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
     "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
-    "jsb": "jsb-chorales", "nltcs": "debd", "nottingham": "nottingham",
+    "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
     "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
@@ -27,7 +27,8 @@ CODECS = {
     "fashion_vq_transformer": "fashion_vqvae",
 }
 SMALL_NETS = {
-    "unet": ["net.width=8"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
+    "unet": ["net.width=8"], "video_unet": ["net.width=8", "net.multipliers=[1,2]",
+    "net.attention=[2]"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
     "lstm": ["net.width=16"], "frame_rnn": ["net.width=16"], "frame_gru": ["net.width=16"],
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
@@ -45,7 +46,9 @@ def shrunk(name: str) -> list[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.get("net")
-    more = ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10")) else []
+    more = (
+        ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10", "lpc")) else []
+    )
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
@@ -96,6 +99,10 @@ OWN_PARTS = {
     ("fsdd", "vae"): ("conv_vae", "elbo_gaussian", "prior"),
     ("fsdd", "gan"): ("dcgan", "nonsaturating", "prior"),
     ("esc10", "diffusion"): ("unet", "edm", "heun"),
+    ("video_folder", "diffusion"): ("video_unet", "edm", "heun"),
+    ("moving_digits", "flow_matching"): ("video_unet", "flow", "heun"),
+    ("lpc_actions", "vae"): ("mlp_vae", "elbo_gaussian", "prior"),
+    ("lpc_actions", "gan"): ("mlp_gan", "nonsaturating", "prior"),
 }
 
 
@@ -126,8 +133,10 @@ def test_each_data_file_states_its_metrics_kind() -> None:
     """`kind` says which parts fit, `metric` what measures: both, of points and rows."""
     for file in sorted((CONF / "data").glob("*.yaml")):
         text = file.read_text()
-        for kind in ("points", "table", "sound"):
-            measured = f"override /metric@_global_.metric: {kind}" in text
+        metrics = {"video": ("video", "captioned_video", "moving_digits")}
+        for kind in ("points", "table", "sound", "video"):
+            names = metrics.get(kind, (kind,))
+            measured = any(f"override /metric@_global_.metric: {n}\n" in text for n in names)
             assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from films import known, save
 from made_midi import folder as tunes_in
 from PIL import Image
 
@@ -79,7 +80,7 @@ def test_commands_of_a_page_are_read(page: str) -> None:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
     """What docs/data.md speaks of: photos in three classes, captioned pictures, a book, points, a
-    table of people, sounds in two classes, tunes."""
+    table of people, sounds in two classes, tunes, clips in two classes and told ones."""
     folder = tmp_path_factory.mktemp("own")
     for i in range(150):
         path = folder / "photos" / ("cat", "dog", "owl")[i % 3] / f"{i}.png"
@@ -96,6 +97,11 @@ def own(tmp_path_factory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_wav([np.sin(np.arange(8000) * 0.1)], [""], path, rate=16000)
     tunes_in(folder / "tunes")
+    for i in range(100):
+        save(folder / "clips" / ("walk", "jump")[i % 2] / f"{i}.gif", known(4, seed=i))
+        save(folder / "told" / f"{i}.gif", known(4, seed=i))
+    lines = [json.dumps({"file_name": f"{i}.gif", "text": f"noise {i}"}) for i in range(100)]
+    (folder / "told" / "metadata.jsonl").write_text("\n".join(lines))
     (folder / "book.txt").write_text("It was a dark night. " * 500)
     rows = [f"{i},{20 + i % 50},{('no', 'yes')[i % 2]}" for i in range(400)]
     (folder / "people.csv").write_text("\n".join(["id,age,ill", *rows]))

@@ -26,6 +26,8 @@ NAMES = {
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
     "audio_folder", "fsdd", "esc10", "midi_folder", "midi_frames", "jsb_events",
     "nottingham_events",
+    "audio_folder", "fsdd", "esc10", "video_folder", "captioned_videos", "lpc_sprites",
+    "lpc_actions", "moving_digits",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 
@@ -33,7 +35,7 @@ files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 # what fits a kind of data, so that the settings compose
 FITS = {"points": ["net=mlp"], "table": ["net=mlp"], "text": ["model=autoregressive"],
         "rolls": ["model=frames"], "music": ["model=autoregressive"],
-        "music_frames": ["model=frames"], "image": [], "sound": []}  # fmt: skip
+        "music_frames": ["model=frames"], "image": [], "sound": [], "video": []}  # fmt: skip
 
 
 def made(file: Path, *words: str) -> DataModule:
@@ -47,7 +49,14 @@ def made(file: Path, *words: str) -> DataModule:
     if file.stem == "table":
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
-    if file.stem in ("captioned_folder", "emoji", "openmoji", "openclipart"):
+    if file.stem in (
+        "captioned_folder",
+        "emoji",
+        "openmoji",
+        "openclipart",
+        "captioned_videos",
+        "lpc_sprites",
+    ):
         more = [*more, "data.caption_vocab=1024", "data.caption_length=26"]
     if file.stem == "points_file":
         more = [*more, "data.shape=[2]"]

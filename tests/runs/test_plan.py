@@ -62,7 +62,7 @@ def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
     ):
         settled(["model=autoregressive"])
     with pytest.raises(
-        UserError, match=r"data=adult, .* tiny_moons; for this data model=autoregressive$"
+        UserError, match=r"data=adult, .* video_folder; for this data model=autoregressive$"
     ):
         settled(["data=stdlib_code", "model=diffusion"])
 

@@ -1,6 +1,7 @@
-"""Pictures with captions of one's own: what a model is asked for is said in words.
+"""Pictures and clips with captions of one's own: what a model is asked for is said in words.
 
-Read: `CaptionedPictures`, which is `Images` with a caption for each in `cond`. Captions are ids of
+Read: `Captioned`, which gives a kind of data a caption for each example in `cond`;
+`CaptionedPictures` is `Images` with it, captioned_videos.py has clips. Captions are ids of
 a tokenizer learnt from the training captions; 0 stands after a caption's end. Byte pairs, for of
 an own folder's words most come once (70 % of those of 1,911 emoji): a list of words could not say
 what is held out, and pieces of words can. So every caption can be asked for; a word that no
@@ -21,8 +22,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Cond
 from genlab.data.asks import Ask, Line
 from genlab.data.base import Examples
-from genlab.data.images import NAME, ImageExamples, Images
-from genlab.data.pictures import Pictures
+from genlab.data.images import NAME, Images
 from genlab.data.sources.captioned import CaptionedFolder
 from genlab.data.stated import check
 from genlab.data.tokenizers import END, Tokenizer
@@ -35,56 +35,23 @@ WORDS = 200_000  # different words that a checkpoint keeps
 WORD = re.compile(r"[^\W_]+")
 
 
-class CaptionedPictures(Images):
-    """Pictures of a folder with their captions."""
+class Captioned:
+    """What a data module of captioned examples has beside its kind; it stands before its kind.
 
-    noun = "captioned pictures"
+    The source gives the captions of each split; the kind's `_examples` makes the examples.
+    """
+
     finds = ("caption_vocab", "caption_length")
-    view = Sheet()
 
-    def __init__(
-        self,
-        *,
-        source: CaptionedFolder,
-        tokenizer: Tokenizer,
-        shape: Sequence[int],
-        batch_size: int,
-        seed: int,
-        caption_vocab: int | None = None,
-        caption_length: int | None = None,
-        levels: int = 256,
-        num_classes: int | None = None,
-        vocab: int | None = None,
-        std: float | None = None,
-        flip: bool = False,
-        limit: int | None = None,
-        num_workers: int = 0,
-        val_examples: int | None = 1024,
+    def _captioned(
+        self, tokenizer: Tokenizer, vocab: int | None, length: int | None, num_classes: int | None
     ) -> None:
-        """`caption_vocab`: ids of captions, with 0 for none; `caption_length`: ids a caption.
-
-        None takes what the captions have; longer ones are cut.
-        """
         check("num_classes", num_classes, None, "a captioned folder")
-        for key, value in (("caption_vocab", caption_vocab), ("caption_length", caption_length)):
+        for key, value in (("caption_vocab", vocab), ("caption_length", length)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"data.{key}={value}: write a whole number from 1 on, or null")
-        super().__init__(
-            source=source,
-            shape=shape,
-            num_classes=None,
-            levels=levels,
-            batch_size=batch_size,
-            seed=seed,
-            vocab=vocab,
-            std=std,
-            flip=flip,
-            limit=limit,
-            num_workers=num_workers,
-            val_examples=val_examples,
-        )
         self.tokenizer = tokenizer
-        self.caption_vocab, self.caption_length = caption_vocab, caption_length
+        self.caption_vocab, self.caption_length = vocab, length
         self._words: list[str] = []
         self._shown: list[str] = []
         self._odd: list[str] = []
@@ -117,9 +84,10 @@ class CaptionedPictures(Images):
         check("caption_vocab", self.caption_vocab, self.tokenizer.vocab, self.source.name)
         return super().read()
 
-    def _examples(self, split: str, pictures: Pictures) -> ImageExamples:
-        examples = super()._examples(split, pictures)
-        ids = self.tokenizer.encode_many(self._captions[split][: len(pictures)])
+    def _examples(self, split: str, given: Any) -> Any:
+        examples = super()._examples(split, given)
+        captions, kept = self._captions[split], self.kept(examples)
+        ids = self.tokenizer.encode_many([captions[i] for i in kept])
         examples.labels = torch.stack([self._padded(torch.from_numpy(i)) for i in ids])  # the cond
         cut = sum(len(i) > self.caption_length for i in ids)
         none = sum(len(i) == 0 for i in ids)
@@ -127,6 +95,10 @@ class CaptionedPictures(Images):
             if num:
                 self._odd.append(f"{num:,} captions of {split} are {what}")
         return examples
+
+    def kept(self, examples: Any) -> Sequence[int]:
+        """Which of the source's captions belong to the examples."""
+        return range(len(examples))
 
     def _padded(self, ids: LongTensor) -> LongTensor:
         row = torch.full((self.caption_length,), END, dtype=torch.long)
@@ -200,6 +172,52 @@ class CaptionedPictures(Images):
                 raise ValueError(f"{key}: texts of at most {2 * NAME} letters")
         self.tokenizer.load_state(state["tokenizer"])
         self._words, self._shown = list(state["words"]), list(state["shown"])
+
+
+class CaptionedPictures(Captioned, Images):
+    """Pictures of a folder with their captions."""
+
+    noun = "captioned pictures"
+    view = Sheet()
+
+    def __init__(
+        self,
+        *,
+        source: CaptionedFolder,
+        tokenizer: Tokenizer,
+        shape: Sequence[int],
+        batch_size: int,
+        seed: int,
+        caption_vocab: int | None = None,
+        caption_length: int | None = None,
+        levels: int = 256,
+        num_classes: int | None = None,
+        vocab: int | None = None,
+        std: float | None = None,
+        flip: bool = False,
+        limit: int | None = None,
+        num_workers: int = 0,
+        val_examples: int | None = 1024,
+    ) -> None:
+        """`caption_vocab`: ids of captions, with 0 for none; `caption_length`: ids a caption.
+
+        None takes what the captions have; longer ones are cut.
+        """
+        super().__init__(
+            source=source,
+            shape=shape,
+            num_classes=None,
+            levels=levels,
+            batch_size=batch_size,
+            seed=seed,
+            vocab=vocab,
+            std=std,
+            flip=flip,
+            limit=limit,
+            num_workers=num_workers,
+            val_examples=val_examples,
+        )
+        self._captioned(tokenizer, caption_vocab, caption_length, num_classes)
 
 
 def said(caption: str) -> str:

@@ -30,7 +30,7 @@ def opened(
     """
 
     def decoded(image: Any) -> np.ndarray:
-        return np.empty(0, np.uint8) if check_only else _fitted(image, shape)
+        return np.empty(0, np.uint8) if check_only else fitted(image, shape)
 
     try:
         return _open(path, decoded, light=check_only)
@@ -78,7 +78,8 @@ def _upright(image: Any, mode: str) -> Any:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _fitted(image: Any, shape: Sequence[int]) -> np.ndarray:
+def fitted(image: Any, shape: Sequence[int]) -> np.ndarray:
+    """A Pillow image as [C, H, W] uint8, scaled and cut as `opened` says."""
     from PIL import Image, ImageOps
 
     c, h, w = shape

@@ -87,6 +87,7 @@ MORE = (
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
     "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
     "heard_agreement", "well_formed_share",
+    "heard_agreement", "order_real", "order_preferred", "path_share",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
@@ -97,6 +98,8 @@ LESS = (
     "polyphony_distance", "duration_distance", "mel_distance", "silence_share", "clipped_share",
     "nats_per_event", "bits_per_event", "bits_per_note", "pitch_class_distance",
     "interval_distance", "harmony_distance", "rhythm_distance", "key_distance",
+    "frame_kernel_distance", "frame_frechet_distance", "motion_distance", "still_share",
+    "path_error", "mass_change",
 )  # fmt: skip
 
 
@@ -115,7 +118,8 @@ SHARES = (
     "trend", "two_sample", "two_sample_linear", "two_sample_xgb", "taught_auc", "closer_to_train",
     "tstr_f1", "tstr_accuracy", "tstr_auc", "pitch_distance", "chord_distance", "melody_distance",
     "polyphony_distance", "duration_distance", "pitch_class_distance", "interval_distance",
-    "harmony_distance", "rhythm_distance", "key_distance", "well_formed_share",
+    "harmony_distance", "rhythm_distance", "key_distance", "well_formed_share", "order_real",
+    "order_preferred", "still_share", "path_share",
 )  # fmt: skip
 
 

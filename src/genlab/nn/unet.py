@@ -7,6 +7,7 @@ up. Sides may be of any size; an odd side is halved upwards (7 -> 4) and its ski
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -152,7 +153,7 @@ class UNet(nn.Module):
         sizes = [(-(-height // f), -(-length // f)) for f in factors]
 
         def level(dim_in: int, dim_out: int, i: int) -> Level:
-            return Level(
+            return self.level(
                 dim_in,
                 dim_out,
                 emb_dim=emb_dim,
@@ -182,6 +183,10 @@ class UNet(nn.Module):
         self.middle = level(dims[-1], dims[-1], -1)
         self.norm = group_norm(dims[0])
         self.last = zeroed(nn.Conv2d(dims[0], channels, 3, padding=1))
+
+    def level(self, dim_in: int, dim_out: int, **settings: Any) -> Level:
+        """A level's block; a net over more than one picture has another."""
+        return Level(dim_in, dim_out, **settings)
 
     def forward(self, x: Tensor, t: Tensor, cond: Tensor | Context | None = None) -> Tensor:
         emb = self.conditioning(t, cond)

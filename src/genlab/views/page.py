@@ -125,7 +125,7 @@ SHOWN = {
     ".mid": Format(midi, "midi"),
     ".html": Format(elsewhere, "elsewhere"),
 }
-BESIDE = (".mid", ".wav")  # what is shown below another file of its name, one below the other
+BESIDE = (".gif", ".mid", ".wav")  # what is shown below another file of its name
 
 
 def read_drawn(run: Path, path: Path, *, width: int) -> Drawn:

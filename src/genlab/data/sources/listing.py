@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,18 +49,28 @@ class Listing:
         return Listing(paths, labels, self.names, self.skipped, columns)
 
 
-def listed(root: Path, endings: Sequence[str], noun: str = "files") -> Listing:
+def files_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
+    """The files of a folder with one of the endings, and the names of its others."""
+    files = [p for p in (folder.rglob("*") if deep else folder.iterdir()) if p.is_file()]
+    found = {p for p in files if p.suffix.lower() in endings and not p.name.startswith(".")}
+    return sorted(found), sorted(p.name for p in files if p not in found)
+
+
+def listed(
+    root: Path, endings: Sequence[str], noun: str = "files", find: Callable[..., Any] = files_in
+) -> Listing:
     """The files under a folder that have one of the endings, by the metadata that lie in it.
 
-    Without metadata its folders with such files are the classes, by name.
+    Without metadata its folders with such files are the classes, by name. `find`: what is a file of
+    the kind, where a folder may be one too.
     """
     metadata = next((root / n for n in METADATA if (root / n).is_file()), None)
     if metadata is not None:
-        return _by_metadata(root, metadata, endings, noun)
+        return _by_metadata(root, metadata, endings, noun, find)
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     shown = [p for p in folders if not p.name.startswith(".")]
-    by_class = {p.name: _files_in(p, endings, deep=True) for p in shown}
-    flat, skipped = _files_in(root, endings, deep=False)
+    by_class = {p.name: find(p, endings, deep=True) for p in shown}
+    flat, skipped = find(root, endings, deep=False)
     skipped += [name for _, names in by_class.values() for name in names]
     skipped += [f"{p.name}/" for p in folders if p.name.startswith(".")]
     found = {name: files for name, (files, _) in by_class.items() if files}
@@ -76,16 +86,11 @@ def listed(root: Path, endings: Sequence[str], noun: str = "files") -> Listing:
     return Listing(paths, labels, list(found) or None, skipped)
 
 
-def _files_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
-    """The files of a folder with one of the endings, and the names of its others."""
-    files = [p for p in (folder.rglob("*") if deep else folder.iterdir()) if p.is_file()]
-    found = {p for p in files if p.suffix.lower() in endings and not p.name.startswith(".")}
-    return sorted(found), sorted(p.name for p in files if p not in found)
-
-
-def _by_metadata(root: Path, metadata: Path, endings: Sequence[str], noun: str) -> Listing:
+def _by_metadata(
+    root: Path, metadata: Path, endings: Sequence[str], noun: str, find: Callable[..., Any]
+) -> Listing:
     """The files that the metadata name: only such as lie in the folder, whatever it says."""
-    files, skipped = _files_in(root, endings, deep=True)
+    files, skipped = find(root, endings, deep=True)
     there = {p.relative_to(root).as_posix(): p for p in files}
     rows: dict[str, dict[str, Any]] = {}
     for i, row in enumerate(read_records(metadata), 1):
@@ -127,6 +132,8 @@ class FileFolder:
     in every run. With `group`, a column, whole values of it are held out, whatever `split` says.
     """
 
+    find = staticmethod(files_in)
+
     def __init__(
         self, root: str | None, *, endings: Sequence[str], noun: str, val_fraction: float = 0.1,
         group: str | None = None,
@@ -165,8 +172,7 @@ class FileFolder:
         root = self.folder()
         held_out = next((root / n for n in VAL_NAMES if (root / n).is_dir()), None)
         if held_out is not None and (root / "train").is_dir():
-            both = (listed(p, self.endings, self.noun) for p in (root / "train", held_out))
-            train, val = map(self.kept, both)
+            train, val = (self.kept(self._listed(p)) for p in (root / "train", held_out))
             if val.names != train.names:
                 raise ValueError(
                     f"data.root={self.root}: train has the classes {train.names}, {held_out.name}"
@@ -176,12 +182,15 @@ class FileFolder:
             self.skipped = train.skipped + val.skipped
             train, val = mixed(root, train), mixed(root, val)
         else:
-            found = self.kept(listed(root, self.endings, self.noun))
+            found = self.kept(self._listed(root))
             self.skipped = found.skipped
             train, val = self._cut(root, found)
             self._refuse_few(train, val)
         self.class_names = train.names
         return {"train": train, "val": val}
+
+    def _listed(self, root: Path) -> Listing:
+        return listed(root, self.endings, self.noun, self.find)
 
     def _cut(self, root: Path, found: Listing) -> tuple[Listing, Listing]:
         found = mixed(root, found)

@@ -63,6 +63,6 @@ def _check_node(place: str, numbers: dict[str, float], shape: Any) -> None:
             rest = f"it must divide {place}.{whole}={numbers[whole]}"
             raise UserError(f"{place}.{part}={numbers[part]}: {rest}")
     patch = numbers.get("patch")
-    sides = shape[1:] if isinstance(shape, list) else []  # of what else, its class tells
+    sides = shape[1:][-2:] if isinstance(shape, list) else []  # of what else, its class tells
     if patch and all(type(n) is int for n in sides) and any(n % patch for n in sides):
         raise UserError(f"{place}.patch={patch}: it must divide the sides {sides}")
