@@ -26,7 +26,7 @@ NAMES = {
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
     "audio_folder", "fsdd", "esc10", "midi_folder", "midi_frames", "jsb_events",
     "nottingham_events",
-    "audio_folder", "fsdd", "esc10", "video_folder", "captioned_videos", "lpc_sprites",
+    "video_folder", "captioned_videos", "lpc_sprites",
     "lpc_actions", "moving_digits",
 }  # fmt: skip
 files = pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
