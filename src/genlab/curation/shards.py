@@ -30,13 +30,13 @@ from genlab.curation.base import (
     Raw,
     Rule,
     Twin,
+    Unread,
     Whole,
     hash_of,
 )  # fmt: skip
 from genlab.curation.pool import Pool, Task
 from genlab.curation.tables import read_table, write_table
 
-SHARD = 512  # raw examples of a shard
 SHOWN = 6  # changes that the page shows of a rule
 SPLITS = ("train", "val", "test")
 UNREAD = "readable"  # the rule that leaves out what cannot be opened
@@ -122,7 +122,7 @@ class Curation:
     def _tasks(self, number: int, shards: int) -> Iterator[Task | None]:
         """What is to be done for each shard; None where it is there."""
         if number == 0:
-            for shard, raws in enumerate(batched(self.kind.raws(self.source), SHARD)):
+            for shard, raws in enumerate(batched(self.kind.raws(self.source), self.kind.shard)):
                 there = self.folder(0, shard).is_dir()
                 yield None if there else (first_pass, (shard, raws))
             return
@@ -131,7 +131,7 @@ class Curation:
             if self.folder(number, shard).is_dir():
                 yield None
                 continue
-            places = range(shard * SHARD, (shard + 1) * SHARD)
+            places = range(shard * self.kind.shard, (shard + 1) * self.kind.shard)
             own = {p: decisions[p] for p in places if p in decisions}
             yield later_pass, (number, shard, own)
 
@@ -155,7 +155,7 @@ class Curation:
                 try:
                     data = self.data(row)
                 except ValueError as error:
-                    ledger.add(row, UNREAD, Leave(" ".join(str(error).split())[:300]))
+                    ledger.add(row, UNREAD, Leave(one_line(error)))
                     continue
             example = Example(row.id, data, row.facts)
             changed = self._applied(stage, row, example, ledger)
@@ -270,7 +270,10 @@ def first_pass(curation: Curation, shard: int, raws: Sequence[Raw]) -> None:
     rows, ledger = [], Ledger()
     ledger.raws = len(raws)
     for i, raw in enumerate(raws):
-        row = Row(shard * SHARD + i, raw.id, None, raw.facts)
+        row = Row(shard * curation.kind.shard + i, raw.id, None, raw.facts)
+        if isinstance(raw.source, Unread):
+            ledger.add(row, UNREAD, Leave(one_line(raw.source.why)))
+            continue
         if isinstance(raw.source, bytes):
             row.data = raw.source
         rows.append(row)
@@ -356,6 +359,10 @@ class Ledger:
 
 
 # --- small things ---------------------------------------------------------------------------
+
+
+def one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def silent(what: str, done: int, of: int | None) -> None:

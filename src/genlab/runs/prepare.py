@@ -24,7 +24,7 @@ import yaml
 
 from genlab.callbacks.meter import Meter
 from genlab.curation.base import Kind, Rule
-from genlab.curation.shards import SHARD, SHOWN, UNREAD, Curation, read_lines, split_of
+from genlab.curation.shards import SHOWN, UNREAD, Curation, read_lines, split_of
 from genlab.curation.tables import write_ledger
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
@@ -42,7 +42,7 @@ def prepare_command(words: list[str]) -> None:
     source, to = Path(plan["from"]).expanduser(), Path(plan["to"]).expanduser()
     kind, rules = plan.build("kind"), plan.all("rules")
     check(plan, source, to, kind, rules)
-    work = begin(to, recipe_of(plan, source))
+    work = begin(to, recipe_of(plan, source, kind))
     try:
         with (
             Meter("preparing") as meter,
@@ -110,12 +110,12 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
         raise UserError(f"processes={plan['processes']}: write a whole number from 1 on")
 
 
-def recipe_of(plan: Plan, source: Path) -> dict[str, Any]:
+def recipe_of(plan: Plan, source: Path, kind: Kind) -> dict[str, Any]:
     """What the result depends on: the recipe, and which raw files there are."""
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     names = "".join(f"{p.relative_to(source.parent)} {p.stat().st_size}\n" for p in files)
     return {
-        "kind": plan["kind"], "rules": plan["rules"], "shard": SHARD,
+        "kind": plan["kind"], "rules": plan["rules"], "shard": kind.shard,
         "raw": {
             "name": source.name, "files": len(files),
             "digest": blake2b(names.encode(), digest_size=16).hexdigest(),
@@ -223,7 +223,7 @@ def cached_ids(curation: Curation) -> Callable[[int], str]:
     def of_shard(shard: int) -> dict[int, str]:
         return {row.place: row.id for row in curation.rows(0, shard)}
 
-    return lambda place: of_shard(place // SHARD)[place]
+    return lambda place: of_shard(place // curation.kind.shard)[place]
 
 
 def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]:
@@ -246,7 +246,7 @@ def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]
 
 def twin(curation: Curation, place: int) -> str:
     """What stays of two alike, as the first pass left it."""
-    row = next(r for r in curation.rows(0, place // SHARD) if r.place == place)
+    row = next(r for r in curation.rows(0, place // curation.kind.shard) if r.place == place)
     return curation.kind.shown(curation.data(row))
 
 

@@ -12,7 +12,8 @@ from genlab.runs.folder.layout import read_json
 from genlab.runs.say.errors import UserError
 
 # of each kind: the option, and the file of the set that it reads (none: the folder)
-READERS = {"text": ("text_file", "documents.jsonl"), "image": ("image_folder", "")}
+READERS = {"text": ("text_file", "documents.jsonl"), "image": ("image_folder", ""),
+           "sound": ("audio_folder", "")}  # fmt: skip
 
 
 def chosen(words: list[str]) -> list[str]:
