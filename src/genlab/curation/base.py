@@ -9,7 +9,7 @@ how what is kept is written.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -108,6 +108,10 @@ class Whole(Rule):
         `value` of what is left out may be another's place (`Twin`): the one that it repeats.
         """
 
+    def tells(self, sketches: Sequence[bytes]) -> Iterable[str]:
+        """What else is to be said of those that stay, a line each."""
+        return ()
+
 
 class Kind(ABC):
     """A kind of data: from raw files to examples, and from examples to a curated set."""
@@ -139,7 +143,7 @@ class Kind(ABC):
 
     @abstractmethod
     def finish(self, folder: Path) -> None:
-        """All shards of a split are in `folder`: make it what the data modules read."""
+        """All shards are in folder/SPLIT: make it what the data modules read."""
 
     @abstractmethod
     def shown(self, data: Any, beside: Any = None) -> str:

@@ -140,8 +140,7 @@ class Curation:
         tasks = ((write_kept, (shard, folder)) for shard in range(shards))
         for done, _ in enumerate(self.pool.map(tasks), 1):
             self.told("writing", done, shards)
-        for split in sorted(p for p in folder.iterdir() if p.is_dir()):
-            self.kind.finish(split)
+        self.kind.finish(folder)
 
     # --- one shard ------------------------------------------------------------------------------
 
@@ -242,6 +241,8 @@ class Curation:
                 rows.append(decision(places[left[at]], name, what, [places[i] for i in left]))
             gone = {at for at, what in said.items() if isinstance(what, Leave)}
             left = [i for at, i in enumerate(left) if at not in gone]
+            told = rule.tells([sketches[name][i] for i in left])
+            rows += ({"place": -1, "rule": name, "says": line} for line in told)
         temporary = self.folder(number) / ".decisions.tmp"
         write_lines(temporary, rows)
         os.replace(temporary, self.folder(number) / "decisions.jsonl")
@@ -252,6 +253,12 @@ class Curation:
         for row in read_lines(self.folder(number) / "decisions.jsonl"):
             found.setdefault(row["place"], []).append(row)
         return found
+
+
+def said_of_all(curation: Curation) -> list[str]:
+    """What rules say of all that stay."""
+    stages = [n for n, stage in enumerate(curation.stages) if stage.whole]
+    return [row["says"] for n in stages for row in curation.decisions(n).get(-1, ())]
 
 
 def decision(place: int, rule: str, what: Leave | Note, places: Sequence[int]) -> dict[str, Any]:

@@ -24,7 +24,14 @@ import yaml
 
 from genlab.callbacks.meter import Meter
 from genlab.curation.base import Kind, Rule
-from genlab.curation.shards import SHOWN, UNREAD, Curation, read_lines, split_of
+from genlab.curation.shards import (
+    SHOWN,
+    UNREAD,
+    Curation,
+    read_lines,
+    said_of_all,
+    split_of,
+)
 from genlab.curation.tables import write_ledger
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
@@ -164,6 +171,8 @@ def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
     out.mkdir()
     curation.write(shards, out)
     write_ledger(out / "ledger.parquet", ledger_of(curation, shards))
+    if notes := [*said_of_all(curation), *said_of_splits(curation, found)]:
+        found["notes"] = notes
     found |= {"kind": curation.kind.name, "noun": curation.kind.noun, "fingerprint": hashed(out)}
     recipe = json.loads((curation.work / RECIPE).read_text())
     dataset = {"genlab": "dataset", **found, "option": curation.kind.option, "recipe": recipe}
@@ -201,6 +210,17 @@ def counted(curation: Curation, shards: int) -> dict[str, Any]:
         "left_out": {r: left[r] for r in rules}, "changed": {r: changed[r] for r in rules},
         **{f"by_{k}": dict(c.most_common()) for k, c in facts.items() if c},
     }  # fmt: skip
+
+
+def said_of_splits(curation: Curation, found: dict[str, Any]) -> list[str]:
+    """What training would refuse: no example in train, or none held out where some were to be."""
+    splits = found["by_split"]
+    if not splits.get("train"):
+        return [
+            f"train is empty: {found['kept']:,} {curation.kind.noun} are too few for the split;"
+            " more raw files, or rules.split.val=0 and data.val_fraction"
+        ]
+    return []
 
 
 def ledger_of(curation: Curation, shards: int) -> Iterator[list[dict[str, Any]]]:
@@ -286,6 +306,8 @@ def card(dataset: dict[str, Any]) -> str:
         if counts := dataset.get(f"by_{name}"):
             told = ", ".join(f"{one_line(k)} {n:,}" for k, n in list(counts.items())[:20])
             lines += ["", f"{title}: {told}."]
+    if notes := dataset.get("notes"):
+        lines += ["", *(f"- {one_line(note)}" for note in notes)]
     lines += [
         "", "`ledger.parquet` has a row for everything that was left out or changed: which, by"
         " which rule, why, the value that decided, hashes before and after.",
@@ -314,6 +336,8 @@ def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
         if left or dataset["changed"][rule]:
             changed = dataset["changed"][rule]
             say(f"  {rule:12} {left:>9,} left out" + (f", {changed:,} changed" if changed else ""))
+    for line in dataset.get("notes", ()):
+        say(f"  note         {one_line(line)}")
     split = ", ".join(f"{k} {n:,}" for k, n in dataset["by_split"].items())
     say(f"  split        {split}")
     places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}

@@ -45,9 +45,10 @@ class FileKind(Kind):
         (folder / f".{shard:06d}.part").write_text("".join(lines), encoding="utf-8")
 
     def finish(self, folder: Path) -> None:
-        parts = sorted(folder.glob(".*.part"))
-        whole_text = b"".join(part.read_bytes() for part in parts)
-        (folder / ".metadata.tmp").write_bytes(whole_text)
-        os.replace(folder / ".metadata.tmp", folder / "metadata.jsonl")
-        for part in parts:
-            part.unlink()
+        for split in (p for p in folder.iterdir() if p.is_dir()):
+            parts = sorted(split.glob(".*.part"))
+            whole_text = b"".join(part.read_bytes() for part in parts)
+            (split / ".metadata.tmp").write_bytes(whole_text)
+            os.replace(split / ".metadata.tmp", split / "metadata.jsonl")
+            for part in parts:
+                part.unlink()

@@ -84,10 +84,11 @@ class Texts(Kind):
 
     def finish(self, folder: Path) -> None:
         """One file for all splits, in the order of the raw files within each."""
-        with (folder.parent / "documents.jsonl").open("ab") as whole:
-            for part in sorted(folder.glob(".*.part")):
-                whole.write(part.read_bytes())
-        shutil.rmtree(folder)
+        with (folder / "documents.jsonl").open("wb") as whole:
+            for split in sorted(p for p in folder.iterdir() if p.is_dir()):
+                for part in sorted(split.glob(".*.part")):
+                    whole.write(part.read_bytes())
+                shutil.rmtree(split)
 
     def shown(self, data: str, beside: str | None = None) -> str:
         """Its beginning, or from a little before where the two differ first."""
