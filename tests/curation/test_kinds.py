@@ -100,7 +100,9 @@ def test_killed_at_random_it_ends_with_the_same_bytes(words, tmp_path) -> None:
     line = [sys.executable, "-m", "genlab.cli", "prepare", *words, f"to={to}", "processes=2"]
     for _ in range(40):
         process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
-        time.sleep(draw.uniform(0.5, 6.0))
+        while process.poll() is None and not (to / ".work").is_dir():
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 1.0))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1

@@ -190,6 +190,7 @@ def _csv(path: Path, delimiter: str) -> Iterator[Record | ValueError]:
 def _pyarrow(path: Path) -> Any:
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError:
@@ -198,17 +199,60 @@ def _pyarrow(path: Path) -> Any:
 
 
 def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
+    """Texts stay numbers of a list of texts until a row is taken: a long one that a thousand rows
+    have is a kilobyte in the file, and would be gigabytes in memory."""
     pyarrow = _pyarrow(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as f:
             if len(f.schema_arrow.names) > COLUMNS:
                 raise ValueError(f"{path}: over {COLUMNS:,} columns")
+            leaves = [f.schema.column(i) for i in range(len(f.schema.names))]
+            texts = [c.path for c in leaves if is_text(c)]
             kept = None if columns is None else [n for n in f.schema_arrow.names if n in columns]
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as f:
+            number = 0
             for batch in f.iter_batches(batch_size=1024, columns=kept):
-                yield from batch.to_pylist()
+                sizes = _sizes(pyarrow, batch)
+                for start, stop in _runs(sizes):
+                    if int(sizes[start]) > LINE:
+                        number += start + 1
+                        raise ValueError(f"{path}, row {number}: over {LINE:,} bytes")
+                    yield from batch.slice(start, stop - start).to_pylist()
+                number += len(batch)
     except (pyarrow.ArrowException, OSError, OverflowError) as error:
         said = " ".join(str(error).split())[:120]
         raise ValueError(f"{path}: no Parquet file that can be read ({said})") from None
+
+
+def is_text(leaf: Any) -> bool:
+    """Whether a column of Parquet is texts or bytes, and lies in no list or mapping."""
+    plain = leaf.physical_type == "BYTE_ARRAY" and leaf.path == leaf.name
+    return plain and leaf.logical_type.type in ("STRING", "NONE")
+
+
+def _sizes(pyarrow: Any, batch: Any) -> Any:
+    """The bytes that the texts of each row have [rows], and 8 for each row."""
+    import numpy as np
+
+    sizes = np.full(len(batch), 8, np.int64)
+    for column in batch.columns:
+        if isinstance(column, pyarrow.DictionaryArray) and len(column.dictionary):
+            lengths = pyarrow.compute.binary_length(column.dictionary).fill_null(0)
+            index = column.indices.fill_null(0).to_numpy(zero_copy_only=False)
+            sizes += lengths.to_numpy(zero_copy_only=False).astype(np.int64)[index]
+    return sizes
+
+
+def _runs(sizes: Any) -> Iterator[tuple[int, int]]:
+    """Rows that are taken together: so many as have LINE bytes, one at least."""
+    start = total = 0
+    for i, size in enumerate(sizes.tolist()):
+        if i > start and total + size > LINE:
+            yield start, i
+            start, total = i, 0
+        total += size
+    if len(sizes):
+        yield start, len(sizes)
 
 
 def _saved(folder: Path, columns: list[str] | None) -> Iterator[Record]:

@@ -33,6 +33,7 @@ from genlab.curation.shards import (
     split_of,
 )
 from genlab.curation.tables import write_ledger
+from genlab.data import archives
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
@@ -101,6 +102,8 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
         raise UserError(f"kind: {type(kind).__name__} is no kind of data: see conf/prepare")
     if not source.exists():
         raise UserError(f"from={plan['from']}: there is no such file or folder")
+    if source.is_file() and source.name.lower().endswith(archives.ENDINGS):
+        raise UserError(f"from={plan['from']}: an archive: unpack it, and name the folder")
     if source.resolve() == to.resolve() or source.resolve() in to.resolve().parents:
         raise UserError(f"to={plan['to']} lies in from={plan['from']}: write another folder")
     if not rules:
@@ -160,6 +163,8 @@ def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
     from genlab.runs.page.curation import write_page
 
     found = counted(curation, shards)
+    if not found["raws"]:
+        raise ValueError(f"from={curation.source}: there are no {curation.kind.noun} in it")
     if not found["kept"]:
         most = max(found["left_out"], key=lambda k: found["left_out"][k], default="nothing")
         raise ValueError(

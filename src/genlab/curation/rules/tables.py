@@ -24,6 +24,7 @@ NOTED = re.compile(
 )
 MARKS = r"[.,' ’\u00a0\u202f]"  # between groups of three digits
 WHOLE = re.compile(rf"\d*|\d{{1,3}}({MARKS})\d{{3}}(?:\1\d{{3}})*")
+OFF = 1 / 3  # of a step
 MOST = 10_000  # columns that are looked at
 
 
@@ -194,7 +195,7 @@ class Rounded(Whole):
         """`digits` of a number that are looked at; `without`: columns that are not, as an id."""
         if digits < 1:
             raise ValueError(f"digits={digits}: a whole number from 1 on")
-        self.digits, self.without = digits, frozenset(without)
+        self.step, self.without = 10 ** (digits - 1), frozenset(without)
 
     def sketch(self, example: Example, kind: Kind) -> bytes:
         cells = example.data.cells
@@ -204,7 +205,10 @@ class Rounded(Whole):
     def rounded(self, cell: Any) -> str:
         number = number_of(cell)
         if number is not None:
-            return f"{number + 0.0:.{self.digits - 1}e}"
+            power = math.floor(math.log10(abs(number))) if number else 0
+            # where a step ends is no number that people write, as 0.5 steps are
+            steps = math.floor(float(f"{number:.15e}".partition("e")[0]) * self.step + OFF)
+            return f"{steps}e{power}"
         return "" if cell is None else " ".join(str(cell).split()).casefold()
 
     def decide(self, sketches: Sequence[bytes]) -> dict[int, Leave | Note]:
