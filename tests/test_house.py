@@ -12,7 +12,7 @@ import yaml
 from conftest import CONF, ROOT
 
 SRC = ROOT / "src" / "genlab"
-COMMON = {"batch", "clock", "joules", "machine", "own", "rng", "rows", "shapes", "shown"}
+COMMON = {"batch", "clock", "joules", "machine", "own", "rng", "rows", "seeds", "shapes", "shown"}
 MAY = {
     "data": COMMON | {"views"},
     "views": COMMON,
@@ -28,8 +28,9 @@ MAY = {
     "cli": {"runs"},
     "__init__": {"lean", "runs", "models"},
     "lean": set(),
-    **{root: set() for root in COMMON - {"rows"}},
+    **{root: set() for root in COMMON - {"rows", "rng"}},
     "rows": {"own"},
+    "rng": {"seeds"},
 }
 FILES = sorted(SRC.rglob("*.py"))
 

@@ -14,21 +14,16 @@ example does not depend on the batch it was drawn in (as StackedRandomGenerator 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from genlab.seeds import seed_of
+
 # (this share, number of shares, their generator; None: torch's own) while a step runs
 _share: tuple[int, int, torch.Generator | None] = (0, 1, None)
-
-
-def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed from any mix of numbers and names; the same on every machine."""
-    text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
 def generator(*parts: int | str) -> torch.Generator:

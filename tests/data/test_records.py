@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genlab.data import records
-from genlab.data.records import lines_of, read_records
+from genlab.data.records import lines_of, read_records, rows_of
 
 ROWS = [{"text": "a, b", "n": 1}, {"text": 'ü\u2028\n"q"', "n": None}, {"text": "", "n": 2.5}]
 
@@ -70,8 +70,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name, contents, says) -> None:
         list(read_records(tmp_path / name))
 
 
-def test_long_lines_and_bombs_are_refused_before_they_are_in_memory(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(records, "LINE", 1000)
+def test_long_lines_and_bombs_are_refused_before_they_are_in_memory(tmp_path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"a": "' + b"x" * 2000 + b'"}\n')
     with pytest.raises(ValueError, match="line 1: over 1,000 bytes"):
         list(lines_of(tmp_path / "a.jsonl", most=1000))
@@ -80,6 +79,21 @@ def test_long_lines_and_bombs_are_refused_before_they_are_in_memory(tmp_path, mo
             f.write(b'{"a": "' + b"x" * 100_000 + b'"}\n')
     with pytest.raises(ValueError, match="over 200 times its size"):
         list(read_records(tmp_path / "b.jsonl.gz"))
+
+
+def test_after_a_row_that_is_wrong_the_next_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(records, "LINE", 1000)
+    long = b'{"a": "' + b"x" * 5000 + b'"}\n'
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n' + long + b'{"a"\n\n{"a": 2}\n' + long[:-1])
+    found = list(rows_of(tmp_path / "a.jsonl"))
+    assert [x for x in found if isinstance(x, dict)] == [{"a": 1}, {"a": 2}]
+    says = ["line 2: over 1,000 bytes", "line 3: no JSON", "line 6: over"]
+    wrong = [str(x) for x in found if isinstance(x, ValueError)]
+    assert len(wrong) == 3 and all(a in b for a, b in zip(says, wrong)), wrong
+    (tmp_path / "b.csv").write_text('a,b\n1,2\n3\n4,5\n"6"x,7\n8,9\n')
+    found = list(rows_of(tmp_path / "b.csv"))
+    assert found[0] == {"a": "1", "b": "2"} and found[2] == {"a": "4", "b": "5"}
+    assert "1 cells" in str(found[1]) and "no csv" in str(found[3]) and len(found) == 4
 
 
 def saved(folder: Path, rows: list[dict], name: str = "data-00000-of-00001.arrow") -> Path:

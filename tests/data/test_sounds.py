@@ -13,8 +13,8 @@ import pytest
 import torch
 from data_of import sound_folder
 
-from genlab.data import clips
-from genlab.data.clips import opened
+from genlab.data import audio
+from genlab.data.audio import opened
 from genlab.data.sounds import placed
 from genlab.data.sources.sounds import ESC10, FSDD
 
@@ -231,7 +231,7 @@ def test_a_header_is_refused_before_anything_is_allocated(tmp_path: Path, monkey
 
 def test_a_file_that_is_longer_than_allowed_is_refused(tmp_path: Path, monkeypatch) -> None:
     path = save(tmp_path / "a.wav", sine(300, 2.0))
-    monkeypatch.setattr(clips, "SECONDS", 1)
+    monkeypatch.setattr(audio, "SECONDS", 1)
     with pytest.raises(ValueError, match=r"2 s of 1 channels: 1 s and .* at most; cut it"):
         opened(path, RATE)
 

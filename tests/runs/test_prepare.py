@@ -124,6 +124,6 @@ def test_what_failed_before_anything_was_done_is_begun_anew(tmp_path, capsys) ->
     (tmp_path / "raw.jsonl").write_text("\n".join(lines))
     words = ["kind=text", f"from={tmp_path / 'raw.jsonl'}", f"to={tmp_path / 'set'}", "processes=1"]
     assert answer(lambda: prepare_command(words), words) == 2
-    assert "kind.column=NAME says which; there are body" in capsys.readouterr().err
+    assert "kind.column=NAME says which is the text; there are body" in capsys.readouterr().err
     prepare_command([*words, "kind.column=body"])
     assert (tmp_path / "set" / "documents.jsonl").is_file()

@@ -9,22 +9,22 @@ how what is kept is written.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
+from genlab.seeds import seed_of as hash_of  # noqa: F401
+
 Value = float | int | str | None
 
 
-def hash_of(*parts: int | str) -> int:
-    """A number below 2^63 from numbers and names, the same on every machine.
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """In the place of what could not be read: why."""
 
-    It is rng.seed_of's, without torch: a worker process is to start quickly.
-    """
-    text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts).encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1
+    why: str
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Raw:
     """An example as it lies in the raw files: not looked at yet."""
 
     id: str  # its file, and its line or row where a file has many
-    source: Path | bytes  # the file to open, or what was read of it
+    source: Path | bytes | Unread  # the file to open, or what was read of it
     facts: dict[str, Any] = field(default_factory=dict)  # columns beside it: label, licence, ...
 
 
@@ -108,12 +108,17 @@ class Whole(Rule):
         `value` of what is left out may be another's place (`Twin`): the one that it repeats.
         """
 
+    def tells(self, sketches: Sequence[bytes]) -> Iterable[str]:
+        """What else is to be said of those that stay, a line each."""
+        return ()
+
 
 class Kind(ABC):
     """A kind of data: from raw files to examples, and from examples to a curated set."""
 
     name: ClassVar[str]  # as rules and recipes name it
     noun: ClassVar[str] = "examples"
+    shard: ClassVar[int] = 512  # raw examples of a shard: so many are held in memory at a time
 
     @abstractmethod
     def raws(self, source: Path) -> Iterator[Raw]:
@@ -138,7 +143,7 @@ class Kind(ABC):
 
     @abstractmethod
     def finish(self, folder: Path) -> None:
-        """All shards of a split are in `folder`: make it what the data modules read."""
+        """All shards are in folder/SPLIT: make it what the data modules read."""
 
     @abstractmethod
     def shown(self, data: Any, beside: Any = None) -> str:

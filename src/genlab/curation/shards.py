@@ -31,13 +31,13 @@ from genlab.curation.base import (
     Raw,
     Rule,
     Twin,
+    Unread,
     Whole,
     hash_of,
 )  # fmt: skip
 from genlab.curation.pool import Pool, Task
 from genlab.curation.tables import read_table, write_table
 
-SHARD = 512  # raw examples of a shard
 SHOWN = 6  # changes that the page shows of a rule
 SPLITS = ("train", "val", "test")
 UNREAD = "readable"  # the rule that leaves out what cannot be opened
@@ -126,7 +126,7 @@ class Curation:
     def _tasks(self, number: int, shards: int) -> Iterator[Task | None]:
         """What is to be done for each shard; None where it is there."""
         if number == 0:
-            for shard, raws in enumerate(batched(self.kind.raws(self.source), SHARD)):
+            for shard, raws in enumerate(batched(self.kind.raws(self.source), self.kind.shard)):
                 there = self.folder(0, shard).is_dir()
                 yield None if there else (first_pass, (shard, raws))
             return
@@ -135,7 +135,7 @@ class Curation:
             if self.folder(number, shard).is_dir():
                 yield None
                 continue
-            places = range(shard * SHARD, (shard + 1) * SHARD)
+            places = range(shard * self.kind.shard, (shard + 1) * self.kind.shard)
             own = {p: decisions[p] for p in places if p in decisions}
             yield later_pass, (number, shard, own)
 
@@ -144,8 +144,7 @@ class Curation:
         tasks = ((write_kept, (shard, folder)) for shard in range(shards))
         for done, _ in enumerate(self.pool.map(tasks), 1):
             self.told("writing", done, shards)
-        for split in sorted(p for p in folder.iterdir() if p.is_dir()):
-            self.kind.finish(split)
+        self.kind.finish(folder)
 
     # --- one shard ------------------------------------------------------------------------------
 
@@ -159,7 +158,7 @@ class Curation:
                 try:
                     data = self.data(row)
                 except ValueError as error:
-                    ledger.add(row, UNREAD, Leave(" ".join(str(error).split())[:300]))
+                    ledger.add(row, UNREAD, Leave(one_line(error)))
                     continue
             example = Example(row.id, data, row.facts)
             changed = self._applied(stage, row, example, ledger)
@@ -245,6 +244,8 @@ class Curation:
                 rows.append(decision(places[left[at]], name, what, [places[i] for i in left]))
             gone = {at for at, what in said.items() if isinstance(what, Leave)}
             left = [i for at, i in enumerate(left) if at not in gone]
+            told = rule.tells([sketches[name][i] for i in left])
+            rows += ({"place": -1, "rule": name, "says": line} for line in told)
         temporary = self.folder(number) / ".decisions.tmp"
         write_lines(temporary, rows)
         os.replace(temporary, self.folder(number) / "decisions.jsonl")
@@ -255,6 +256,12 @@ class Curation:
         for row in read_lines(self.folder(number) / "decisions.jsonl"):
             found.setdefault(row["place"], []).append(row)
         return found
+
+
+def said_of_all(curation: Curation) -> list[str]:
+    """What rules say of all that stay."""
+    stages = [n for n, stage in enumerate(curation.stages) if stage.whole]
+    return [row["says"] for n in stages for row in curation.decisions(n).get(-1, ())]
 
 
 def decision(place: int, rule: str, what: Leave | Note, places: Sequence[int]) -> dict[str, Any]:
@@ -273,7 +280,10 @@ def first_pass(curation: Curation, shard: int, raws: Sequence[Raw]) -> None:
     rows, ledger = [], Ledger()
     ledger.raws = len(raws)
     for i, raw in enumerate(raws):
-        row = Row(shard * SHARD + i, raw.id, None, raw.facts)
+        row = Row(shard * curation.kind.shard + i, raw.id, None, raw.facts)
+        if isinstance(raw.source, Unread):
+            ledger.add(row, UNREAD, Leave(one_line(raw.source.why)))
+            continue
         if isinstance(raw.source, bytes):
             row.data = raw.source
         rows.append(row)
@@ -359,6 +369,10 @@ class Ledger:
 
 
 # --- small things ---------------------------------------------------------------------------
+
+
+def one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def silent(what: str, done: int, of: int | None) -> None:

@@ -16,9 +16,8 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab import machine
+from genlab.data.broken import refuse
 from genlab.data.decode import opened
-
-NAMED = 10  # files that are named in a message
 
 
 class Pictures(ABC):
@@ -126,15 +125,7 @@ class Files(Pictures):
                     broken.append(found)
                 elif not broken:
                     yield found
-        if len(broken) > 1:
-            names = [str(e).split(" is no image")[0].removeprefix("data.root: ") for e in broken]
-            shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-            raise ValueError(
-                f"data.root: {len(broken)} of {len(self)} files are no images that can be read:"
-                f" {shown}: mend them or take them out of the folder"
-            )
-        if broken:
-            raise broken[0]
+        refuse(broken, len(self), "image")
 
     def name_of(self, i: int) -> str:
         return f"example {i}, {self.paths[i]}"

@@ -39,32 +39,62 @@ def read_records(path: Path, *, columns: list[str] | None = None) -> Iterator[Re
     Raises ValueError for a file that cannot be read, naming it and the line, and
     FileNotFoundError where there is none.
     """
+    for row in rows_of(path, columns):
+        if isinstance(row, ValueError):
+            raise row
+        yield row
+
+
+def rows_of(path: Path, columns: list[str] | None = None) -> Iterator[Record | ValueError]:
+    """The rows of a file, in order, and in their places the errors of those that cannot be read.
+
+    After a row that is wrong by itself the next one is read; where the file as a whole is wrong
+    (packed, Parquet, the quotes of a csv), the error is the last that comes.
+    """
     name = path.name.lower().removesuffix(".gz")
-    if is_saved(path):
-        yield from _saved(path, columns)
-        return
-    if not path.is_file():
+    if not path.is_file() and not is_saved(path):
         raise FileNotFoundError(f"{path}: there is no such file")
-    if name.endswith(".parquet"):
-        yield from _parquet(path, columns)
-    elif name.endswith((".csv", ".tsv")):
-        yield from _csv(path, "\t" if name.endswith(".tsv") else ",")
-    elif name.endswith((".jsonl", ".ndjson")):
-        for number, line in enumerate(lines_of(path), 1):
-            if line.strip():
-                yield _object(line, f"{path}, line {number}")
-    else:
-        raise ValueError(f"{path}: rows are read of {', '.join(ENDINGS)}")
+    try:
+        if is_saved(path):
+            yield from _saved(path, columns)
+        elif name.endswith(".parquet"):
+            yield from _parquet(path, columns)
+        elif name.endswith((".csv", ".tsv")):
+            yield from _csv(path, "\t" if name.endswith(".tsv") else ",")
+        elif name.endswith((".jsonl", ".ndjson")):
+            for number, line in enumerate(_lines(path, LINE), 1):
+                try:
+                    if isinstance(line, ValueError):
+                        raise line
+                    if line.strip():
+                        yield _object(line, f"{path}, line {number}")
+                except ValueError as error:
+                    yield error
+        else:
+            raise ValueError(f"{path}: rows are read of {', '.join(ENDINGS)}")
+    except ValueError as error:
+        yield error
 
 
 def lines_of(path: Path, *, most: int = LINE) -> Iterator[bytes]:
     """The lines of a file (or of a .gz), without their ends; one over `most` bytes is refused."""
+    for line in _lines(path, most):
+        if isinstance(line, ValueError):
+            raise line
+        yield line
+
+
+def _lines(path: Path, most: int) -> Iterator[bytes | ValueError]:
+    """The lines, and in the place of one that is too long an error; it is passed over unheld."""
     with opened(path) as f:
         number = 0
         while line := f.readline(most + 1):
             number += 1
             if len(line) > most:
-                raise ValueError(f"{path}, line {number}: over {most:,} bytes; cut it into records")
+                yield ValueError(f"{path}, line {number}: over {most:,} bytes; cut it into records")
+                while line and not line.endswith(b"\n"):
+                    line = f.readline(BLOCK)
+                continue
             yield line.rstrip(b"\r\n")
 
 
@@ -127,7 +157,7 @@ def _depth(line: bytes) -> int:
     return deepest
 
 
-def _csv(path: Path, delimiter: str) -> Iterator[Record]:
+def _csv(path: Path, delimiter: str) -> Iterator[Record | ValueError]:
     def text() -> Iterator[str]:
         for number, line in enumerate(lines_of(path), 1):
             try:
@@ -145,10 +175,11 @@ def _csv(path: Path, delimiter: str) -> Iterator[Record]:
             raise ValueError(f"{path}: a column is named twice, or there are over {COLUMNS:,}")
         for row in filter(None, reader):
             if len(row) != len(names):
-                raise ValueError(
+                yield ValueError(
                     f"{path}, line {reader.line_num}: {len(row)} cells, where the first line names"
                     f" {len(names)} columns"
                 )
+                continue
             yield dict(zip(names, row))
     except csv.Error as error:
         raise ValueError(f"{path}: no csv ({error})") from None
@@ -159,6 +190,7 @@ def _csv(path: Path, delimiter: str) -> Iterator[Record]:
 def _pyarrow(path: Path) -> Any:
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError:
@@ -167,17 +199,60 @@ def _pyarrow(path: Path) -> Any:
 
 
 def _parquet(path: Path, columns: list[str] | None) -> Iterator[Record]:
+    """Texts stay numbers of a list of texts until a row is taken: a long one that a thousand rows
+    have is a kilobyte in the file, and would be gigabytes in memory."""
     pyarrow = _pyarrow(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as f:
             if len(f.schema_arrow.names) > COLUMNS:
                 raise ValueError(f"{path}: over {COLUMNS:,} columns")
+            leaves = [f.schema.column(i) for i in range(len(f.schema.names))]
+            texts = [c.path for c in leaves if is_text(c)]
             kept = None if columns is None else [n for n in f.schema_arrow.names if n in columns]
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as f:
+            number = 0
             for batch in f.iter_batches(batch_size=1024, columns=kept):
-                yield from batch.to_pylist()
+                sizes = _sizes(pyarrow, batch)
+                for start, stop in _runs(sizes):
+                    if int(sizes[start]) > LINE:
+                        number += start + 1
+                        raise ValueError(f"{path}, row {number}: over {LINE:,} bytes")
+                    yield from batch.slice(start, stop - start).to_pylist()
+                number += len(batch)
     except (pyarrow.ArrowException, OSError, OverflowError) as error:
         said = " ".join(str(error).split())[:120]
         raise ValueError(f"{path}: no Parquet file that can be read ({said})") from None
+
+
+def is_text(leaf: Any) -> bool:
+    """Whether a column of Parquet is texts or bytes, and lies in no list or mapping."""
+    plain = leaf.physical_type == "BYTE_ARRAY" and leaf.path == leaf.name
+    return plain and leaf.logical_type.type in ("STRING", "NONE")
+
+
+def _sizes(pyarrow: Any, batch: Any) -> Any:
+    """The bytes that the texts of each row have [rows], and 8 for each row."""
+    import numpy as np
+
+    sizes = np.full(len(batch), 8, np.int64)
+    for column in batch.columns:
+        if isinstance(column, pyarrow.DictionaryArray) and len(column.dictionary):
+            lengths = pyarrow.compute.binary_length(column.dictionary).fill_null(0)
+            index = column.indices.fill_null(0).to_numpy(zero_copy_only=False)
+            sizes += lengths.to_numpy(zero_copy_only=False).astype(np.int64)[index]
+    return sizes
+
+
+def _runs(sizes: Any) -> Iterator[tuple[int, int]]:
+    """Rows that are taken together: so many as have LINE bytes, one at least."""
+    start = total = 0
+    for i, size in enumerate(sizes.tolist()):
+        if i > start and total + size > LINE:
+            yield start, i
+            start, total = i, 0
+        total += size
+    if len(sizes):
+        yield start, len(sizes)
 
 
 def _saved(folder: Path, columns: list[str] | None) -> Iterator[Record]:

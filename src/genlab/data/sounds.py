@@ -1,6 +1,6 @@
 """Sounds: waveforms of one length, learned as mel spectrograms, which are pictures to a net.
 
-Read: `Sounds`. Where they come from is a source (sources/sounds.py), how a file is read clips.py,
+Read: `Sounds`. Where they come from is a source (sources/sounds.py), how a file is read audio.py,
 the spectrogram and its way back mel.py. Every sound becomes `data.seconds` long: of a longer one a
 part is taken (in training at a place that is drawn, held out the middle), a shorter one is followed
 by silence, which is learned as well: so a model knows where its sounds end. `describe` counts both.
@@ -16,8 +16,9 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch
+from genlab.data.audio import RATES
 from genlab.data.base import DataModule, Examples
-from genlab.data.clips import RATES, Clips
+from genlab.data.clips import Clips
 from genlab.data.mel import Mel
 from genlab.data.sources.sounds import SoundSource
 from genlab.data.stated import check, sha256

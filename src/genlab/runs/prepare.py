@@ -25,8 +25,16 @@ import yaml
 from genlab.callbacks.meter import Meter
 from genlab.curation.base import Kind, Rule
 from genlab.curation.pool import check_processes
-from genlab.curation.shards import SHARD, SHOWN, UNREAD, Curation, read_lines, split_of
+from genlab.curation.shards import (
+    SHOWN,
+    UNREAD,
+    Curation,
+    read_lines,
+    said_of_all,
+    split_of,
+)
 from genlab.curation.tables import write_ledger
+from genlab.data import archives
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
@@ -43,7 +51,7 @@ def prepare_command(words: list[str]) -> None:
     source, to = Path(plan["from"]).expanduser(), Path(plan["to"]).expanduser()
     kind, rules = plan.build("kind"), plan.all("rules")
     check(plan, source, to, kind, rules)
-    work = begin(to, recipe_of(plan, source))
+    work = begin(to, recipe_of(plan, source, kind))
     try:
         with (
             Meter("preparing") as meter,
@@ -95,6 +103,8 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
         raise UserError(f"kind: {type(kind).__name__} is no kind of data: see conf/prepare")
     if not source.exists():
         raise UserError(f"from={plan['from']}: there is no such file or folder")
+    if source.is_file() and source.name.lower().endswith(archives.ENDINGS):
+        raise UserError(f"from={plan['from']}: an archive: unpack it, and name the folder")
     if source.resolve() == to.resolve() or source.resolve() in to.resolve().parents:
         raise UserError(f"to={plan['to']} lies in from={plan['from']}: write another folder")
     if not rules:
@@ -113,12 +123,12 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
         raise UserError(str(error)) from None
 
 
-def recipe_of(plan: Plan, source: Path) -> dict[str, Any]:
+def recipe_of(plan: Plan, source: Path, kind: Kind) -> dict[str, Any]:
     """What the result depends on: the recipe, and which raw files there are."""
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     names = "".join(f"{p.relative_to(source.parent)} {p.stat().st_size}\n" for p in files)
     return {
-        "kind": plan["kind"], "rules": plan["rules"], "shard": SHARD,
+        "kind": plan["kind"], "rules": plan["rules"], "shard": kind.shard,
         "raw": {
             "name": source.name, "files": len(files),
             "digest": blake2b(names.encode(), digest_size=16).hexdigest(),
@@ -156,6 +166,8 @@ def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
     from genlab.runs.page.curation import write_page
 
     found = counted(curation, shards)
+    if not found["raws"]:
+        raise ValueError(f"from={curation.source}: there are no {curation.kind.noun} in it")
     if not found["kept"]:
         most = max(found["left_out"], key=lambda k: found["left_out"][k], default="nothing")
         raise ValueError(
@@ -167,6 +179,8 @@ def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
     out.mkdir()
     curation.write(shards, out)
     write_ledger(out / "ledger.parquet", ledger_of(curation, shards))
+    if notes := [*said_of_all(curation), *said_of_splits(curation, found)]:
+        found["notes"] = notes
     found |= {"kind": curation.kind.name, "noun": curation.kind.noun, "fingerprint": hashed(out)}
     recipe = json.loads((curation.work / RECIPE).read_text())
     dataset = {"genlab": "dataset", **found, "option": curation.kind.option, "recipe": recipe}
@@ -206,6 +220,17 @@ def counted(curation: Curation, shards: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def said_of_splits(curation: Curation, found: dict[str, Any]) -> list[str]:
+    """What training would refuse: no example in train, or none held out where some were to be."""
+    splits = found["by_split"]
+    if not splits.get("train"):
+        return [
+            f"train is empty: {found['kept']:,} {curation.kind.noun} are too few for the split;"
+            " more raw files, or rules.split.val=0 and data.val_fraction"
+        ]
+    return []
+
+
 def ledger_of(curation: Curation, shards: int) -> Iterator[list[dict[str, Any]]]:
     """All rows of the ledger, shard by shard; a twin's place becomes its id."""
     ids = cached_ids(curation)
@@ -226,7 +251,7 @@ def cached_ids(curation: Curation) -> Callable[[int], str]:
     def of_shard(shard: int) -> dict[int, str]:
         return {row.place: row.id for row in curation.rows(0, shard)}
 
-    return lambda place: of_shard(place // SHARD)[place]
+    return lambda place: of_shard(place // curation.kind.shard)[place]
 
 
 def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]:
@@ -249,7 +274,7 @@ def shown_of(curation: Curation, shards: int) -> dict[str, list[dict[str, Any]]]
 
 def twin(curation: Curation, place: int) -> str:
     """What stays of two alike, as the first pass left it."""
-    row = next(r for r in curation.rows(0, place // SHARD) if r.place == place)
+    row = next(r for r in curation.rows(0, place // curation.kind.shard) if r.place == place)
     return curation.kind.shown(curation.data(row))
 
 
@@ -289,6 +314,8 @@ def card(dataset: dict[str, Any]) -> str:
         if counts := dataset.get(f"by_{name}"):
             told = ", ".join(f"{one_line(k)} {n:,}" for k, n in list(counts.items())[:20])
             lines += ["", f"{title}: {told}."]
+    if notes := dataset.get("notes"):
+        lines += ["", *(f"- {one_line(note)}" for note in notes)]
     lines += [
         "", "`ledger.parquet` has a row for everything that was left out or changed: which, by"
         " which rule, why, the value that decided, hashes before and after.",
@@ -317,6 +344,8 @@ def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
         if left or dataset["changed"][rule]:
             changed = dataset["changed"][rule]
             say(f"  {rule:12} {left:>9,} left out" + (f", {changed:,} changed" if changed else ""))
+    for line in dataset.get("notes", ()):
+        say(f"  note         {one_line(line)}")
     split = ", ".join(f"{k} {n:,}" for k, n in dataset["by_split"].items())
     say(f"  split        {split}")
     places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from genlab.curation.base import Example, Kind, Raw
-from genlab.curation.kinds.beside import METADATA, facts_of
-from genlab.data.records import is_records, read_records
+from genlab.curation.base import Example, Kind, Raw, Unread
+from genlab.curation.kinds.beside import facts_of, numbered, plain
+from genlab.data.metadata import METADATA
+from genlab.data.records import is_records
 
 FILES = (".txt", ".md", ".rst", ".html", ".htm", ".xhtml")
 BYTES = 2**26  # of a file that is one document
@@ -41,17 +42,25 @@ class Texts(Kind):
                 yield Raw(name, path, facts.get(name, {}))
 
     def _rows(self, path: Path, name: str) -> Iterator[Raw]:
-        for number, row in enumerate(read_records(path), 1):
+        known = False  # a file without the column is another than was meant
+        for number, row in numbered(path):
+            if isinstance(row, Unread):
+                yield Raw(f"{name}:{number}", row)
+                continue
+            known = known or self.column in row
             text = row.pop(self.column, None)
-            if not isinstance(text, str):
+            if not known:
                 there = ", ".join(list(row)[:8]) or "none"
                 raise ValueError(
-                    f"{path}, row {number}: it has no text in the column {self.column!r};"
-                    f" kind.column=NAME says which; there are {there}"
+                    f"{path}, row {number}: it has no column {self.column!r};"
+                    f" kind.column=NAME says which is the text; there are {there}"
                 )
-            facts = {k: v if isinstance(v, FACT) else json.dumps(v) for k, v in row.items()}
+            if not isinstance(text, str):
+                why = Unread(f"no text in the column {self.column!r}")
+                yield Raw(f"{name}:{number}", why, plain(row))
+                continue
             # surrogates without their other half, which JSON may hold, are no text
-            yield Raw(f"{name}:{number}", text.encode("utf-8", "replace"), facts)
+            yield Raw(f"{name}:{number}", text.encode("utf-8", "replace"), plain(row))
 
     def open(self, raw: Raw) -> str:
         if raw.source.stat().st_size > BYTES:  # type: ignore[union-attr]
@@ -75,10 +84,11 @@ class Texts(Kind):
 
     def finish(self, folder: Path) -> None:
         """One file for all splits, in the order of the raw files within each."""
-        with (folder.parent / "documents.jsonl").open("ab") as whole:
-            for part in sorted(folder.glob(".*.part")):
-                whole.write(part.read_bytes())
-        shutil.rmtree(folder)
+        with (folder / "documents.jsonl").open("wb") as whole:
+            for split in sorted(p for p in folder.iterdir() if p.is_dir()):
+                for part in sorted(split.glob(".*.part")):
+                    whole.write(part.read_bytes())
+                shutil.rmtree(split)
 
     def shown(self, data: str, beside: str | None = None) -> str:
         """Its beginning, or from a little before where the two differ first."""
@@ -91,6 +101,3 @@ class Texts(Kind):
     @property
     def option(self) -> dict[str, str]:
         return {"data": "text_file", "data.path": "documents.jsonl"}
-
-
-FACT = (str, int, float, bool, type(None))  # what a column of a row may hold as it is

@@ -20,12 +20,11 @@ import torch
 
 from genlab.data import archives
 from genlab.data.files import cache
-from genlab.data.records import read_records
+from genlab.data.metadata import METADATA, metadata_of, read_metadata
 from genlab.data.sources.images import spread
 from genlab.rng import seed_of
 
 VAL_NAMES = ("val", "valid", "validation", "test")
-METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 LABEL = "label"  # the column whose values are the classes
 NAMED = 5  # files that are named in a message
 
@@ -64,8 +63,7 @@ def listed(
     Without metadata its folders with such files are the classes, by name. `find`: what is a file of
     the kind, where a folder may be one too.
     """
-    metadata = next((root / n for n in METADATA if (root / n).is_file()), None)
-    if metadata is not None:
+    if (metadata := metadata_of(root)) is not None:
         return _by_metadata(root, metadata, endings, noun, find)
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     shown = [p for p in folders if not p.name.startswith(".")]
@@ -92,14 +90,7 @@ def _by_metadata(
     """The files that the metadata name: only such as lie in the folder, whatever it says."""
     files, skipped = find(root, endings, deep=True)
     there = {p.relative_to(root).as_posix(): p for p in files}
-    rows: dict[str, dict[str, Any]] = {}
-    for i, row in enumerate(read_records(metadata), 1):
-        name = row.pop("file_name", None)
-        if not isinstance(name, str):
-            raise ValueError(f"{metadata}, row {i}: it has no file_name: write one in every row")
-        if name in rows:
-            raise ValueError(f"{metadata}, row {i}: {name[:80]} is in it twice: leave one out")
-        rows[name] = row
+    rows = read_metadata(metadata)
     if missing := [name for name in rows if name not in there]:
         shown = ", ".join(n[:80] for n in missing[:NAMED]) + ", ..." * (len(missing) > NAMED)
         raise ValueError(

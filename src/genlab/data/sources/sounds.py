@@ -1,7 +1,7 @@
 """Where sounds come from: a folder of one's own, spoken digits (FSDD), sounds around us (ESC-10).
 
 Read: `SoundSource` is what data/sounds.py asks for: the files of each split, with their classes.
-What is let in of a stranger's file is `clips.opened`.
+What is let in of a stranger's file is `audio.opened`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from genlab.data import files
-from genlab.data.clips import ENDINGS
+from genlab.data.audio import ENDINGS
 from genlab.data.sources.listing import FileFolder, Listing, listed, mixed
 
 

@@ -18,11 +18,13 @@ from typing import ClassVar
 from genlab.data import files
 from genlab.data.archives import BLOCK
 from genlab.data.columns import Kind
+from genlab.data.naming import listed
 from genlab.data.records import is_records
 from genlab.data.sources.typed import typed
 
 BYTES, RATIO = 2**32, 50  # of a file, unpacked; and over its size packed
 COLUMNS = 10_000
+SPLITS = ("train", "val", "test")  # as a column names them
 Rows = list[list[str]]
 
 
@@ -63,17 +65,22 @@ class CsvFile(TableSource):
     known = False
 
     def __init__(
-        self, *, path: str | None, test_path: str | None = None, delimiter: str = ","
-    ) -> None:
+        self, *, path: str | None, test_path: str | None = None, delimiter: str = ",",
+        split: str | None = None,
+    ) -> None:  # fmt: skip
+        """`split`: a column that says train, val or test of each row, and is no part of it."""
         delimiter = delimiter.replace("\\t", "\t")  # as people type a tab
         if len(delimiter) != 1:
             raise ValueError(f"data.delimiter={delimiter!r}: write one character, \\t for a tab")
         self.path, self.test_path, self.delimiter = path, test_path, delimiter
+        self.split = split
 
     def cells(self) -> Cells:
         if self.path is None:
             raise ValueError("data.path=null: which file? write data.path=FILE")
         names, train, kinds = self._read("path", self.path)
+        if self.split is not None:
+            return self._cut(names, train, kinds)
         test = None
         if self.test_path is not None:
             theirs, test, _ = self._read("test_path", self.test_path)
@@ -83,6 +90,27 @@ class CsvFile(TableSource):
                     f" {self.path}: give both the same header"
                 )
         return Cells(names, train, test, name=Path(self.path).name, kinds=kinds)
+
+    def _cut(self, names: list[str], rows: Rows, kinds: dict[str, Kind]) -> Cells:
+        """The rows of each split, without the column that says it."""
+        where = f"data.split={self.split}"
+        if self.test_path is not None:
+            raise ValueError(f"{where}: data.test_path says which rows are the test: leave one out")
+        if self.split not in names:
+            raise ValueError(f"{where}: {self.path} has no such column; there are {listed(names)}")
+        at = names.index(self.split)
+        parts: dict[str, Rows] = {name: [] for name in SPLITS}
+        for number, row in enumerate(rows, 1):
+            if row[at] not in parts:
+                raise ValueError(
+                    f"{where}: row {number} says {row[at][:40]!r}; allowed are {', '.join(SPLITS)}"
+                )
+            parts[row[at]].append(row[:at] + row[at + 1 :])
+        kinds = {name: kind for name, kind in kinds.items() if name != self.split}
+        return Cells(
+            names[:at] + names[at + 1 :], parts["train"], parts["test"] or None,
+            name=Path(self.path).name, val=parts["val"] or None, kinds=kinds,
+        )  # fmt: skip
 
     def _read(self, key: str, path: str) -> tuple[list[str], Rows, dict[str, Kind]]:
         file = Path(path).expanduser()

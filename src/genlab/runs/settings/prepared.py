@@ -11,8 +11,15 @@ from pathlib import Path
 from genlab.runs.folder.layout import read_json
 from genlab.runs.say.errors import UserError
 
-# of each kind: the option, and the file of the set that it reads (none: the folder)
-READERS = {"text": ("text_file", "documents.jsonl"), "image": ("image_folder", "")}
+# of each kind: the option, and files of the set, the first that is there is read (none: the folder)
+READERS = {
+    "text": ("text_file", ["documents.jsonl"]),
+    "image": ("image_folder", []),
+    "sound": ("audio_folder", []),
+    "table": ("table", ["rows.csv", "rows.jsonl"]),
+}
+# more words of an option, where the user has not said otherwise
+SPLIT = {"table": {"data.split": "split"}}
 
 
 def chosen(words: list[str]) -> list[str]:
@@ -32,7 +39,13 @@ def chosen(words: list[str]) -> list[str]:
     kind = found.get("kind")
     if kind not in READERS:
         raise UserError(f"{path}: kind {kind!s:.40}: there are {', '.join(READERS)}")
-    option, file = READERS[kind]
+    option, files = READERS[kind]
+    file = next((f for f in files if (path.parent / f).is_file()), *files[:1] or [""])
     named = f"data.path='{path.parent / file}'" if file else ""
+    more = dict(SPLIT.get(kind, {}))
+    if more and dict(found.get("by_split") or {}).get("val"):
+        more["data.val_fraction"] = "null"
     words = [f"data={option}" if w == "data=prepared" else w for w in words]
+    said = {w.partition("=")[0] for w in words}
+    words += [f"{key}={value}" for key, value in more.items() if key not in said]
     return [named if file and w.startswith("data.root=") else w for w in words]
