@@ -24,6 +24,7 @@ from genlab.batch import Batch, Cond, Given, each
 from genlab.data.asking import class_captions, classes_asked
 from genlab.data.asks import Ask, Choice
 from genlab.data.batches import TrainBatches, ValBatches, place_of
+from genlab.data.origins import Sourced
 from genlab.data.stated import refuse_large_batch
 from genlab.data.workers import DecodedBatches
 from genlab.rng import generator
@@ -82,7 +83,7 @@ class Stream:
         return torch.cat(parts)
 
 
-class DataModule(LightningDataModule, ABC):
+class DataModule(Sourced, LightningDataModule, ABC):
     """Examples of one kind, split into train and val, served in batches by number.
 
     `shape` of one example x: an image [C, H, W], tokens [T], points [2]. `num_classes`: labels in

@@ -21,6 +21,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Cond, Given
 from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
+from genlab.data.origins import Origins
 from genlab.data.sources.documents import held
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
@@ -117,6 +118,7 @@ class Text(DataModule):
         self.source, self.tokenizer, self.block = source, tokenizer, block
         self.default_prompt, self.in_memory = default_prompt, in_memory
         self._bytes: dict[str, int] = {}
+        self._documents = 1  # of train, where they are held
 
     def prepare(self) -> None:
         self.source.prepare()
@@ -133,6 +135,7 @@ class Text(DataModule):
     def read(self) -> dict[str, Examples]:
         texts = [held(d, self.in_memory) or d for d in self.source.documents()]
         name = self.source.name
+        self._documents = len(texts[0]) if isinstance(texts[0], list) else 1
         self.tokenizer.fit(*texts, vocab=self.vocab)
         if self.vocab is None:
             self.vocab = self.tokenizer.vocab
@@ -155,6 +158,11 @@ class Text(DataModule):
         if isinstance(documents, list):
             return held_tokens(documents, self.tokenizer)
         return mapped(documents, self.tokenizer)
+
+    def origins(self) -> Origins:
+        """Of the documents that the windows are cut out of."""
+        self.load()
+        return self.source.origins(self._documents)
 
     @property
     def epoch_examples(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
+from genlab.runs.folder.trained_on import kept
 from genlab.runs.page.film import read_film, write_film
 from genlab.runs.page.record import Record, read_record
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
@@ -28,6 +29,7 @@ from genlab.views.page import Drawn, read_drawn, read_named
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, RESUMED = 12, 24, 24  # most that a page shows
+SETS = "trained_on"
 RATE = "speed/examples_per_second"
 
 
@@ -53,8 +55,9 @@ def write_report(run: Path) -> Path:
         "metrics": found,
         "notes": facts(record.evaluation.get("notes")),
         "provenance": facts(
-            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed")}
+            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed", SETS)}
         ),
+        "learnt": kept(record.provenance) if SETS in record.provenance else [],
         "command": record.provenance.get("command"),
         "resumed": resumed(record),
     }
