@@ -350,6 +350,17 @@ def test_words_are_those_of_python() -> None:
     assert len(hashes) == len(found)
 
 
+def test_of_many_windows_stretches_are_looked_at(monkeypatch) -> None:
+    ids = TextEvaluation.near.some(1000, 300)
+    assert len(ids) == len(ids.unique()) <= 300 and int(ids.max()) < 1000
+    assert (ids.diff() == 1).double().mean() > 0.95 and bool((ids.diff() > 0).all())
+    assert TextEvaluation.near.some(50, 300).tolist() == list(range(50))
+    monkeypatch.setattr(leak, "MOST", 256)
+    found = leakage(TextEvaluation().near, of_text(40))  # the first 160 windows
+    right = int((found.ids < 160).sum())
+    assert len(found.ids) in range(193, 257) and abs(found.num - right) <= 4 and right > 0
+
+
 @pytest.mark.parametrize(("shared", "right"), [(12, 0), (13, 13), (20, 20)])
 def test_a_run_is_13_in_a_row(shared: int, right: int) -> None:
     mine = np.arange(100, dtype=np.uint64)

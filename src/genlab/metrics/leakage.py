@@ -90,7 +90,7 @@ def leakage(
     num = len(data.val)
     few = min(num, MOST, judge.first or num)
     for most in (few, min(num, MOST)):
-        ids = subset(num, most)
+        ids = judge.some(num, most)
         found = remembered(judge, data, ids, tell)
         result = Leakage(ids, found, num, len(data.train), judge.said, limit)
         if not result.over or most == min(num, MOST):

@@ -50,7 +50,11 @@ class Near(ABC):
 
     @abstractmethod
     def __call__(self, data: Data, ids: Tensor, progress: Progress = lambda share: None) -> Found:
-        """Of the held-out examples `ids` [N]."""
+        """Of the held-out examples `ids` [N], in ascending order."""
+
+    def some(self, length: int, num: int) -> Tensor:
+        """`num` of so many held-out examples, or a few less, in ascending order."""
+        return subset(length, num)
 
 
 class Keyed(Near):

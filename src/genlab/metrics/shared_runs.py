@@ -15,12 +15,13 @@ from torch import Tensor
 
 from genlab.metrics import language
 from genlab.metrics.near import Found, Near, Progress, hashed
-from genlab.metrics.report import Data
+from genlab.metrics.report import Data, subset
 
 RUN = 13  # items in a row
 HALF = 0.5  # of an example's items, from which on it is a near copy
 PIECE = 2**22  # letters that are taken at once
 LONGEST = 64  # letters of a word that count
+STRETCH = 64  # windows that follow on one another, where not all are looked at
 ONES = np.array([chr(i).isalnum() or chr(i) == "_" for i in range(2**16)])  # as \w in Python's re
 
 
@@ -74,9 +75,11 @@ class WordRuns(Near):
         from genlab.metrics.text import MOST, documents
 
         texts: list[str] = []
-        for part in ids.split(4096):
+        apart = torch.cat([ids.diff() != 1, torch.ones(1, dtype=torch.bool)])
+        for part, breaks in zip(ids.split(4096), apart.split(4096)):
             x = data.val.batch(part, None)["x"]
-            ends = (x[:, -1] == 0).tolist()  # <|end|>: it is trimmed, but parts two documents
+            # <|end|> is trimmed, but parts two documents
+            ends = ((x[:, -1] == 0) | breaks).tolist()
             texts += [(t + "\n" * end).lower() for t, end in zip(documents(data, x), ends)]
         hashes, begins = words("".join(texts))
         edges = np.cumsum([0, *map(len, texts)])
@@ -91,6 +94,14 @@ class WordRuns(Near):
                 yield words(documents(data, part[None])[0].lower())[0]
 
         return Found(half(common(hashes, pieces()), owner, len(ids)), len(data.train))
+
+    def some(self, length: int, num: int) -> Tensor:
+        """Stretches of windows: a run may go on from one to the next."""
+        if num >= length:
+            return torch.arange(length)
+        firsts = subset(-(-length // STRETCH), max(1, num // STRETCH)) * STRETCH
+        ids = (firsts[:, None] + torch.arange(STRETCH)).flatten()
+        return ids[ids < length]
 
 
 class NoteRuns(Near):
