@@ -16,8 +16,8 @@ from genlab.curation.rules.tables import (
     IdleColumns,
     Missing,
     Numbers,
-    OutOfRange,
     Outlying,
+    OutOfRange,
     PersonalCells,
     Rounded,
     number_of,
@@ -58,7 +58,9 @@ def defects() -> Iterator[Told]:
         right = sum(found.get(len(clean) + k, Leave("")).value is not None
                     and found[len(clean) + k].value.place == i for k, i in enumerate(copies))  # fmt: skip
         wrong = sum(i < len(clean) for i in found)
-        yield told("exact", f"{name}: 500 of {len(clean):,} rows again", 500, right, len(clean), wrong)
+        yield told(
+            "exact", f"{name}: 500 of {len(clean):,} rows again", 500, right, len(clean), wrong
+        )
     # numbers of many digits, of which the last ones move; and texts of another case
     base = [r for r in homes if number_of(r["median_income"])]
     own = decided(Rounded(), base)
@@ -71,7 +73,9 @@ def defects() -> Iterator[Told]:
             planted.append(cells)
         found = decided(Rounded(), [*base, *planted])
         right = sum(i >= len(base) for i in found)
-        what = f"california-housing: 500 rows again, each of 9 numbers moved by up to {share:g} of it"
+        what = (
+            f"california-housing: 500 rows again, each of 9 numbers moved by up to {share:g} of it"
+        )
         yield told("near_row", what, 500, right, len(base), len(found) - right)
     rule = Missing()
     broken = [{k: "?" if i % 5 else v for i, (k, v) in enumerate(r.items())} for r in adult[:500]]
@@ -101,7 +105,10 @@ def defects() -> Iterator[Told]:
         number = draw.randrange(1000, 10**7)
         said = rule(looked({"n": draw.choice(FORMS).format(number)}))
         value = None if said is None or said.data is None else float(said.data.cells["n"])
-        right, wrong = right + (value == number or said is None), wrong + (value not in (number, None))
+        right, wrong = (
+            right + (value == number or said is None),
+            wrong + (value not in (number, None)),
+        )
     yield told("numbers", f"{num:,} numbers as 1,234  $1,234  1,234 USD  12 %  € 1,234  1,234.00", num,
                right, num, wrong)  # fmt: skip
     words = {v for r in adult for v in r.values() if number_of(v) is None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from data_of import digits, image_folder, text_file
@@ -12,6 +14,8 @@ from genlab.data.edits.base import Joined, Picked
 from genlab.data.edits.canaries import Canaries
 from genlab.data.edits.forget import Forget
 from genlab.data.edits.replay import Replay
+from genlab.runs.folder.trained_on import trained_on
+from genlab.runs.settings.plan import Plan
 
 
 def rows(x: torch.Tensor) -> list[bytes]:
@@ -138,6 +142,12 @@ def test_an_earlier_runs_examples_are_a_share_of_all(tmp_path) -> None:
     assert losses(run) == losses(resumed)  # bitwise, with what is replayed
     settings = settled(["trainer=cpu", *more])
     assert settings["edits"]["replay"]["data"]["limit"] == 64
+    sets = (
+        json.loads((run / "provenance.json").read_text())["trained_on"]
+        if (run / "provenance.json").is_file()
+        else trained_on(Plan(settings).data(), [])
+    )
+    assert [s["groups"][0]["examples"] for s in sets][:2] == [1916, 64]  # both are told
     old = digits(limit=64)
     data = digits()
     data.edits = [Replay(run="first", data=old, share=0.25)]

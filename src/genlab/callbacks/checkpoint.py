@@ -135,7 +135,8 @@ class Checkpoint(LightningCheckpoint):
     ) -> None:
         state = trainer.datamodule.state() if trainer.datamodule is not None else {}
         settings = {k: v for k, v in trainer.run.settings.items() if k in REBUILDS}
-        checkpoint["genlab"] = {"settings": settings, "data_state": state}
+        sets = trainer.run.trained_on
+        checkpoint["genlab"] = {"settings": settings, "data_state": state, "trained_on": sets}
 
 
 def saved(folder: Path) -> list[Path]:

@@ -30,6 +30,7 @@ class Run:
     # what a look took, and drawing one of its samples: what is left of the minutes goes by them
     look_seconds: float = 0.0
     sample_seconds: float = 0.0
+    trained_on: list[dict] = field(default_factory=list)  # the sets and their licences, as counts
     ended: str = ""  # why a run ended before its budget, of its own accord: pruned
     began: bool = False  # what a checkpoint held is in place, and training goes on
     ledger: Ledger | None = None

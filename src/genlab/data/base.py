@@ -24,6 +24,7 @@ from genlab.batch import Batch, Cond, Given, each
 from genlab.data.asking import class_captions, classes_asked
 from genlab.data.asks import Ask, Choice
 from genlab.data.batches import TrainBatches, ValBatches, place_of
+from genlab.data.held import Choosable, Held
 from genlab.data.stated import refuse_large_batch, sha256
 from genlab.data.stream import Stream
 from genlab.data.workers import DecodedBatches
@@ -33,7 +34,7 @@ from genlab.views.base import View
 STD_SLACK = 0.2  # how far a stated standard deviation may be from the measured one, untold
 
 
-class Examples(ABC):
+class Examples(Choosable, ABC):
     """Examples that are taken many at a time, by their numbers: from memory, files, a table."""
 
     draws: int = 0  # uniform random numbers that an example's augmentation takes
@@ -55,7 +56,7 @@ class Examples(ABC):
         return f"example {i}"
 
 
-class DataModule(LightningDataModule, ABC):
+class DataModule(Held, LightningDataModule, ABC):
     """Examples of one kind, split into train and val, served in batches by number.
 
     `shape` of one example x: an image [C, H, W], tokens [T], points [2]. `num_classes`: labels in

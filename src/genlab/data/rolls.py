@@ -46,6 +46,11 @@ class PieceExamples(Examples):
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def chosen(self, ids: Tensor) -> PieceExamples:
+        parts = self.frames.split(self.lengths.tolist())
+        some = [parts[i].numpy() for i in ids.tolist()]
+        return PieceExamples(some, window=self.window, given=self.given)
+
     def weights(self, ids: LongTensor) -> Tensor:
         """The frames that count in each, by the mean of all pieces [B]."""
         return self.counts[ids] / self.counts.double().mean()

@@ -19,6 +19,7 @@ from genlab.batch import Batch, Cond
 from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
 from genlab.data.captions import NUMBERS, WORDS, Wanted, fits, meaning
+from genlab.data.origins import DRAWN
 from genlab.data.scene_law import CASES, Drawn, SceneLaw, held
 from genlab.data.scene_reader import read
 from genlab.data.scenes import SIDE, Scene
@@ -53,6 +54,7 @@ class CaptionedShapes(DataModule):
 
     kind = "image"
     noun = "pictures"
+    origin = DRAWN
     endless = True
     view = Sheet()
     fixed = 1536

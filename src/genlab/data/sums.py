@@ -17,6 +17,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Cond, Given
 from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
+from genlab.data.origins import DRAWN
 from genlab.data.stated import sha256
 from genlab.rng import generator
 from genlab.views.texts import Texts
@@ -63,6 +64,7 @@ class Sums(DataModule):
 
     kind = "sums"
     noun = "sums"
+    origin = DRAWN
     view = Texts()
 
     def __init__(

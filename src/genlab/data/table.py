@@ -21,6 +21,7 @@ from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
 from genlab.data.columns import KINDS, Column, Kind, restored
 from genlab.data.kinds import fit_column
+from genlab.data.origins import Origins, of_table
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
@@ -182,6 +183,7 @@ class Table(DataModule):
         train, val = self._split(found)
         splits = {"train": train, "val": val} | ({"test": found.test} if found.test else {})
         parts = {split: self._cells(found.names, rows) for split, rows in splits.items()}
+        self._origins = of_table(found.names, train[: self.limit], self.source.origin)
         kinds = found.kinds | self.kinds
         fitted = {
             name: fit_column(name, cells, [*cells, *parts["val"][name]], kinds.get(name))
@@ -269,6 +271,10 @@ class Table(DataModule):
         self.view = Sheet(columns=columns.columns, **named)
 
     # --- what the house asks --------------------------------------------------------------------
+
+    def origins(self) -> Origins:
+        self.load()
+        return self._origins
 
     @property
     def source_name(self) -> str:

@@ -21,6 +21,8 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Cond, Given
 from genlab.data.asks import Ask, Line
 from genlab.data.base import DataModule, Examples
+from genlab.data.held import Chosen
+from genlab.data.origins import Origins
 from genlab.data.sources.documents import held
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
@@ -58,6 +60,9 @@ class Windows(Examples):
     def __len__(self) -> int:
         return self.num
 
+    def chosen(self, ids: Tensor) -> SomeWindows:
+        return SomeWindows(self, ids)
+
     def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         rows = self._rows.index_select(0, ids)
         batch = Batch(x=rows[:, 1:].long(), start=rows[:, 0].long())
@@ -65,6 +70,19 @@ class Windows(Examples):
             at = ids[:, None] * self.block + torch.arange(self.block)
             batch["mask"] = at < self.targets
         return batch
+
+
+class SomeWindows(Chosen):
+    """Windows that need not follow one another; `stream` is what they hold, one after another."""
+
+    def __init__(self, whole: Windows, ids: Tensor) -> None:
+        super().__init__(whole, ids)
+        self.block = whole.block
+        counts = (whole.targets - ids * self.block).clamp(0, self.block)
+        self.targets = int(counts.sum())
+        rows = whole._rows[ids, 1:]
+        inside = torch.arange(self.block) < counts[:, None]
+        self.stream = torch.cat([whole._rows[ids[:1], 0], rows[inside]])
 
 
 class Text(DataModule):
@@ -117,6 +135,7 @@ class Text(DataModule):
         self.source, self.tokenizer, self.block = source, tokenizer, block
         self.default_prompt, self.in_memory = default_prompt, in_memory
         self._bytes: dict[str, int] = {}
+        self._documents = 1  # of train, where they are held
 
     def prepare(self) -> None:
         self.source.prepare()
@@ -133,6 +152,7 @@ class Text(DataModule):
     def read(self) -> dict[str, Examples]:
         texts = [held(d, self.in_memory) or d for d in self.source.documents()]
         name = self.source.name
+        self._documents = len(texts[0]) if isinstance(texts[0], list) else 1
         self.tokenizer.fit(*texts, vocab=self.vocab)
         if self.vocab is None:
             self.vocab = self.tokenizer.vocab
@@ -156,6 +176,11 @@ class Text(DataModule):
             return held_tokens(documents, self.tokenizer)
         return mapped(documents, self.tokenizer)
 
+    def origins(self) -> Origins:
+        """Of the documents that the windows are cut out of."""
+        self.load()
+        return self.source.origins(self._documents)
+
     @property
     def epoch_examples(self) -> int:
         return -(-self.train.targets // self.block)  # of the text, whatever edits add
@@ -173,6 +198,16 @@ class Text(DataModule):
         """
         windows = self.train if split == "train" else self.val
         return self._bytes[split] / windows.targets
+
+    def keep(self, ids: Tensor) -> Text:
+        """What follows on one another is counted together: a letter may begin in one window."""
+        part = super().keep(ids)
+        breaks = (ids.diff() != 1).nonzero()[:, 0] + 1
+        runs = torch.tensor_split(ids, breaks.tolist())
+        whole = [SomeWindows(self.val, run).stream[1:] for run in runs if len(run)]
+        texts = [self.decode(tokens[None])[0].replace("<|end|>", "") for tokens in whole]
+        part._bytes = {**self._bytes, "val": sum(len(text.encode()) for text in texts)}
+        return part
 
     def units(self, totals: Any, *, discrete: bool) -> dict[str, float]:
         """nats_per_token, perplexity, and bits_per_byte, which compares across tokenizers."""

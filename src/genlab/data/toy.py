@@ -20,6 +20,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch, Given
 from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
+from genlab.data.origins import DRAWN
 from genlab.data.stated import sha256
 from genlab.rng import generator as seeded
 from genlab.views.scatter import Scatter
@@ -227,6 +228,7 @@ class Toy2D(DataModule):
 
     kind = "points"
     noun = "points"
+    origin = DRAWN
     endless = True
     view = Scatter()
     held_out = 4096

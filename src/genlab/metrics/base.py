@@ -26,6 +26,7 @@ from torch import Tensor
 from genlab.batch import Cond, Given, each
 from genlab.metrics import likelihood
 from genlab.metrics.interval import share_interval
+from genlab.metrics.near import Equal, Near
 from genlab.metrics.report import Data, Model, Report, gather, proportional_labels, subset
 
 FEW, MANY = 1000, 5000  # samples, where num_samples is null
@@ -48,6 +49,7 @@ class Evaluation(ABC):
 
     kind: ClassVar[str | None] = None  # the data that it measures (DataModule.kind); None: any
     least: ClassVar[int] = 1  # samples
+    near: ClassVar[Near] = Equal()  # what of a held-out example counts as a copy (leakage.py)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genlab.metrics.base import Evaluation, Samples, held_out_ids
 from genlab.metrics.interval import share_interval
+from genlab.metrics.near import PictureCopies
 from genlab.metrics.report import Data, Model, Report, gather
 
 
@@ -28,6 +29,7 @@ class CaptionsEvaluation(Evaluation):
     """right_CASE_seen and right_CASE_held_out, for each case of captions that the data has."""
 
     kind = "image"
+    near = PictureCopies()
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from genlab.metrics.base import Evaluation, Samples, check_count, is_labels
 from genlab.metrics.distribution import Manifolds
 from genlab.metrics.interval import STUDENT, num_groups, share_interval
 from genlab.metrics.memorisation import memorisation, neighbours
+from genlab.metrics.near import PictureCopies
 from genlab.metrics.reference import COMPARED, Reference, pictures, reference
 from genlab.metrics.report import Data, Model, Report, gather, in_turn, same_labels, subset
 from genlab.rng import generator
@@ -33,6 +34,7 @@ class ImageEvaluation(Evaluation):
     """
 
     kind = "image"
+    near = PictureCopies()
 
     def __init__(
         self,

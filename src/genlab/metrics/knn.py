@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genlab.metrics.base import Evaluation, Samples, check_count
 from genlab.metrics.interval import groups_of, jackknife_interval
+from genlab.metrics.near import PointCopies
 from genlab.metrics.points import fresh_points, with_interval
 from genlab.metrics.report import Data, Model, Report
 
@@ -69,6 +70,7 @@ class NeighbourKL(Evaluation):
     """KL(law | samples) in bits by k nearest neighbours, beside what draws of the law score."""
 
     kind = "points"
+    near = PointCopies()
     least = 100
 
     def __init__(

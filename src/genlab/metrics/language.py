@@ -46,14 +46,14 @@ class Corpus:
     def shared(self, queries: Sequence[np.ndarray], length: int) -> list[np.ndarray]:
         """For each query (character codes), which of its windows of `length` stand in the text."""
         # sort what is asked, which is short, and look the long text up in it
-        mine = [_windows(q, length) for q in queries]
+        mine = [windows(q, length) for q in queries]
         asked = np.unique(np.concatenate(mine))
         hit = np.zeros(len(asked), bool)
         # nearly all of the text fails one look into a table of the hashes' leading bits
         table = np.zeros(1 << 22, bool)
         table[asked >> SHIFT] = True
         for first in range(0, len(self.codes), 1 << 20):  # pieces overlap by length - 1
-            there = _windows(self.codes[first : first + (1 << 20) + length - 1], length)
+            there = windows(self.codes[first : first + (1 << 20) + length - 1], length)
             there = there[table[there >> SHIFT]]
             if len(asked) and len(there):
                 at = np.searchsorted(asked, there).clip(max=len(asked) - 1)
@@ -96,7 +96,7 @@ def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _windows(codes: np.ndarray, length: int) -> np.ndarray:
+def windows(codes: np.ndarray, length: int) -> np.ndarray:
     """A hash (polynomial, modulo 2^64) of every window of `length` characters."""
     if len(codes) < length or length < 1:
         return np.zeros(0, np.uint64)

@@ -19,6 +19,7 @@ from genlab.metrics.interval import (
     num_groups,
     share_interval,
 )
+from genlab.metrics.near import PointCopies
 from genlab.metrics.report import Data, Model, Report, gather
 from genlab.rng import generator
 
@@ -31,6 +32,7 @@ class PointsEvaluation(Evaluation):
     """Points, against held-out points and, where it is known, the exact law."""
 
     kind = "points"
+    near = PointCopies()
     least = 2
 
     def __init__(

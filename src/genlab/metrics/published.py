@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from genlab.metrics.base import Evaluation
+from genlab.metrics.near import RowCopies
 from genlab.metrics.report import gather
 
 
@@ -19,6 +20,7 @@ class PublishedTables(Evaluation):
     chunk: int = 2000
     likelihood_examples: int | None = None
     kind = "table"
+    near = RowCopies()
     least = 30
 
     def __post_init__(self) -> None:

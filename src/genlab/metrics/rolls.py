@@ -27,6 +27,7 @@ from genlab.metrics.base import Evaluation, Samples, check_count
 from genlab.metrics.interval import jackknife
 from genlab.metrics.language import Corpus
 from genlab.metrics.report import Data, Model, Report, subset
+from genlab.metrics.shared_runs import NoteRuns
 
 NAMES = ("pitch", "chord", "melody", "polyphony", "duration")
 LONGEST = 64  # frames; longer notes count as so long
@@ -38,6 +39,7 @@ class RollsEvaluation(Evaluation):
     """Pieces, against held-out ones and, for copies, against the training pieces."""
 
     kind = "rolls"
+    near = NoteRuns()
     least = 2
 
     def __init__(

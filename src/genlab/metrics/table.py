@@ -20,6 +20,7 @@ from torch import Tensor
 
 from genlab.metrics.base import Evaluation, Samples, check_count
 from genlab.metrics.memorisation import Neighbours, memorisation, nearest
+from genlab.metrics.near import RowCopies
 from genlab.metrics.report import Data, Model, Report, gather, subset
 from genlab.rng import generator
 
@@ -214,6 +215,7 @@ class TableEvaluation(Evaluation):
     """Rows, against held-out rows; the floor: as many training rows, measured in the same way."""
 
     kind = "table"
+    near = RowCopies()
     least = 30
 
     def __init__(

@@ -16,6 +16,7 @@ from genlab.metrics import language
 from genlab.metrics.base import Evaluation, Samples, check_count
 from genlab.metrics.interval import jackknife
 from genlab.metrics.report import Data, Model, Report, gather, subset
+from genlab.metrics.shared_runs import WordRuns
 
 SHARED = 200  # characters in a row that held-out and training text have in common
 MOST = 2**26  # tokens of a split that are looked at: more would not be held in memory
@@ -35,6 +36,7 @@ class TextEvaluation(Evaluation):
     """Text, against the real continuations of the same held-out beginnings."""
 
     kind = "text"
+    near = WordRuns()
 
     def __init__(
         self,

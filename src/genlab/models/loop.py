@@ -29,6 +29,7 @@ class Loop(LightningModule):
         self.clock = Clock()
         self.spent = 0.0  # the share of the run's minutes that is over (callbacks.budget)
         self.batch_now = 0  # the number of the batch that is being trained on
+        self.learnt_before: list[dict] = []  # of the weights that it began from: trained_on.py
         self.seed = 0  # set by the run; seeds every training step and validation batch
         # which share of the batch's noise this step takes, out of how many, from which generator
         self._shares, self._noise = (0, 1), None

@@ -16,6 +16,7 @@ from genlab.metrics.figures import plain
 from genlab.own import own_folder
 from genlab.runs.folder.layout import find_run, read_settings, write_json
 from genlab.runs.gate.reach import keep_inside
+from genlab.runs.leaked import leaked, measured_clean, told_of_leakage
 from genlab.runs.say.errors import UserError
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
@@ -38,11 +39,16 @@ def evaluate_command(overrides: list[str]) -> None:
         line += f"  real data {floor:.5g}" if floor is not None else ""
         said = found["remarks"].get(name)
         print(line.rstrip() + (f"  ({one_line(said)})" if said else ""))
+    for line in told_of_leakage(found):
+        print(line)
 
 
 def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
     """Measure what the words ask for."""
     asked, changes = parse("evaluate", overrides)
+    limit = asked["leak_limit"]
+    if limit is not None and (type(limit) not in (int, float) or not 0 <= limit <= 1):
+        raise UserError(f"leak_limit={limit}: write a share from 0 to 1, or null: not asked for")
     run = Path(asked["run"]) if asked["run"] != "last" else find_run("last")
     if (run / "model.safetensors").is_file():
         raise UserError(
@@ -58,6 +64,7 @@ def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
         to=writable(Path(asked["to"])) if asked["to"] else None,
         split=asked["split"],
         trusted=asked["trust"],
+        leak_limit=limit,
     )
 
 
@@ -83,12 +90,15 @@ def evaluate_run(
     settings: dict[str, Any] | None = None,
     logs: list | None = None,
     split: str = "val",
+    leak_limit: float | None = 0.01,
 ) -> dict[str, Any]:
     """Measure a run's checkpoint (the best where it keeps that, or one file); write the figures.
 
     settings: of a run that has just been trained, as its command line has them; None reads them.
     logs: the loggers of a run that has just been trained; None opens the run's own again.
     split: the examples it is measured on; test is the official one, where the set has one.
+    leak_limit: the share of held-out examples with a near copy in train above which figures are
+    given without those too; None: they are not looked for.
     """
     if split not in ("val", "test"):
         raise UserError(f"split={split}: allowed are val (held out of train) and test (official)")
@@ -129,10 +139,13 @@ def evaluate_run(
     asked |= {"split": split} if split != "val" else {}
     say("genlab: measuring ...")
     with Meter("measuring") as meter:
+        leak = leaked(metrics, data, leak_limit, plan.trust, meter)
         found = measure(metrics, model, data, seed=seed, progress=meter)
+        leak |= measured_clean(leak, metrics, model, data, seed=seed, progress=meter)
     sampler = described(drawer(plan["model"]).get("sampler"))
     result = {
         **plain(found),
+        **{key: value for key, value in leak.items() if key != "ids"},
         "notes": {**found.notes, "sampler": sampler, **asked},
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.metrics.figures import measured
+from genlab.runs.folder import trained_on
 from genlab.runs.folder.exported import FILES
 from genlab.runs.folder.layout import find_run, hash_line, read_json, write_text, write_yaml
 from genlab.runs.say.errors import UserError
@@ -32,13 +33,14 @@ def export_command(overrides: list[str]) -> None:
     from genlab.runs.settings.overrides import parse, writable
 
     asked, _ = parse("export", overrides)
+    rule = {key: asked[key] for key in ("policy", "unknown")}
     if asked["to"] in (None, "???"):
         raise UserError("`genlab export` needs to=FOLDER: a new folder to write")
-    say(f"genlab: exported to {export(asked['run'], writable(Path(asked['to'])))}")
+    say(f"genlab: exported to {export(asked['run'], writable(Path(asked['to'])), **rule)}")
 
 
-def export(path: str, to: Path) -> Path:
-    """Write the folder; an existing one is refused."""
+def export(path: str, to: Path, *, policy: str | None = None, unknown: str = "refuse") -> Path:
+    """Write the folder; an existing one is refused, and what a policy on licences forbids."""
     from safetensors.torch import save_file
 
     from genlab.runs.folder.load import load_data, read_run
@@ -46,10 +48,15 @@ def export(path: str, to: Path) -> Path:
     if to.exists():
         raise UserError(f"{to} is there already: name a new folder")
     loaded = read_run(path)
+    sets = trained_on.kept(loaded["genlab"])
+    trained_on.check_policy(sets, policy, unknown)
+    say(f"genlab: licences of what it has learnt from: {trained_on.licences(sets)}")
     weights, settings = merged(loaded, path)
     state = {k: v.clone().contiguous() for k, v in weights.items()}
-    kept = {"genlab": {**loaded["genlab"], "settings": settings}, "clock": loaded["clock"]}
-    told = partial(card, path, load_data(path), kept, state)
+    own = {**loaded["genlab"], "settings": settings, "trained_on": sets}
+    kept = {"genlab": own, "clock": loaded["clock"]}
+    rule = f"{policy}, an unknown licence: {unknown}" if policy else "none was asked for"
+    told = partial(card, path, load_data(path), kept, state, rule)
     to.parent.mkdir(parents=True, exist_ok=True)
     beside = to.with_name(f".{to.name[:100]}.{os.getpid()}.tmp")  # whole, or not at all
     beside.mkdir()
@@ -86,9 +93,12 @@ def umask() -> int:
     return mask
 
 
-def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size: int) -> str:
+def card(
+    path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], rule: str, size: int
+) -> str:
     """card.md: what the model is, what it has seen, how good it is, how to use it."""
     settings, clock = kept["genlab"]["settings"], kept["clock"]
+    sets = kept["genlab"]["trained_on"]
     with contextlib.suppress(UserError):  # a checkpoint by itself, or an export
         path = str(find_run(path))
     provenance, found = (read_json(Path(path) / f"{n}.json") for n in ("provenance", "evaluation"))
@@ -103,16 +113,17 @@ def card(path: str, data: Any, kept: dict[str, Any], state: dict[str, Any], size
         "trained on": f"{clock['examples']:,} examples seen,"
         f" seed {settings.get('seed', 'unknown')}",
         "data set": f"{_class(source)}: {provenance.get('data', 'size unknown')}",
-        "data fingerprint": provenance.get("data_fingerprint", "unknown"),
+        "data fingerprint": ", ".join(trained_on.fingerprints(sets)),
         "classes": classes(data),
-        "licence of the data": getattr(data, "licence", None) or "unknown",
+        "licence of the data": trained_on.licences(sets),
+        "policy on licences": rule,
         "sampler": described(drawer(settings["model"]).get("sampler")),
         "made with": f"genlab {made}, {provenance.get('time', 'at an unknown time')}",
     }
     lines = [f"# {inert(settings.get('name', 'a model'))}", ""]
     lines += [f"- {name}: {inert(text)}" for name, text in facts.items()]
     ours = found.get("examples") == clock["examples"]
-    lines += ["", *_figures(found if ours else {}), "", *_use(data)]
+    lines += ["", *_learnt(sets), "", *_figures(found if ours else {}), "", *_use(data)]
     return visible("\n".join(lines)) + "\n"
 
 
@@ -124,6 +135,18 @@ def classes(data: Any) -> str:
     more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
     numbered = (n if n == str(i) else f"{i} {n}" for i, n in enumerate(names[:MOST]))
     return f"{len(names)}: " + ", ".join(numbered) + more
+
+
+def _learnt(sets: trained_on.Sets) -> list[str]:
+    """The training examples by licence, source and consent, those of earlier models too."""
+    rows = ["| learnt from | licence | source | consent | examples | such as |"]
+    rows += ["|---|---|---|---|---|---|"]
+    both = [(own, group) for own in sets for group in own["groups"]]
+    for own, group in both:
+        cells = [own["data"], *(group[k] for k in ("licence", "source", "consent"))]
+        cells += [f"{group['examples']:,} {own['noun']}", group["example"]]
+        rows.append("| " + " | ".join(inert(cell) for cell in cells) + " |")
+    return rows
 
 
 def _figures(found: dict[str, Any]) -> list[str]:

@@ -28,6 +28,7 @@ def sample_command(overrides: list[str]) -> None:
     device = device_of(asked["device"])
     from genlab.runs.devices.memory import ORDINARY_NUMBERS, check_drawing
     from genlab.runs.folder.load import load_data, load_model, read_run
+    from genlab.runs.folder.trained_on import kept, licences, write_beside
     from genlab.runs.settings.plan import Plan
 
     loaded = read_run(asked["run"])
@@ -58,13 +59,17 @@ def sample_command(overrides: list[str]) -> None:
     from safetensors.torch import save_file
 
     save_file({"x": x.contiguous(), **named("cond", cond)}, numbers)
+    files = [picture, *(picture.with_suffix(s) for s in data.view.beside), numbers]
+    told = {key: asked[key] for key in (*ASKED, "num", "seed", "first") if asked[key] is not None}
+    origin = write_beside(stem, files, loaded["genlab"], asked=told)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     beside = {word: picture.with_suffix(suffix) for suffix, word in data.view.beside.items()}
     say(
         f"genlab: {num} {'sample' if num == 1 else 'samples'} in {duration(seconds)}\n"
         f"  to look at  {picture}{part}\n"
         + "".join(f"  {word:11} {file}{part}\n" for word, file in beside.items())
-        + f"  as numbers  {numbers}"
+        + f"  as numbers  {numbers}\n"
+        + f"  its data    {origin}: {licences(kept(loaded['genlab']))}"
     )
     if spoken := data.view.spoken(items):
         print(visible(spoken))

@@ -44,6 +44,7 @@ from genlab.runs.folder.resume import (
     resumed_settings,
     trained,
 )
+from genlab.runs.folder.trained_on import trained_on
 from genlab.runs.gate import classes
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_cause
@@ -209,12 +210,14 @@ class Training:
                 return trainer.loggers
         if resume and trainer.is_global_zero:
             continue_ledger(self.run, held, notices)
+        held_sets = held.get("genlab", {}).get("trained_on")
+        trainer.run.trained_on = held_sets or trained_on(data, model.learnt_before)
         if trainer.is_global_zero:
             if self.plan["evaluate"] and checkpoint is None:
                 rehearse(self.plan.metrics(), model, data)  # a faulty metric is refused now
             for line in data.told():
                 say(f"genlab: {one_line(line)}")
-            record_provenance(self.run, data, model, held.get("clock"))
+            record_provenance(self.run, data, model, held.get("clock"), trainer.run.trained_on)
         trained_all = False
         try:
             with saying_what_fits(self.plan):
@@ -374,7 +377,9 @@ def saying_what_was_saved(checkpoint: Path | None, trainer: Any) -> Iterator[Non
         ) from error
 
 
-def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | None) -> None:
+def record_provenance(
+    run: Path, data: Any, model: Any, clock: dict[str, int] | None, sets: list[dict]
+) -> None:
     """provenance.json; a run resumed from `clock` adds an entry to it."""
     from genlab.runs.folder.provenance import provenance, with_resume
 
@@ -389,6 +394,7 @@ def record_provenance(run: Path, data: Any, model: Any, clock: dict[str, int] | 
             parameters=sum(p.numel() for p in model.parameters()),
             data=data.size(),
             data_fingerprint=data.fingerprint(),
+            trained_on=sets,
             seed=model.seed,
         ),
     )

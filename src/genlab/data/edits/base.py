@@ -11,6 +11,7 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, each
 from genlab.data.base import Examples
+from genlab.data.held import Chosen
 
 if TYPE_CHECKING:
     from genlab.data.base import DataModule
@@ -23,31 +24,26 @@ class Edit(ABC):
     def __call__(self, splits: dict[str, Examples], data: DataModule) -> dict[str, Examples]:
         """The splits, edited; what it sets apart is a split of its own name."""
 
+    def adds(self) -> DataModule | None:
+        """The data that it adds examples of to train; None: there are only the run's own."""
+        return None
+
     @abstractmethod
     def said(self) -> str:
         """What it does, in words that tell it from every other: the fingerprint has them too."""
 
 
-class Picked(Examples):
-    """Some of the examples, some of them more than once."""
+class Picked(Chosen, Examples):
+    """Some of the examples, some of them more than once; what else a kind reads is the whole's."""
 
-    def __init__(self, examples: Examples, ids: LongTensor) -> None:
-        self.examples, self.ids, self.draws = examples, ids, examples.draws
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
-        return self.examples.batch(self.ids[ids], draws)
-
-    def name_of(self, i: int) -> str:
-        return self.examples.name_of(int(self.ids[i]))
+    def __init__(self, whole: Examples, ids: LongTensor) -> None:
+        super().__init__(whole, ids)
+        self.draws = whole.draws
 
     def __getattr__(self, name: str) -> Any:
-        """What else a kind of data reads of its examples are those that they are picked from."""
-        if name.startswith("__") or "examples" not in self.__dict__:
+        if name.startswith("__") or "whole" not in self.__dict__:
             raise AttributeError(name)
-        return getattr(self.examples, name)
+        return getattr(self.whole, name)
 
 
 class Joined(Examples):

@@ -49,6 +49,9 @@ class Replay(Edit):
             "before": before.val,
         }
 
+    def adds(self) -> DataModule:
+        return self.data
+
     def said(self) -> str:
         of = self.data.fingerprint()
         return f"{self.share:g} of train from {self.data.source_name} ({of[:12]})"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from genlab.data import files
+from genlab.data.origins import Origin, Origins
 from genlab.data.pictures import Files, Pictures
 from genlab.data.sources.folder import ENDINGS
 from genlab.data.sources.images import ImageSource
@@ -52,6 +53,10 @@ class CaptionedFolder(ImageSource):
                 )
             self._splits = found
         return self._splits
+
+    def origins(self, num: int) -> Origins:
+        self.splits()
+        return self.files.origins(num, self.origin)
 
     def captions(self) -> dict[str, list[str]]:
         """The captions of train and val, in the pictures' order; "" for a picture without one."""
@@ -120,6 +125,11 @@ class Emoji(KnownPictures):
         "twitter": "2ca26458d123591fecce27733e7f5a5612d84de1a72b509db5e076311c17c2db",
     }
     groups: ClassVar = "hexcode"
+    # as the LICENSE files of both repositories say of the pictures
+    origins_of: ClassVar = {
+        "google": Origin("Apache-2.0", "https://github.com/googlefonts/noto-emoji"),
+        "twitter": Origin("CC-BY-4.0", "https://github.com/twitter/twemoji"),
+    }
 
     def __init__(
         self, *, style: str = "google", root: str | None = None, val_fraction: float = 0.1
@@ -127,7 +137,7 @@ class Emoji(KnownPictures):
         if style not in self.digests:
             raise ValueError(f"data.style={style}: allowed are {', '.join(self.digests)}")
         self.folder, self.file = f"emoji-{style}", f"emoji-{style}-64.zip"
-        self.digest = self.digests[style]
+        self.digest, self.origin = self.digests[style], self.origins_of[style]
         super().__init__(root=root, val_fraction=val_fraction)
 
 
@@ -135,6 +145,7 @@ class OpenMoji(KnownPictures):
     """4,495 emoji of OpenMoji with what they show; the skin tones of one stay on one side."""
 
     folder, file = "openmoji", "openmoji-64.zip"
+    origin: ClassVar = Origin("CC-BY-SA-4.0", "https://openmoji.org")  # its LICENSE.txt
     digest: ClassVar = "5be3ab2236799aaa2bb061d55996473a295c7a1a3cb7ba8e6aac143a69bb6fe4"
     groups: ClassVar = "hexcode"
 
@@ -159,5 +170,7 @@ class OpenClipart(KnownPictures):
     """4,621 drawings of the Open Clip Art Library 0.18 with their titles; titles stay together."""
 
     folder, file = "openclipart", "openclipart-64.zip"
+    # each drawing says so in its own cc:license
+    origin: ClassVar = Origin("Public domain", "Open Clip Art Library 0.18")
     digest: ClassVar = "4f10a03d1567b0845b8d8b290b7caef9b4d5ed2fbe0341929066bb01d3217db2"
     groups: ClassVar = "text"

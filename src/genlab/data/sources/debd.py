@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from genlab.data import files
 from genlab.data.columns import Kind
+from genlab.data.origins import Origin
 from genlab.data.sources.tables import Cells, Rows, TableSource
 
 COMMIT = "850908666388f1b1c766a304b37dae14613f1e51"
@@ -22,6 +23,7 @@ class DEBD(TableSource):
     """One set: rows of zeros and ones, from the files NAME.train.data, .valid.data, .test.data."""
 
     folder: ClassVar = "debd"
+    origin: ClassVar = Origin(source="https://github.com/arranger1044/DEBD")  # no licence stated
     contents: ClassVar = {  # (bytes, sha256) of train, valid, test
         "accidents": (
             (2832276, "a76648cf00772c275b4277b21d858e235e3c6d3c5ef30beeb4958189b6bed21c"),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genlab.data.origins import COLUMNS, Origin, Origins, origin_of
 from genlab.data.records import Record, read_records
 from genlab.rng import seed_of
 
@@ -111,13 +112,17 @@ def clean(text: str) -> str:
 
 
 def of_rows(
-    path: Path, *, column: str, group: str | None, share: float, key: str = "data.path"
-) -> tuple[Documents, Documents]:
-    """Train and val of a file of rows, a document a row; rows without text are left out."""
+    path: Path, *, column: str, group: str | None, share: float, key: str = "data.path",
+    told: Callable[[Origins], None] = lambda origins: None,
+) -> tuple[Documents, Documents]:  # fmt: skip
+    """Train and val of a file of rows, a document a row; rows without text are left out.
+
+    Whenever all of train has been read, its origins are `told`.
+    """
     where = f"{key}={path}"
 
-    def rows() -> Iterator[tuple[Place, str]]:
-        wanted = [column, SPLIT, *([group] if group else [])]
+    def rows() -> Iterator[tuple[Place, str, Origin, str]]:
+        wanted = [column, SPLIT, *COLUMNS, *([group] if group else [])]
         for number, row in enumerate(read_records(path, columns=wanted), 1):
             for name, named in ((column, "column"), (group, "group")):
                 if name is not None and name not in row:
@@ -131,14 +136,23 @@ def of_rows(
             if text and text.strip():
                 split = row.get(SPLIT)
                 said = clean(text if group is None else str(row[group]))
-                yield Place(said, None if split is None else str(split)), clean(text)
+                place = Place(said, None if split is None else str(split))
+                yield place, clean(text), origin_of(row), f"{path.name}, row {number}"
 
-    side = sides((place for place, _ in rows()), share, where)
-    both = (
-        Documents(lambda name=name: (text for place, text in rows() if side(place) == name))
-        for name in ("train", "val")
-    )
-    return next(both), next(both)
+    side = sides((place for place, *_ in rows()), share, where)
+
+    def train() -> Iterator[str]:
+        found = Origins("documents")
+        for place, text, origin, name in rows():
+            if side(place) == "train":
+                found.add(origin, name)
+                yield text
+        told(found)
+
+    def val() -> Iterator[str]:
+        return (text for place, text, *_ in rows() if side(place) == "val")
+
+    return Documents(train), Documents(val)
 
 
 def _missing(path: Path, said: str, number: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
+from genlab.data.origins import Origins
 from genlab.data.pictures import Files, Pictures
 from genlab.data.sources.images import ImageSource
 from genlab.data.sources.listing import FileFolder
@@ -31,6 +32,9 @@ class ImageFolder(ImageSource):
         self.files = FileFolder(
             root, endings=ENDINGS, noun="images", val_fraction=val_fraction, group=group
         )
+
+    def origins(self, num: int) -> Origins:
+        return self.files.origins(num, self.origin)
 
     def read(self, shape: Sequence[int] | None) -> dict[str, Pictures]:
         if shape is None or shape[0] not in (1, 3):

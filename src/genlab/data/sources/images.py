@@ -17,18 +17,19 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.data import files
+from genlab.data.origins import Origin, Traced
 from genlab.data.pictures import Arrays, Pictures
 from genlab.rng import seed_of
 
 
-class ImageSource(ABC):
+class ImageSource(Traced, ABC):
     """Where images come from."""
 
     class_names: Sequence[str] | None = None
     levels: int = 256  # grey levels a value
     skipped: Sequence[str] = ()  # files that were found and are no part of the data
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self) -> None:
         """Download what is missing; any number of processes may call it."""
 
     @abstractmethod
@@ -53,6 +54,8 @@ class Digits(ImageSource):
 
     class_names: ClassVar = [str(i) for i in range(10)]
     levels: ClassVar = 17
+    # as UCI's page of the set says
+    origin: ClassVar = Origin("CC-BY-4.0", "https://archive.ics.uci.edu/dataset/80")
 
     def read(self, shape: Sequence[int] | None = None) -> dict[str, Pictures]:
         table = torch.from_numpy(_digits())
@@ -101,6 +104,8 @@ class MNIST(ImageSource):
     """
 
     folder: ClassVar = "mnist"
+    # as Keras and others quote its authors; their own page states none
+    origin: ClassVar = Origin("CC-BY-SA-3.0", "http://yann.lecun.com/exdb/mnist/")
     held_out: ClassVar = 10_000  # of the end of train: val
     class_names: ClassVar = [str(i) for i in range(10)]
     urls: ClassVar = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
@@ -172,6 +177,7 @@ class FashionMNIST(MNIST):
     """
 
     folder: ClassVar = "fashion-mnist"
+    origin: ClassVar = Origin("MIT", "https://github.com/zalandoresearch/fashion-mnist")  # LICENSE
     class_names: ClassVar = [
         "T-shirt", "trouser", "pullover", "dress", "coat",
         "sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -206,6 +212,8 @@ class CIFAR10(MNIST):
     """
 
     folder: ClassVar = "cifar10"
+    # its authors state no licence; the pictures are others', found by search engines
+    origin: ClassVar = Origin(source="https://www.cs.toronto.edu/~kriz/cifar.html")
     held_out: ClassVar = 5_000
     class_names: ClassVar = [
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",

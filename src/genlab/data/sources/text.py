@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from genlab.data import files, records
+from genlab.data.origins import Origin, Origins, Traced
 from genlab.data.sources import documents
 from genlab.data.sources.documents import Place, sides
 from genlab.rng import seed_of
@@ -23,12 +24,13 @@ SHARED = 100  # characters in two lines from which on files that share them are 
 PACKED = (b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ")  # gzip, zip, bzip2, xz
 
 
-class TextSource(ABC):
+class TextSource(Traced, ABC):
     """Where documents come from."""
 
     characters: int | None = None  # how many different ones there are, where it is known unread
+    found: Origins | None = None  # of the training documents, where each has an origin of its own
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self) -> None:
         """Download what is missing; any number of processes may call it."""
 
     @abstractmethod
@@ -37,6 +39,14 @@ class TextSource(ABC):
 
         Either can be gone through more than once.
         """
+
+    def origins(self, num: int) -> Origins:
+        """Of the `num` training documents, once they have been read."""
+        return self.found or Origins.whole(self.origin, num, "document 1", noun="documents")
+
+    def take(self, found: Origins) -> None:
+        """What was found on the way through all training documents."""
+        self.found = found
 
     def notes(self) -> list[str]:
         """What a user should know of what was read and may not."""
@@ -59,6 +69,8 @@ class Shakespeare(TextSource):
 
     characters: ClassVar = 65
     folder: ClassVar = "tinyshakespeare"
+    # Shakespeare died in 1616; char-rnn, which put the plays together, is MIT
+    origin: ClassVar = Origin("Public domain", "https://github.com/karpathy/char-rnn")
     url: ClassVar = (
         "https://raw.githubusercontent.com/karpathy/char-rnn/"
         "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt"
@@ -94,6 +106,7 @@ class StdlibCode(TextSource):
     val goes by a hash of a name, the same on every machine. The text is the Python version's.
     """
 
+    origin: ClassVar = Origin("PSF-2.0", "https://docs.python.org/3/license.html")
     left_out: ClassVar = {
         "test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__",
         "encodings", "pydoc_data",
@@ -183,7 +196,11 @@ class TextFile(TextSource):
         path = self.file()
         if records.is_records(path):
             return documents.of_rows(
-                path, column=self.column, group=self.group, share=self.val_fraction
+                path,
+                column=self.column,
+                group=self.group,
+                share=self.val_fraction,
+                told=self.take,
             )
         if path.stat().st_size > self.large:
             self.refuse_packed(path)
@@ -230,6 +247,7 @@ class KJV(TextSource):
     """The King James Bible: 1,189 chapters, a document each; a tenth of its 66 books is val."""
 
     folder: ClassVar = "kjv"
+    origin: ClassVar = Origin("Public domain", "King James Version")  # but in the UK: the Crown's
     file: ClassVar = "kjv.jsonl.gz"
     size: ClassVar = 4209277  # unpacked
     digest_of_file: ClassVar = "1c44f947c0189a7734b074583ddedfdfc668c3784b1cfef1726c6b71a3445f9a"
@@ -263,6 +281,8 @@ class WikiText2(TextSource):
     """
 
     folder: ClassVar = "wikitext2-small"
+    # Wikipedia's, as its authors say (Merity et al. 2016)
+    origin: ClassVar = Origin("CC-BY-SA-3.0", "https://en.wikipedia.org")
     contents: ClassVar = {  # unpacked: (bytes, sha256)
         "valid.txt.gz": (
             1121681,

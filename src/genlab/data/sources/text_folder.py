@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from genlab.data.records import LINE
+from genlab.data.origins import Origin, Origins, origin_of
+from genlab.data.records import LINE, read_records
 from genlab.data.sources.documents import TEST, VAL, Documents, Place, sides
-from genlab.data.sources.listing import FileFolder
+from genlab.data.sources.listing import METADATA, FileFolder
 from genlab.data.sources.text import TextSource, check_share
 
 NAMED = 5  # files that are named in a message
@@ -47,12 +48,25 @@ class TextFolder(TextSource):
         side = sides(places.values(), self.val_fraction, f"data.root={self.root}")
         split = {path: side(place) for path, place in places.items()}
 
+        known = self.known(root)
+
         def read(name: str) -> Iterator[str]:
+            found = Origins("documents")
             for path in split:
                 if split[path] == name and (text := self.text(path)).strip():
+                    file = path.relative_to(root).as_posix()
+                    found.add(known.get(file, self.origin), file)
                     yield text
+            if name == "train":
+                self.take(found)
 
         return Documents(lambda: read("train")), Documents(lambda: read("val"))
+
+    def known(self, root: Path) -> dict[str, Origin]:
+        """The origins of files that the folder's metadata tell of, by their names in it."""
+        path = next((root / n for n in METADATA if (root / n).is_file()), None)
+        rows = read_records(path) if path is not None else ()
+        return {str(row.get("file_name")): origin_of(row, self.origin) for row in rows}
 
     def files(self, root: Path) -> Iterator[Path]:
         """The files whose names fit, in order; none that a link leads out of the folder for."""

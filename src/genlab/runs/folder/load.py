@@ -129,6 +129,7 @@ def read_run(path: str | Path) -> dict:
     check_plain(
         own.get("data_state"), f"{path}: data_state", texts=False
     )  # texts: a tokenizer's tokens
+    check_plain(own.get("trained_on"), f"{path}: trained_on", texts=False)  # texts: file names
     check_clock(loaded, path)
     for state in (weights, {} if last is None else last):
         if not isinstance(state, dict) or not all(

@@ -19,6 +19,8 @@ from typing import Any
 
 from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
+from genlab.runs.folder.trained_on import kept
+from genlab.runs.leaked import clean_part, told_of_leakage
 from genlab.runs.page.film import read_film, write_film
 from genlab.runs.page.record import Record, read_record
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
@@ -28,6 +30,7 @@ from genlab.views.page import Drawn, read_drawn, read_named
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKS, MORE_CURVES, RESUMED = 12, 24, 24  # most that a page shows
+SETS = "trained_on"
 RATE = "speed/examples_per_second"
 
 
@@ -51,10 +54,13 @@ def write_report(run: Path) -> Path:
         or read_named(run, "samples/real", width=560),
         "neighbours": neighbours(read_named(run, "evaluation/neighbours", width=900)),
         "metrics": found,
+        "leaked": told_of_leakage(record.evaluation),
+        "clean": measured(clean_part(record.evaluation)),
         "notes": facts(record.evaluation.get("notes")),
         "provenance": facts(
-            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed")}
+            {k: v for k, v in record.provenance.items() if k not in ("command", "resumed", SETS)}
         ),
+        "learnt": kept(record.provenance) if SETS in record.provenance else [],
         "command": record.provenance.get("command"),
         "resumed": resumed(record),
     }

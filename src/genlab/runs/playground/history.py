@@ -20,6 +20,7 @@ from genlab.data.decode import opened
 from genlab.own import own_folder
 from genlab.rows import append, read_rows
 from genlab.runs.folder.layout import check_own
+from genlab.runs.folder.trained_on import write_beside
 from genlab.runs.playground.drawing import Asked, Drawn
 from genlab.runs.playground.seats import Seat
 from genlab.runs.sample import named
@@ -59,6 +60,9 @@ def keep(
     picture = view.save(seat.data.decode(drawn.x[: view.most]), stem, drawn.captions)
     numbers = stem.with_name(stem.name + ".safetensors")
     save_file({"x": drawn.x.contiguous(), **named("cond", drawn.cond)}, numbers)
+    if seat.own:
+        files = [picture, *(picture.with_suffix(s) for s in view.beside), numbers]
+        write_beside(stem, files, seat.own, asked={"num": asked.num, "seed": asked.seed})
     row = {
         "kind": "draw",
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

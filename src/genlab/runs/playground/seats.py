@@ -35,6 +35,7 @@ class Seat:
     settings: dict[str, Any]
     checkpoint: str
     trust: list[str]
+    own: dict[str, Any] = field(default_factory=dict)  # what a checkpoint says beside its weights
     asks: tuple[Ask, ...] = ()
     samplers: dict[str, tuple[Knob, ...]] = field(default_factory=dict)
     now: dict[str, Any] = field(default_factory=dict)  # the sampler that the model has now
@@ -80,7 +81,8 @@ def open_seat(path: str, *, device: str, trust: list[str], name: str = "") -> Se
     from genlab.runs.sample import home
 
     file = find_weights(path)
-    settings = read_run(path)["genlab"]["settings"]
+    own = read_run(path)["genlab"]
+    settings = own["settings"]
     data, model = load_data(path, trust=trust), load_model(path, trust=trust)
     seat = Seat(
         name=name or _name(Path(path), settings),
@@ -91,6 +93,7 @@ def open_seat(path: str, *, device: str, trust: list[str], name: str = "") -> Se
         settings=settings,
         checkpoint=file_hash(file),
         trust=trust,
+        own=own,
         asks=heard(model, data.asks()),
         now=drawer(settings["model"]).get("sampler") or {},
     )

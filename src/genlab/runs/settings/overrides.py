@@ -35,7 +35,10 @@ from genlab.runs.settings.mistakes import read
 from genlab.runs.settings.plan import Plan
 
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
-TEXTS = ("run", "to", "prompt", "given", "mask", "device", "split", "checkpoint", "who")
+TEXTS = (
+    "run", "to", "prompt", "given", "mask", "device", "split", "checkpoint", "who", "policy",
+    "unknown",
+)  # fmt: skip
 LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1, "port": 0}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
@@ -90,7 +93,7 @@ def last_with_weights() -> Path:
 
 def _own(key: str, text: str) -> Any:
     """The value of one of the command's own keys."""
-    if key in ("to", "given", "mask", "checkpoint") and text == "null":
+    if key in ("to", "given", "mask", "checkpoint", "policy") and text == "null":
         return None
     if key in TEXTS:
         if not text and key != "prompt":

@@ -119,7 +119,7 @@ class Plan:
         model = self.build("model")
         model.seed = self.settings.get("seed", 0)
         if initialise and self.get("init_from"):
-            take_weights(model, self.restored("init_from"))
+            model.learnt_before = take_weights(model, self.restored("init_from"))
         if self.get("adapt"):
             self.build("adapt")(model)
         return model
@@ -162,12 +162,17 @@ def named(init_from: Any) -> dict[str, str]:
     return {str(part): run for part, run in init_from.items()}
 
 
-def take_weights(model: GenerativeModel, init_from: Any) -> None:
-    """Start from the (averaged) weights of other runs; says what was taken, what not, and why."""
+def take_weights(model: GenerativeModel, init_from: Any) -> list[dict[str, Any]]:
+    """Start from the (averaged) weights of other runs; says what was taken, what not, and why.
+
+    Gives the sets of examples that those runs have learnt from.
+    """
     from genlab.models.base import GenerativeModel
     from genlab.runs.folder.load import read_run
+    from genlab.runs.folder.trained_on import kept
     from genlab.runs.say.terminal import say
 
+    learnt: list[dict[str, Any]] = []
     for part, run in named(init_from).items():
         if part and part not in dict(model.named_children()):
             parts = ", ".join(
@@ -176,10 +181,13 @@ def take_weights(model: GenerativeModel, init_from: Any) -> None:
             raise UserError(f"init_from.{part}: the model has no such part; it has {parts}")
         target = model.get_submodule(part)
         key = f"init_from.{part}={run}" if part else f"init_from={run}"
-        state = read_run(run)["state_dict"]
+        loaded = read_run(run)
+        state = loaded["state_dict"]
+        learnt += kept(loaded["genlab"])
         if part and not isinstance(target, GenerativeModel):  # a network of a like model
             state = {k[len(part) + 1 :]: v for k, v in state.items() if k.startswith(f"{part}.")}
         say(f"genlab: {key}: {one_line(_taken(target, state, key))}")
+    return learnt
 
 
 def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:

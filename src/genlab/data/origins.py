@@ -1,0 +1,132 @@
+"""Where training examples come from: licence, source and consent of each, as counts.
+
+Read: `Origin` (what is known of an example), `Origins` (how many have which, and one of each), and
+`Traced`, which sources of data are (a data module is `Sourced`): a known set states one `Origin`
+for all of it, as its authors do; files and rows of one's own have columns `licence` (or `license`),
+`source` and `consent`. What is not stated is unknown. Counts are taken while the data are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+UNKNOWN, OTHERS = "unknown", "(others)"
+COLUMNS = ("licence", "license", "source", "consent")
+MOST, LONG = 100, 200  # different origins that are told apart; letters of a text
+
+
+class Origin(NamedTuple):
+    """What is known of an example, each as it is written; "" where nothing is."""
+
+    licence: str = UNKNOWN
+    source: str = ""
+    consent: str = ""
+
+
+DRAWN = Origin("Public domain", "drawn by genlab from a law: nobody's work")
+
+
+class Origins:
+    """How many examples are of each origin, with the name of the first of each.
+
+    Over MOST origins differ, those that come later count together by licence; where licences are
+    over MOST too, the rest is unknown.
+    """
+
+    def __init__(self, noun: str = "examples") -> None:
+        self.noun = noun
+        self.counts: dict[Origin, int] = {}
+        self.examples: dict[Origin, str] = {}
+
+    @classmethod
+    def whole(cls, origin: Origin, num: int, example: str, *, noun: str = "examples") -> Origins:
+        """`num` examples of one origin."""
+        found = cls(noun)
+        found.add(origin, example, num)
+        return found
+
+    def add(self, origin: Origin, example: str, num: int = 1) -> None:
+        if origin not in self.counts and len(self.counts) >= MOST:
+            origin = Origin(origin.licence, OTHERS)
+            if origin not in self.counts and len(self.counts) >= 2 * MOST:
+                origin = Origin(UNKNOWN, OTHERS)
+        self.counts[origin] = self.counts.get(origin, 0) + num
+        self.examples.setdefault(origin, text_of(example))
+
+    def plain(self) -> list[dict[str, Any]]:
+        """Plain data, the most frequent first."""
+        order = sorted(self.counts, key=lambda o: (-self.counts[o], o))
+        return [
+            {**o._asdict(), "examples": self.counts[o], "example": self.examples[o]} for o in order
+        ]
+
+
+def text_of(value: Any) -> str:
+    """A cell as one line of at most LONG letters; "" where it is empty."""
+    return " ".join(str(value).split())[:LONG] if value not in (None, "") else ""
+
+
+def origin_of(row: Mapping[str, Any], default: Origin = Origin()) -> Origin:  # noqa: B008
+    """What a row's columns say; what they leave open is the default's."""
+    licence = text_of(row.get("licence")) or text_of(row.get("license")) or default.licence
+    source, consent = (text_of(row.get(k)) or getattr(default, k) for k in ("source", "consent"))
+    return Origin(licence, source, consent)
+
+
+def of_rows(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    default: Origin = Origin(),  # noqa: B008
+    *,
+    noun: str = "examples",
+) -> Origins:
+    """Of rows with the names of their examples."""
+    found = Origins(noun)
+    for name, row in rows:
+        found.add(origin_of(row, default), name)
+    return found
+
+
+def of_columns(
+    names: Sequence[str], columns: Mapping[str, Sequence[Any]], default: Origin
+) -> Origins:
+    """Of examples by name, with what is known of them in columns."""
+    own = {k: columns[k] for k in COLUMNS if k in columns}
+    return of_rows(
+        ((name, {k: values[i] for k, values in own.items()}) for i, name in enumerate(names)),
+        default,
+    )
+
+
+def of_table(names: Sequence[str], rows: Sequence[Sequence[str]], default: Origin) -> Origins:
+    """Of a table's rows; one without a column of licences is of one origin."""
+    at = {name: names.index(name) for name in COLUMNS if name in names}
+    if not {"licence", "license"} & at.keys():
+        return Origins.whole(default, len(rows), "row 1", noun="rows")
+    named = ((f"row {n}", {k: row[i] for k, i in at.items()}) for n, row in enumerate(rows, 1))
+    return of_rows(named, default, noun="rows")
+
+
+class Traced:
+    """A source that says where its examples come from."""
+
+    origin: ClassVar[Origin] = Origin()  # of all that it has, where no column says otherwise
+
+    def origins(self, num: int) -> Origins:
+        """Of its training examples, of which the first `num` are trained on."""
+        return Origins.whole(self.origin, num, "example 0")
+
+
+class Sourced:
+    """A data module that says where its training examples come from: as its source does."""
+
+    origin: ClassVar[Origin] = Origin()  # of data without a source
+    train: Any  # its training examples
+
+    def origins(self) -> Origins:
+        """Licence, source and consent of the training examples, as counts."""
+        num = len(self.train)
+        source = getattr(self, "source", None)
+        if isinstance(source, Traced):
+            return source.origins(num)
+        return Origins.whole(self.origin, num, self.train.name_of(0), noun=self.noun)
