@@ -20,7 +20,7 @@ from genlab.runs.settings.plan import Plan
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
-    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
+    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table", "table_tokens", "adult_tokens",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
@@ -43,10 +43,11 @@ def made(file: Path, *words: str) -> DataModule:
     node = yaml.safe_load(file.read_text())
     key = "override /metric@_global_.metric"
     kind = next(d[key] for d in node["defaults"] if key in d)
-    more = FITS.get(kind, []) if node["vocab"] is None else ["model=autoregressive"]
+    tokens = node["vocab"] is not None or "slots" in node
+    more = ["model=autoregressive"] if tokens else FITS.get(kind, [])
     if file.stem == "text_file":
         more = [*more, f"data.path={__file__}"]
-    if file.stem == "table":
+    if file.stem in ("table", "table_tokens"):
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
     if file.stem in (
