@@ -128,10 +128,11 @@ class CsvFile(TableSource):
                 else f"{where}: there is no such file"
             )
         try:
-            packed = file.suffix == ".gz"
-            most = min(BYTES, RATIO * file.stat().st_size + BLOCK) if packed else BYTES
+            packed, size = file.suffix == ".gz", file.stat().st_size
+            most = min(BYTES, RATIO * size + BLOCK) if packed else BYTES
             with gzip.open(file) if packed else file.open("rb") as f:
-                contents = f.read(most + 1)
+                # what is asked for is allocated, however little there is
+                contents = f.read((most if packed else min(most, size)) + 1)
         except (OSError, EOFError) as error:
             raise ValueError(f"{where}: it cannot be read ({error})") from None
         if len(contents) > most:
