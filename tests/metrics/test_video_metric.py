@@ -17,6 +17,7 @@ from genlab.metrics.video import (
     one_frame,
     shuffled,
     speed,
+    spread,
     whole_flow,
 )
 
@@ -172,6 +173,14 @@ def test_changes_are_measured_where_they_are() -> None:
     assert found[0] == 1 and not found[1:16].any(), "from one frame to the next"
     assert not found[16:32].any(), "frames two apart are equal"
     assert speed(clip)[0] == pytest.approx(4 / 64)
+
+
+def test_a_field_in_which_nothing_ever_moves_does_not_outweigh_the_others() -> None:
+    found = torch.zeros(50, 36, dtype=torch.float64)
+    found[:, 5] = torch.arange(50) / 10
+    found[:, 32:] = 7 * found[:, 5:6]
+    one = found[:, 5].std()
+    assert torch.allclose(spread(found)[[0, 5, 35]], torch.stack([one / 4, one / 4, 7 * one]))
 
 
 def test_the_correlation_of_neighbouring_frames() -> None:

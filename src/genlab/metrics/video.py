@@ -81,7 +81,7 @@ class VideoEvaluation(ImageEvaluation):
         asked: Tensor | None, labels: Tensor | None,
     ) -> None:  # fmt: skip
         """How clips move, beside training and held-out ones."""
-        scale = motion(train).std(0).clamp(min=1e-6)
+        scale = spread(motion(train))
         found, theirs = motion(mine) / scale, motion(held) / scale
         least, groups = min(len(found), len(theirs)), num_groups(len(found), len(theirs))
         if least < 2 * found.shape[1] or not groups:
@@ -194,6 +194,13 @@ def motion(clips: Tensor) -> Tensor:
         found.append(F.adaptive_avg_pool2d(change, FIELDS).flatten(1))
     flow = whole_flow(x)
     return torch.cat([*found, flow.mean(1), flow.abs().mean(1)], 1)
+
+
+def spread(found: Tensor) -> Tensor:
+    """What `motion` is divided by [36]: the deviation over clips, one number for the fields of each
+    lag and one for the flow, since a field in which nothing ever moves has none of its own."""
+    parts = found.var(0).split([FIELDS**2] * len(LAGS) + [found.shape[1] - len(LAGS) * FIELDS**2])
+    return torch.cat([p.mean().sqrt().clamp(min=1e-6).expand(len(p)) for p in parts])
 
 
 def whole_flow(x: Tensor) -> Tensor:
