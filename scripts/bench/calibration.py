@@ -70,7 +70,8 @@ class Hands:
             at = torch.stack([of[int(c)][int(i) % len(of[int(c)])] for c, i in zip(cond, at)])
         x = x[at % len(x)]
         if given is not None:
-            x = torch.where(given["mask"], given["x"], x)
+            known = given["x"].shape[1]  # a text's beginning
+            x = torch.cat([torch.where(given["mask"], given["x"], x[:, :known]), x[:, known:]], 1)
         return x
 
 
@@ -187,6 +188,35 @@ def silent(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor
                               torch.full_like(rows["x"][hit], -1.0))}  # fmt: skip
 
 
+def transposed(data: Any, rows: dict[str, Tensor], keys: float) -> dict[str, Tensor]:
+    """Every piece so many keys higher."""
+    return {**rows, "x": rows["x"].roll(int(keys), -1)}
+
+
+def held_notes(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A share of the frames of every piece are another piece's, at random."""
+    x = rows["x"].clone()
+    hit = torch.rand(x.shape[:2], generator=generator("frames")) < share
+    pool = x.flatten(0, 1)
+    x[hit] = pool[torch.randint(len(pool), (int(hit.sum()),), generator=generator("others"))]
+    return {**rows, "x": x}
+
+
+def shuffled(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A share of the clips have their frames in any order."""
+    x, hit = rows["x"].clone(), some(len(rows["x"]), share)
+    for i in hit.nonzero()[:, 0].tolist():
+        x[i] = x[i][:, torch.randperm(x.shape[2], generator=generator("clip", i))]
+    return {**rows, "x": x}
+
+
+def frozen(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A share of the clips stand still at their first frame."""
+    x, hit = rows["x"].clone(), some(len(rows["x"]), share)
+    x[hit] = x[hit][:, :, :1].expand_as(x[hit])
+    return {**rows, "x": x}
+
+
 def modes(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """Points of a share of the modes are never drawn."""
     angle = torch.atan2(rows["x"][:, 1], rows["x"][:, 0]).remainder(2 * torch.pi)
@@ -221,6 +251,12 @@ CASES: dict[str, tuple[list[str], int, dict[str, tuple[Defect, Sequence[float]]]
         "digits never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
         "noise (sd)": (noise, (0.05, 0.1, 0.2)), "blur (bands, frames)": (blur, (0.5, 1.0, 2.0)),
         "silence (share)": (silent, (0.01, 0.05, 0.25)), "shift (frames)": (shifted, (2, 8, 16)),
+    }),
+    "video": (["data=moving_digits", "data.val_fraction=0.3"], 250, {
+        "digits never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
+        "noise (sd)": (noise, (0.05, 0.1, 0.2)),
+        "frames in any order (share of clips)": (shuffled, (0.05, 0.25, 1.0)),
+        "standing still (share of clips)": (frozen, (0.05, 0.25, 1.0)),
     }),
 }  # fmt: skip
 
@@ -326,6 +362,7 @@ def picture(kind: str, found: dict[str, Any], path: Path) -> None:
                     color=colours(i % 10), label=name)  # fmt: skip
         ax.axhspan(-SEEN, SEEN, color="0.9", zorder=0)
         ax.set_yscale("symlog", linthresh=SEEN)
+        ax.set_yticks([-1000, -100, -10, 0, 10, 100, 1000])
         ax.set_xticks(range(1 + len(sizes)), ["0", *(f"{s:g}" for s in sizes)])
         ax.set_title(defect, fontsize=10)
         ax.tick_params(labelsize=8)
