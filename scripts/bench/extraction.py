@@ -55,7 +55,9 @@ def extraction() -> Iterator[Told]:
                 both += (got & want).total()
                 found, wanted = found + got.total(), wanted + want.total()
                 whole += (got & want).total() >= 0.9 * want.total()
-            what = f"{site}: words of {len(held)} pages, by {name}; {whole} pages with 90 % of theirs"
+            what = (
+                f"{site}: words of {len(held)} pages, by {name}; {whole} pages with 90 % of theirs"
+            )
             yield ("markup", what, f"{both:,} of {wanted:,} ({both / wanted:.3f})",
                    f"{both / max(1, found):.3f}", f"{found - both:,} of {found:,}")  # fmt: skip
 
