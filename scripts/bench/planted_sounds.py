@@ -89,12 +89,12 @@ def duplicates(most: float = 0.19) -> Iterator[Row]:
         right = sum(found.get(len(base) + k) == first[bytes(base[i].wave)]
                     for k, i in enumerate(copies))  # fmt: skip
         wrong = sum(first[bytes(base[i].wave)] != at for i, at in found.items() if i < len(base))
-        yield row("exact", f"{name}: {len(copies)} of {len(base):,} again", len(copies), right,
-                  len(base), wrong)  # fmt: skip
+        what = f"{name}: {len(copies)} of {len(base):,} again"
+        yield row("exact (sound)", what, len(copies), right, len(base), wrong)
         rule = Near(Fingerprint(most=most))
         own = sketches(rule, base)
         alone = twins(rule, own)
-        told = f"{name}: {len(alone)} of {len(base):,} recordings taken for another one's copy"
+        told = f"{name}: of {len(base):,} recordings so many are taken for another one's copy"
         yield "near_sound", told, "", "", f"{len(alone)} of {len(base)}"
         planted = [i for i in range(len(base)) if i not in alone]
         planted = planted[:: max(1, len(planted) // 400)][:400]

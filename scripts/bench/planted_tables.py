@@ -46,17 +46,19 @@ def told(rule: str, what: str, planted: int, found: int, clean: int, wrong: int)
     return rule, what, recall, f"{found / max(1, found + wrong):.3f}", f"{wrong} of {clean}"
 
 
+def moved(cell: str, share: float) -> str:
+    return repr(float(cell) * (1 + share)) if number_of(cell) else cell.lower()
+
+
 def defects() -> Iterator[Told]:
     draw = random.Random(0)
     adult, homes = rows("adult/train.csv.gz"), rows("california-housing/housing.csv.gz")
     for name, held in (("adult", adult), ("california-housing", homes)):
-        first: dict[str, int] = {}
-        clean = [r for r in held if first.setdefault(str(r), len(first)) == len(first) - 1]
         clean = list({str(r): r for r in held}.values())
         copies = [draw.randrange(len(clean)) for _ in range(500)]
         found = decided(Exact(), [*clean, *(clean[i] for i in copies)])
-        right = sum(found.get(len(clean) + k, Leave("")).value is not None
-                    and found[len(clean) + k].value.place == i for k, i in enumerate(copies))  # fmt: skip
+        at = {i: said.value.place for i, said in found.items()}
+        right = sum(at.get(len(clean) + k) == i for k, i in enumerate(copies))
         wrong = sum(i < len(clean) for i in found)
         yield told(
             "exact", f"{name}: 500 of {len(clean):,} rows again", 500, right, len(clean), wrong
@@ -68,9 +70,7 @@ def defects() -> Iterator[Told]:
     for share in (1e-6, 1e-5, 1e-4):
         planted = []
         for row in draw.sample(base, 500):
-            cells = {k: repr(float(v) * (1 + draw.uniform(-share, share))) if number_of(v) else v.lower()
-                     for k, v in row.items()}  # fmt: skip
-            planted.append(cells)
+            planted.append({k: moved(v, draw.uniform(-share, share)) for k, v in row.items()})
         found = decided(Rounded(), [*base, *planted])
         right = sum(i >= len(base) for i in found)
         what = (
@@ -109,7 +109,7 @@ def defects() -> Iterator[Told]:
             right + (value == number or said is None),
             wrong + (value not in (number, None)),
         )
-    yield told("numbers", f"{num:,} numbers as 1,234  $1,234  1,234 USD  12 %  € 1,234  1,234.00", num,
+    yield told("numbers", f"{num:,} as 1,234  $1,234  1,234 USD  12 %  € 1,234  1,234.00", num,
                right, num, wrong)  # fmt: skip
     words = {v for r in adult for v in r.values() if number_of(v) is None}
     wrong = sum(not isinstance(rule(looked({"n": w})), Leave) for w in words if w != "?")
@@ -119,14 +119,14 @@ def defects() -> Iterator[Told]:
     notes = [{**r, "note": f"see a{i}@example.org"} for i, r in enumerate(adult[:500])]
     found = sum(rule(looked(r)) is not None for r in notes)
     wrong = sum(rule(looked(r)) is not None for r in adult)
-    yield told("personal_cells", "adult: 500 rows with an address in a cell", 500, found, len(adult),
-               wrong)  # fmt: skip
+    what = "adult: 500 rows with an address in a cell"
+    yield told("personal_cells", what, 500, found, len(adult), wrong)
     rule = IdleColumns()
     held = [{"row": str(i), "set": "adult", **r} for i, r in enumerate(adult)]
     named = list(rule.tells([rule.sketch(looked(r), Tables()) for r in held]))
     right = sum("'row'" in n or "'set'" in n for n in named)
-    yield told("idle_columns", "adult with a column of row numbers and one of a single value", 2, right,
-               15, len(named) - right)  # fmt: skip
+    what = "adult with a column of row numbers and one of a single value"
+    yield told("idle_columns", what, 2, right, 15, len(named) - right)
 
 
 def parts() -> tuple[Callable[[], Iterator[Told]], ...]:

@@ -20,7 +20,8 @@ from genlab.runs.settings.plan import Plan
 FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
-    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table", "table_tokens", "adult_tokens",
+    "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
+    "table_tokens", "adult_tokens",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
