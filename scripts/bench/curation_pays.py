@@ -68,6 +68,9 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
 def pages(to: Path) -> None:
     with tarfile.open(DATA / "html-pages" / "html-pages.tar.xz") as tar:
         tar.extractall(to, filter="data")
+    for path in to.rglob("*"):
+        if path.is_file() and path.suffix != ".html":
+            path.unlink()  # the list of pages, which is no page
 
 
 def text() -> list[list[str]]:
