@@ -35,3 +35,10 @@ def test_a_subset_is_fixed_and_has_no_rhythm():
     assert len(ids.unique()) == 1000
     assert len((ids % 10).unique()) == 10
     assert torch.equal(subset(5, 9), torch.arange(5))
+
+
+def test_a_floor_that_is_nought_but_for_rounding_has_no_ratio() -> None:
+    from genlab.metrics.figures import Metric
+
+    assert Metric("mass_change", 0.047, 5e-17).ratio is None
+    assert Metric("loss", 0.5, 0.25).ratio == 2.0

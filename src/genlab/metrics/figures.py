@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # a text's or a piece's figures that one asks for first; they come before the samples'
 LIKELIHOOD = ("bits_per_byte", "bits_per_character", "nats_per_frame", "bits_per_note")
 HEADLINES = 3  # figures at the head of a page
+ROUNDED = 1e-9  # a floor below it is 0
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Metric:
 
     @property
     def ratio(self) -> float | None:
-        """Value over floor, where that says something: an unbiased distance may be negative."""
-        if self.value is None or self.floor is None or self.value < 0 or not self.floor > 0:
+        """Value over floor, where that says something: an unbiased distance may be negative, and
+        a floor may be 0 but for rounding."""
+        if self.value is None or self.floor is None or self.value < 0 or not self.floor > ROUNDED:
             return None
         return self.value / self.floor
 
