@@ -32,6 +32,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import extraction  # noqa: E402
+import planted_music  # noqa: E402
 import planted_sounds  # noqa: E402
 import planted_tables  # noqa: E402
 from made import documents, write_jsonl  # noqa: E402
@@ -275,6 +276,7 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
     "texts": (duplicates_of_texts, quality, personal, languages),
     "pictures": (duplicates_of_pictures,),
     "pages": extraction.parts(),
+    "music": planted_music.parts(),
     "sounds": planted_sounds.parts(),
     "tables": planted_tables.parts(),
 }

@@ -1,8 +1,9 @@
 """MIDI files of any origin: the one gate through which they come in, and what is taken of them.
 
-Read: `opened` gives a `Tune`: its notes in quarters, and its bars. `check` goes through a file's
-header, chunks and events before `symusic`, a C++ library, is handed the bytes: of what lies there
-it would make gigabytes (a change of program a track), or say nothing (tracks that are not there).
+Read: `opened` (or `tune_of`, of bytes) gives a `Tune`: its notes in quarters, and its bars. `check`
+goes through a file's header, chunks and events before `symusic`, a C++ library, is handed the
+bytes: of what lies there it would make gigabytes (a change of program a track), or say nothing
+(tracks that are not there).
 Standard MIDI File 1.0, formats 0 and 1, with ticks of a quarter note.
 """
 
@@ -37,9 +38,13 @@ class Tune:
 
 def opened(path: Path) -> Tune:
     """The tune in a file; ValueError says in a few words what is wrong with it."""
-    score = library()
     with path.open("rb") as f:
-        data = f.read(BYTES + 1)  # whatever its size is said to be
+        return tune_of(f.read(BYTES + 1), path.stem)  # whatever its size is said to be
+
+
+def tune_of(data: bytes, name: str = "") -> Tune:
+    """The tune in a file's bytes."""
+    score = library()
     if len(data) > BYTES:
         raise ValueError(f"over {BYTES:,} bytes")
     check(data)
@@ -47,7 +52,7 @@ def opened(path: Path) -> Tune:
         found = score.from_midi(data)
     except Exception as error:  # the library raises RuntimeError, or what pybind makes of C++
         raise ValueError(" ".join(str(error).split())[:120]) from None
-    return _tune(found, path.stem)
+    return _tune(found, name)
 
 
 def _tune(score: Any, name: str) -> Tune:

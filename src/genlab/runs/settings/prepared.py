@@ -16,6 +16,7 @@ READERS = {
     "text": ("text_file", ["documents.jsonl"]),
     "image": ("image_folder", []),
     "sound": ("audio_folder", []),
+    "music": ("midi_folder", []),
     "table": ("table", ["rows.csv", "rows.jsonl"]),
 }
 # more words of an option, where the user has not said otherwise
