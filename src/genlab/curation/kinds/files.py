@@ -17,7 +17,7 @@ class FileKind(Kind):
     """An example is a file; its folder is its label where no metadata say another."""
 
     endings: ClassVar[tuple[str, ...]]  # of raw files
-    suffix: ClassVar[str]  # of what is written
+    suffix: ClassVar[str] = ""  # of what is written, where all is alike
 
     def raws(self, source: Path) -> Iterator[Raw]:
         if source.is_file():
@@ -30,6 +30,10 @@ class FileKind(Kind):
                 own = {} if folder == "." or facts else {"label": folder}
                 yield Raw(name, path, facts.get(name, own))
 
+    def suffix_of(self, example: Example) -> str:
+        """How the name of what is written ends."""
+        return self.suffix
+
     @abstractmethod
     def packed(self, data: Any) -> bytes:
         """The file that is written of it."""
@@ -38,7 +42,7 @@ class FileKind(Kind):
         rows = []
         for example in examples:
             stem = example.id.rpartition(".")[0].replace("/", "_")[-80:]
-            name = f"{stem}_{hash_of('file', example.id):016x}{self.suffix}"
+            name = f"{stem}_{hash_of('file', example.id):016x}{self.suffix_of(example)}"
             (folder / name).write_bytes(self.packed(example.data))
             rows.append({"file_name": name, "id": example.id, **example.facts})
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

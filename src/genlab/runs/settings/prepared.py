@@ -17,6 +17,7 @@ READERS = {
     "image": ("image_folder", []),
     "sound": ("audio_folder", []),
     "music": ("midi_folder", []),
+    "video": ("video_folder", []),
     "table": ("table", ["rows.csv", "rows.jsonl"]),
 }
 # more words of an option, where the user has not said otherwise
