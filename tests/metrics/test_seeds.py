@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
+from genlab.metrics import music, rolls
 from genlab.metrics.figures import SHARES, limits, measured
 from genlab.metrics.seeds import t_interval
 
@@ -49,8 +49,9 @@ def test_an_evaluations_own_interval_is_cut_too() -> None:
 def test_what_is_called_a_share_is_a_figure_that_is_measured() -> None:
     files = (ROOT / "src/genlab/metrics").glob("*.py")
     text = "".join(p.read_text() for p in files if p.name != "figures.py")
-    parts = re.findall(r'NAMES = \("pitch".*\)', text)
-    assert parts, "rolls.py writes five distances by their part"
-    unknown = [n for n in SHARES if f'"{n}"' not in text and n.partition("_")[0] not in parts[0]]
+    # rolls.py and music.py write distances by their part
+    parts = {*music.WIDTHS, *rolls.NAMES}
+    told = {f"{part}_distance" for part in parts}
+    unknown = [n for n in SHARES if f'"{n}"' not in text and n not in told]
     assert unknown == []
     assert all(limits(n) == (-math.inf, math.inf) for n in ("modes_covered", "classes_drawn"))

@@ -80,11 +80,13 @@ DATA = {
     "points": dict(shape=[2], num_classes=None, vocab=None),
     "text": dict(shape=[16], num_classes=None, vocab=66),
     "rolls": dict(shape=[6, 5], num_classes=None, vocab=None),
+    "video": dict(shape=[1, 4, 8, 8], num_classes=None, vocab=None),
 }
 KINDS = {
     "mlp": ("image", "points"),
     "mlp_table": ("points",),
     "unet": ("image",),
+    "video_unet": ("video",),
     "dit": ("image",),
     "mlp_gan": ("image", "points"),
     "dcgan": ("image",),

@@ -121,7 +121,8 @@ SHARES = (
     "tstr_f1", "tstr_accuracy", "tstr_auc", "pitch_distance", "chord_distance", "melody_distance",
     "polyphony_distance", "duration_distance", "pitch_class_distance", "interval_distance",
     "harmony_distance", "rhythm_distance", "key_distance", "well_formed_share", "order_real",
-    "order_preferred", "still_share", "path_share",
+    "order_preferred", "still_share", "path_share", "membership_auc", "membership_found",
+    "control_auc", "asked_auc", "forgotten_auc", "total_variation",
 )  # fmt: skip
 
 

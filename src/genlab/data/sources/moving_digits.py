@@ -38,17 +38,22 @@ class MovingDigits(VideoSource):
     """Clips without end in principle; here `clips` of them, the same in every run."""
 
     def __init__(
-        self, *, digits: str = "digits", num: int = 1, clips: int = 10_000, root: str | None = None
+        self,
+        *,
+        digits: str = "digits",
+        together: int = 1,
+        clips: int = 10_000,
+        root: str | None = None,
     ) -> None:
-        """`digits`: those of scikit-learn (8x8), or of mnist (28x28); `num` in a clip."""
+        """`digits`: those of scikit-learn (8x8), or of mnist (28x28); `together` in a clip."""
         if digits not in SETS:
             raise ValueError(f"data.digits={digits}: allowed are {', '.join(SETS)}")
-        for key, value, most in (("num", num, 9), ("clips", clips, 10**7)):
+        for key, value, most in (("together", together, 9), ("clips", clips, 10**7)):
             if not 1 <= value <= most:
                 raise ValueError(f"data.{key}={value}: allowed is 1 to {most:,}")
         self.digits = Digits() if digits == "digits" else SETS[digits](root=root)
-        self.num, self.clips = num, clips
-        self.class_names = list(self.digits.class_names) if num == 1 else None
+        self.together, self.clips = together, clips
+        self.class_names = list(self.digits.class_names) if together == 1 else None
 
     def prepare(self) -> None:
         self.digits.prepare()
@@ -58,7 +63,9 @@ class MovingDigits(VideoSource):
             raise ValueError(f"data.stride={stride} data.fps={fps}: moving digits have 1 and null")
         found, top = self.digits.read(None), self.digits.levels - 1
         return {
-            split: Flights(found[split], split, shape=shape, num=self.num, clips=clips, top=top)
+            split: Flights(
+                found[split], split, shape=shape, num=self.together, clips=clips, top=top
+            )
             for split, clips in (("train", self.clips), ("val", max(2, self.clips // 10)))
         }
 
