@@ -192,3 +192,22 @@ def test_a_second_evaluation_of_the_data_trains_and_computes_nothing(digits, tmp
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.warns(UserWarning, match="damaged"):
         assert measured().metrics == first.metrics
+
+
+def test_a_weak_judge_and_few_held_out_pictures_are_told_beside_the_numbers() -> None:
+    from types import SimpleNamespace
+
+    from genlab.metrics.image import ImageEvaluation
+    from genlab.metrics.report import Report
+
+    def told(accuracy: float, num: int) -> dict[str, str]:
+        report = Report(metrics={"precision": 0.7, "near_copies": 0.0})
+        real = SimpleNamespace(
+            features=SimpleNamespace(accuracy=accuracy), val=torch.zeros(num, 1),
+            val_probs=torch.zeros(num, 4),
+        )  # fmt: skip
+        ImageEvaluation().warn(report, real)
+        return report.remarks
+
+    assert told(0.35, 500) == {"precision": "by a weak judge: 35% right, 25% by chance"}
+    assert told(0.9, 20) == {"precision": "only 20 held-out pictures"} and told(0.9, 500) == {}

@@ -94,8 +94,8 @@ def test_a_recurrent_net_learns_events_by_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [(["data=midi_folder", "model=vae"], "for this data model=autoregressive"),
-     (["data=midi_frames", "model=autoregressive"], "for this data model=frames"),
+    [(["data=midi_folder", "model=vae"], "for this data write model=autoregressive"),
+     (["data=midi_frames", "model=autoregressive"], "for this data write model=frames"),
      (["data=midi_folder", "model=autoregressive", "metric=music_frames"], "measures rolls data"),
      (["data=midi_frames", "model=frames", "metric=music"], "measures music data")],
 )  # fmt: skip

@@ -58,11 +58,12 @@ def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> 
 def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
     with pytest.raises(
         UserError,
-        match=r"data=binary_mnist_pixels, digits_pixels, html_folder, jsb_events, kjv, ",
+        match=r"data=adult_tokens, binary_mnist_pixels, digits_pixels, html_folder, jsb_events, ",
     ):
         settled(["model=autoregressive"])
     with pytest.raises(
-        UserError, match=r"data=adult, .* video_folder; for this data model=autoregressive$"
+        UserError,
+        match=r"for this data write model=autoregressive; .* data=adult, .* video_folder$",
     ):
         settled(["data=stdlib_code", "model=diffusion"])
 

@@ -71,8 +71,8 @@ def test_the_commands_work_on_a_run(data_root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["data=jsb_chorales", "model=vae"], "for this data model=frames"),
-        (["data=jsb_chorales", "model=autoregressive"], "for this data model=frames"),
+        (["data=jsb_chorales", "model=vae"], "for this data write model=frames"),
+        (["data=jsb_chorales", "model=autoregressive"], "for this data write model=frames"),
         (
             ["data=digits", "model=frames"],
             "needs frames: data=jsb_chorales, midi_frames, nottingham",

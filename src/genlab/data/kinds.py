@@ -55,7 +55,8 @@ def _refuse_numbers(name: str, told: list[str]) -> None:
     if len(noted) > 1:
         raise ValueError(
             f"column {name!r} holds {len(counts):,} numbers, some written as {min(noted)!r}: write"
-            f" them as 1234.5 in the file, or, where they are texts, {keep}"
+            " them as 1234.5 in the file (genlab prepare kind=table ... +rule@rules.numbers=numbers"
+            f" does), or, where they are texts, {keep}"
         )
     if sum(counts[c] for c in words) < SLIPS * len(told):
         word = min(words)[:40]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 UNKNOWN, OTHERS = "unknown", "(others)"
 COLUMNS = ("licence", "license", "source", "consent")
-MOST, LONG = 100, 200  # different origins that are told apart; letters of a text
+MOST, LONG = 1000, 200  # different origins that are told apart; letters of a text
 
 
 class Origin(NamedTuple):

@@ -54,8 +54,12 @@ class Pictures(ABC):
 class Arrays(Pictures):
     """Pictures in memory [N, C, H, W] uint8."""
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor | None = None, paths: Sequence[Path] | None = None
+    ) -> None:
+        """`paths`: the files that they were decoded from."""
         self.images, self.labels = images, None if labels is None else labels.long()
+        self.paths = paths
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,7 +68,11 @@ class Arrays(Pictures):
         return self.images.index_select(0, ids)
 
     def first(self, num: int | None) -> Arrays:
-        return Arrays(self.images[:num], None if self.labels is None else self.labels[:num])
+        labels = None if self.labels is None else self.labels[:num]
+        return Arrays(self.images[:num], labels, self.paths and self.paths[:num])
+
+    def name_of(self, i: int) -> str:
+        return f"example {i}, {self.paths[i]}" if self.paths else super().name_of(i)
 
     def identity(self) -> list[Tensor | str]:
         return [self.images]
@@ -103,7 +111,7 @@ class Files(Pictures):
         rows = images.numpy()
         for i, image in enumerate(self._opened()):
             rows[i] = image
-        return Arrays(images, self.labels)
+        return Arrays(images, self.labels, self.paths)
 
     def check(self) -> None:
         for _ in self._opened(check_only=True):

@@ -77,7 +77,7 @@ def parts_of(column: Column, bins: int) -> tuple[Tensor, Tensor]:
 class TableTokens(Table):
     """A table for autoregressive models: rows are [len(widths)] tokens, block by block."""
 
-    finds = ("slots",)
+    finds = ("vocab", "slots")
 
     def __init__(
         self,

@@ -24,6 +24,9 @@ from genlab.rng import generator
 
 FLOORS = 4  # draws of training pictures for a floor that is not known exactly
 CROWD = 6  # pictures for each neighbour: among fewer everything lies within a neighbour's radius
+# below them it is said beside the numbers: how far from chance to certainty the judge is; pictures
+WEAK, FEW_HELD_OUT = 0.25, 50
+JUDGED = ("frechet_distance", "frechet_infinity", "precision", "recall", "coverage")
 MANIFOLD = 2000  # at most so many pictures of each side for precision, recall and coverage
 
 
@@ -96,10 +99,25 @@ class ImageEvaluation(Evaluation):
         if real.labels is not None:
             self.classes(report, probs, asked, real)
         self.copies(report, data, samples.x, shown, real)
+        self.warn(report, real)
         order = torch.arange(len(samples.x)) if asked is None else in_turn(asked)
         report.pictures["samples"] = samples.x[order]
         if samples.cond is not None:
             report.pictures["samples_cond"] = each(lambda rows: rows[order], samples.cond)
+
+    def warn(self, report: Report, real: Reference) -> None:
+        """Say beside the numbers where little can be told by them."""
+        chance = 1 / real.val_probs.shape[1]
+        weak = real.features.accuracy < chance + WEAK * (1 - chance)
+        if weak:
+            said = f"by a weak judge: {real.features.accuracy:.0%} right, {chance:.0%} by chance"
+        elif len(real.val) < FEW_HELD_OUT:
+            said = f"only {len(real.val)} held-out pictures"
+        else:
+            return
+        for name in JUDGED:
+            if name in report.metrics:
+                report.remarks[name] = said
 
     def distances(
         self, report: Report, found: Tensor, asked: Tensor | None, real: Reference

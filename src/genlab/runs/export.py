@@ -25,6 +25,7 @@ from genlab.runs.settings.overrides import drawer
 from genlab.shown import described, figure, number, visible
 
 MOST = 100  # classes that a card names
+ROWS = 200  # origins that it names; all stand in the weights' own notes
 # what Markdown reads as more than itself; an underscore within a word is none
 MARKUP = re.compile(r"[\\`*\[\]>|~]|(?<!\w)_|_(?!\w)")
 
@@ -142,10 +143,14 @@ def _learnt(sets: trained_on.Sets) -> list[str]:
     rows = ["| learnt from | licence | source | consent | examples | such as |"]
     rows += ["|---|---|---|---|---|---|"]
     both = [(own, group) for own in sets for group in own["groups"]]
-    for own, group in both:
+    for own, group in both[:ROWS]:
         cells = [own["data"], *(group[k] for k in ("licence", "source", "consent"))]
         cells += [f"{group['examples']:,} {own['noun']}", group["example"]]
         rows.append("| " + " | ".join(inert(cell) for cell in cells) + " |")
+    if len(both) > ROWS:
+        rows.append(
+            f"| and {len(both) - ROWS:,} more, which the weights' own notes name | | | | | |"
+        )
     return rows
 
 

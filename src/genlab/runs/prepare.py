@@ -8,6 +8,7 @@ prepared` reads.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -43,6 +44,8 @@ from genlab.runs.settings.plan import Plan
 from genlab.shown import duration, one_line
 
 WORK, RECIPE = ".work", "recipe.json"
+# what must be said beside the set, where the default is for pictures
+TRAIN = dict.fromkeys(("text", "music"), "model=autoregressive ") | {"table": "model=vae "}
 
 
 def prepare_command(words: list[str]) -> None:
@@ -58,7 +61,10 @@ def prepare_command(words: list[str]) -> None:
             Curation(kind, rules, source, work, plan.build("pool"), Told(meter)) as curation,
         ):
             found = finish(curation, curation.run(), to)
-    except ValueError as error:
+    except ValueError as error:  # of the recipe or the data: the next try is another one
+        shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            to.rmdir()  # where nothing else lies in it
         raise UserError(str(error)) from error
     told(found, to, time.monotonic() - began)
 
@@ -87,14 +93,32 @@ def plan_of(words: Sequence[str]) -> Plan:
     try:
         cfg = composed(asked.overrides, *own, name="prepare")
     except HydraException as error:
-        own_words = [w for w in asked.overrides if not w.startswith(("prepare=", "~", "+"))]
-        line = wrong_key(own_words, *own, name="prepare")
-        raise UserError(line or " ".join(str(error).split())) from error
+        raise UserError(_wrong(asked.overrides, own, wrong_key, error)) from error
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
     settings = resolved(cfg, choices)
     return Plan(settings, settings.get("trust") or ())
+
+
+def _wrong(words: Sequence[str], own: list[Path], wrong_key: Any, error: Exception) -> str:
+    """One line for words that no recipe is composed of."""
+    there = options("rule", *own)
+    for word in words:
+        key, _, option = word.partition("=")
+        if key.startswith("+rule@") and option not in there:
+            return f"{word}: there is no rule {option!r}{nearest(option, there)}"
+    added = [w for w in words if w.startswith("+rule@")]
+    base = [w for w in words if w.startswith(("prepare=", "pool="))] + added
+    left = [w for w in words if w not in base and not w.startswith(("~", "+"))]
+    if line := wrong_key(left, *own, name="prepare", base=base):
+        name = line.partition(".")[2].partition(".")[0]
+        if line.startswith("rules.") and name in there and f"no key {name!r} in rules" in line:
+            return f"{line}; to add it: +rule@rules.{name}={name}"
+        return line
+    if gone := [w for w in words if w.startswith("~")]:
+        return f"{' '.join(gone)}: the recipe has no such rule, so none is to be left out"
+    return " ".join(str(error).split())
 
 
 def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) -> None:
@@ -351,4 +375,9 @@ def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
     places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}
     for name, place in places.items():
         say(f"  {name:12} {place}")
-    say(f"  train        genlab train data=prepared data.root={to}")
+    if 5 * dataset["kept"] < raws:
+        say(
+            "  note         little is left: the page shows what each rule took; ~rules.NAME leaves"
+            " one out"
+        )
+    say(f"  train        genlab train {TRAIN.get(dataset['kind'], '')}data=prepared data.root={to}")

@@ -10,6 +10,8 @@ import numpy as np
 from genlab.curation.base import Change, Each, Example, Leave
 from genlab.curation.rules.duplicates import Sketch
 
+FLAT = 4.0  # standard deviation of grey levels under which a picture is one colour
+
 
 class PictureRule(Each):
     kinds: ClassVar[tuple[str, ...]] = ("image",)
@@ -47,7 +49,7 @@ class Sharp(PictureRule):
 class Blank(PictureRule):
     """Not one colour all over: the standard deviation of its grey levels."""
 
-    def __init__(self, *, least: float = 4.0) -> None:
+    def __init__(self, *, least: float = FLAT) -> None:
         self.least = least
 
     def __call__(self, example: Example) -> Leave | None:
@@ -79,7 +81,10 @@ class Borders(PictureRule):
             (slice(top, bottom), left), (slice(top, bottom), right - 1))]  # fmt: skip
         if min(whole) < 0.5:
             return None
-        return Change("a border", round(float(cut), 3), data=data[top:bottom, left:right].copy())
+        inner = data[top:bottom, left:right]
+        if float(grey(inner).std()) < FLAT:
+            return None  # a plain shape on a plain ground
+        return Change("a border", round(float(cut), 3), data=inner.copy())
 
 
 def grey(picture: np.ndarray) -> np.ndarray:

@@ -128,8 +128,12 @@ class OutOfRange(RowRule):
     def __init__(self, *, limits: Mapping[str, Sequence[float | None]]) -> None:
         """`limits`: {COLUMN: [least, most]}, null for none; a missing cell is within."""
         for name, pair in limits.items():
-            if len(pair) != 2 or (None not in pair and pair[0] > pair[1]):
-                raise ValueError(f"limits.{name}={list(pair)}: write [LEAST, MOST], null for none")
+            if (
+                not isinstance(pair, Sequence)
+                or len(pair) != 2
+                or (None not in pair and pair[0] > pair[1])
+            ):
+                raise ValueError(f"limits.{name}={pair}: write [LEAST, MOST], null for none")
         self.limits = {name: tuple(pair) for name, pair in limits.items()}
 
     def __call__(self, example: Example) -> Leave | None:

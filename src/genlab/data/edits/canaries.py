@@ -41,9 +41,11 @@ class Canaries(Edit):
         refuse_unnumbered("canaries", splits, data)
         val, wanted = splits["val"], self.num * len(self.repeats)
         if wanted > len(val) // 2:
+            most = len(val) // 2 // len(self.repeats)
+            remedy = f"write edits.canaries.num={most}" if most else "hold out more"
             raise ValueError(
                 f"edits.canaries: {wanted} canaries are more than half of the {len(val)} held-out"
-                " examples: fewer repeats, or edits.canaries.num"
+                f" examples: {remedy}, or fewer repeats"
             )
         drawn = torch.randperm(len(val), generator=generator("canaries", data.seed))
         chosen, rest = drawn[:wanted], drawn[wanted:].sort().values

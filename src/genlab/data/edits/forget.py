@@ -41,7 +41,7 @@ class Forget(Edit):
                 "edits.forget: windows run over whole texts: leave documents out by `genlab"
                 " prepare ... +rule@rules.forget=forget rules.forget.ids=[...]`"
             )
-        out = sorted({n for i in self.ids for n in self._numbers(i, train)})
+        out = sorted({n for i in self.ids for n in self._numbers(i, splits)})
         kept = torch.ones(len(train), dtype=torch.bool)
         kept[out] = False
         if not kept.any():
@@ -52,8 +52,9 @@ class Forget(Edit):
             "forgotten": Picked(train, torch.tensor(out)),
         }
 
-    def _numbers(self, asked: int | str, train: Examples) -> list[int]:
-        """The numbers of the examples that are called so."""
+    def _numbers(self, asked: int | str, splits: dict[str, Examples]) -> list[int]:
+        """The numbers of the training examples that are called so."""
+        train = splits["train"]
         if isinstance(asked, int):
             if not 0 <= asked < len(train):
                 raise ValueError(f"edits.forget.ids: {asked} is none of 0 to {len(train) - 1}")
@@ -62,10 +63,21 @@ class Forget(Edit):
         if not names:
             for i in range(len(train)):
                 names.setdefault(train.name_of(i), []).append(i)
-        ends = (v for name, v in names.items() if name == asked or name.endswith(f"/{asked}"))
+        ends = (v for name, v in names.items() if _ends(name, asked))
         if not (found := [i for numbers in ends for i in numbers]):
-            raise ValueError(f"edits.forget.ids: no training example is called {asked!r}")
+            held = splits["val"]
+            if any(_ends(held.name_of(i), asked) for i in range(len(held))):
+                raise ValueError(f"edits.forget.ids: {asked!r} is held out: nothing learns from it")
+            raise ValueError(
+                f"edits.forget.ids: no training example is called {asked!r}; the first is"
+                f" {train.name_of(0)!r}"
+            )
         return found
 
     def said(self) -> str:
         return f"train without {', '.join(map(str, self.ids))}"
+
+
+def _ends(name: str, asked: str) -> bool:
+    """Whether a name is that of the file that is asked for."""
+    return name == asked or name.endswith((f"/{asked}", f" {asked}"))

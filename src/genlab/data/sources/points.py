@@ -41,6 +41,8 @@ class PointsFile(Traced):
         if is_records(path):
             names, points = self._of_rows(path, where)
         elif path.suffix.lower() == ".npy":
+            if self.columns is not None:
+                raise ValueError(f"data.columns: {path.name} names no columns; write null")
             points = read_npy(path, where)
             names = [f"x{i}" for i in range(points.shape[1])]
         else:

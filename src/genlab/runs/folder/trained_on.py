@@ -125,8 +125,8 @@ def check_policy(sets: Sets, policy: str | None, unknown: str) -> None:
     key = f"policy={policy}"
     if forbidden := [g for g, fit in fits if fit is False]:
         raise UserError(
-            f"{key} forbids {_told(forbidden, sets)}: leave such out and train anew (`genlab"
-            f" prepare` with rules.licence.policy={policy})"
+            f"{key} forbids {_told(forbidden, sets)}: leave such out and train anew (genlab prepare"
+            f" ... +rule@rules.licence=licence rules.licence.policy={policy})"
         )
     if unknown == "refuse" and (open_ := [g for g, fit in fits if fit is None]):
         raise UserError(

@@ -112,8 +112,8 @@ def check_fit(settings: dict[str, Any]) -> None:
         right = options_that("data", lambda node: made_of(node, trust) == takes)
         others = options_that("model", lambda node: takes_of(node, trust) == there)
         raise UserError(
-            f"model {model.__name__} needs {what}: data={', '.join(right)}; for this data"
-            f" model={', '.join(others)}"
+            f"model {model.__name__} needs {what}: for this data write model={', '.join(others)};"
+            f" it learns from data={', '.join(right)}"
         )
     _check_codec(settings, trust)
     if settings["trainer"].get("strategy") == "fsdp" and not getattr(model, "shards", True):

@@ -55,8 +55,9 @@ def explained(error: Exception, words: list[str]) -> str:
     from hydra._internal.utils import get_args
 
     from genlab.runs.settings.mistakes import explain
+    from genlab.runs.settings.prepared import chosen
 
-    asked = get_args(in_order(words))
+    asked = get_args(chosen(in_order(words)))
     return explain(error, asked.overrides, *own_folder(asked), sweep=asked.multirun)
 
 

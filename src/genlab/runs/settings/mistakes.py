@@ -156,10 +156,12 @@ def _cells(words: Sequence[str]) -> Iterator[list[str]]:
     yield from cells[:CELLS]
 
 
-def wrong_key(words: Sequence[str], *own: Path, name: str = "train") -> str:
+def wrong_key(
+    words: Sequence[str], *own: Path, name: str = "train", base: Sequence[str] = ()
+) -> str:
     """What is wrong with a key of one run's words; empty if nothing is.
 
-    `name`: the file of conf/ that the words are for.
+    `name`: the file of conf/ that the words are for; `base`: words that are right, besides.
     """
     from genlab.runs.settings.compose import composed
 
@@ -168,7 +170,7 @@ def wrong_key(words: Sequence[str], *own: Path, name: str = "train") -> str:
     chosen = [w for w in words if keys[w] in groups(*own)]
     added = [w for w in words if w.startswith("+") and w not in chosen]
     try:
-        cfg = composed(chosen, *own, name=name)
+        cfg = composed([*base, *chosen], *own, name=name)
     except Exception:
         return ""
     parts = [w.removeprefix("init_from.") for w in words if w.startswith("init_from.")]

@@ -18,6 +18,7 @@ import re
 import tempfile
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +208,10 @@ def _arguments(node: dict[str, Any], trusted: list[str], place: str) -> dict[str
 
 def _knob(key: str, text: str, hint: Any, before: Any) -> Any:
     """What was typed for a knob, as the type that its constructor states; inf only where it was."""
-    kinds = typing.get_args(hint) or (hint,)
-    if str in kinds:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = typing.get_args(hint) if union else (hint,)
+    listed = any(typing.get_origin(k) in (list, tuple, Sequence) for k in kinds)
+    if str in kinds and not (listed and text.startswith("[")):
         return None if text == "null" and types.NoneType in kinds else text
     value = read_value(key, text)
     if hint is None or value == before:

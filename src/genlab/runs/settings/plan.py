@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 NO_FIT = (ValueError, TypeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError)
 
 
+LEAST_TAKEN = 0.05  # of the weights that init_from fills: less is another net
+
+
 class Plan:
     """Settings that have passed the gate; nobody writes into them."""
 
@@ -209,6 +212,11 @@ def _taken(target: nn.Module, state: dict[str, Tensor], key: str) -> str:
         "only there": sorted(state.keys() - own.keys()),
     }
     weights = sum(v.numel() for v in fit.values()) / max(1, sum(v.numel() for v in own.values()))
+    if weights < LEAST_TAKEN:
+        raise UserError(
+            f"{key}: only {len(fit)} of {len(own)} tensors fit, {weights:.1%} of the weights"
+            f" ({'; '.join(sorted(other)[:2])}): name a run of the same family and net"
+        )
     lines = [f"{len(fit)} of {len(own)} tensors taken, {weights:.1%} of the weights"]
     for why, names in left.items():
         if names:

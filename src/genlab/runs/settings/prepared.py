@@ -20,6 +20,12 @@ READERS = {
     "video": ("video_folder", []),
     "table": ("table", ["rows.csv", "rows.jsonl"]),
 }
+# the option where something else is asked of a kind
+ASKED = {
+    "image": {"conditions=captions": "captioned_folder"},
+    "video": {"conditions=captions": "captioned_videos"},
+    "table": {"model=autoregressive": "table_tokens"},
+}
 # more words of an option, where the user has not said otherwise
 SPLIT = {"table": {"data.split": "split"}}
 
@@ -42,6 +48,7 @@ def chosen(words: list[str]) -> list[str]:
     if kind not in READERS:
         raise UserError(f"{path}: kind {kind!s:.40}: there are {', '.join(READERS)}")
     option, files = READERS[kind]
+    option = next((o for word, o in ASKED.get(kind, {}).items() if word in words), option)
     file = next((f for f in files if (path.parent / f).is_file()), *files[:1] or [""])
     named = f"data.path='{path.parent / file}'" if file else ""
     more = dict(SPLIT.get(kind, {}))
