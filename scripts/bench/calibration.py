@@ -252,7 +252,7 @@ CASES: dict[str, tuple[list[str], int, dict[str, tuple[Defect, Sequence[float]]]
         "noise (sd)": (noise, (0.05, 0.1, 0.2)), "blur (bands, frames)": (blur, (0.5, 1.0, 2.0)),
         "silence (share)": (silent, (0.01, 0.05, 0.25)), "shift (frames)": (shifted, (2, 8, 16)),
     }),
-    "video": (["data=moving_digits", "data.val_fraction=0.3"], 250, {
+    "video": (["data=moving_digits"], 250, {
         "digits never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
         "noise (sd)": (noise, (0.05, 0.1, 0.2)),
         "frames in any order (share of clips)": (shuffled, (0.05, 0.25, 1.0)),
