@@ -75,7 +75,7 @@ def test_the_commands_work_on_a_run(data_root: Path, tmp_path: Path) -> None:
         (["data=jsb_chorales", "model=autoregressive"], "for this data write model=frames"),
         (
             ["data=digits", "model=frames"],
-            "needs frames: data=jsb_chorales, midi_frames, nottingham",
+            "learns from data=jsb_chorales, midi_frames, nottingham",
         ),
         (["data=shakespeare", "model=frames"], "needs frames"),
         (["data=jsb_chorales", "model=frames", "metric=image"], "measures image data"),
