@@ -54,7 +54,7 @@ class Hands:
 
     def __init__(self, rows: dict[str, Tensor], conditional: int | None = None) -> None:
         self.rows = rows
-        self.conditions = Classes(conditional) if conditional else Conditions()
+        self.conditions = Classes(num_classes=conditional) if conditional else Conditions()
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         return {"loss": torch.zeros(len(batch["x"]))}

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image, ImageFilter
 
 from genlab.curation.base import Change, Example
-from genlab.curation.rules.pictures import Blank, Borders, Sharp, Size
+from genlab.curation.rules.pictures import Blank, Borders, Noise, Sharp, Size
 
 
-def noisy(side: int = 64) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+def noisy(side: int = 64, size: int = 2) -> np.ndarray:
+    """Squares of `size` pixels of any colour."""
+    num = -(-side // size)
+    squares = np.random.default_rng(0).integers(0, 256, (num, num, 3), dtype=np.uint8)
+    return squares.repeat(size, 0).repeat(size, 1)[:side, :side]
 
 
 def says(rule, data: np.ndarray):
@@ -22,8 +25,11 @@ def says(rule, data: np.ndarray):
 
 
 def test_each_defect_is_seen_and_a_picture_is_left_alone() -> None:
-    for rule in (Size(), Sharp(), Blank(), Borders()):
+    for rule in (Size(), Sharp(), Blank(), Borders(), Noise()):
         assert says(rule, noisy()) is None
+    assert says(Noise(), noisy(size=1)).why == "noise" and says(Noise(), 0 * noisy()) is None
+    stripes = np.repeat(noisy(size=1)[:1], 64, 0)  # of noise from side to side alone
+    assert says(Noise(), stripes) is None
     assert says(Size(least=65), noisy()).value == 64
     assert says(Size(), np.zeros((32, 100, 3), np.uint8)).why == "over 3.0 times as long as broad"
     assert says(Blank(), np.full((64, 64, 3), 200, np.uint8)).value == 0
@@ -40,6 +46,9 @@ def test_a_border_is_cut_off_and_a_ground_is_none() -> None:
     y, x = np.mgrid[:100, :100]
     subject[(y - 50) ** 2 + (x - 50) ** 2 < 900] = 0  # touches its box at four points alone
     assert says(Borders(), subject) is None
+    square = np.full((100, 100, 3), 255, np.uint8)
+    square[25:75, 25:75] = (200, 30, 30)  # plain on plain: nothing would be left but a colour
+    assert says(Borders(), square) is None
 
 
 def test_a_folder_of_pictures_is_curated_and_trained_on(tmp_path: Path) -> None:
@@ -50,7 +59,7 @@ def test_a_folder_of_pictures_is_curated_and_trained_on(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "raw" / label).mkdir(parents=True)
         for i in range(12):
-            data = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            data = draw.integers(0, 256, (10, 10, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
             Image.fromarray(data).save(tmp_path / "raw" / label / f"{i}.png")
     first = tmp_path / "raw" / "a" / "0.png"
     (tmp_path / "raw" / "b" / "copy.png").write_bytes(first.read_bytes())

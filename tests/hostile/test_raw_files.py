@@ -40,9 +40,9 @@ def table(folder: Path) -> None:
 def image(folder: Path) -> None:
     draw = np.random.default_rng(0)
     for i in range(GOOD):
-        Image.fromarray(draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(
-            folder / f"good{i}.png"
-        )
+        Image.fromarray(
+            draw.integers(0, 256, (10, 10, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+        ).save(folder / f"good{i}.png")
 
 
 def sound(folder: Path) -> None:

@@ -46,6 +46,19 @@ class Sharp(PictureRule):
         return Leave("blurred", round(value, 3)) if value < self.least else None
 
 
+class Noise(PictureRule):
+    """Not noise: neighbouring pixels go together, as they do in whatever shows something."""
+
+    def __init__(self, *, least: float = 0.2) -> None:
+        """`least`: the correlation of grey levels with those beside them, and below them."""
+        self.least = least
+
+    def __call__(self, example: Example) -> Leave | None:
+        luma = grey(example.data)
+        value = max(correlation(p[:, 1:], p[:, :-1]) for p in (luma, luma.T))
+        return Leave("noise", round(value, 3)) if value < self.least else None
+
+
 class Blank(PictureRule):
     """Not one colour all over: the standard deviation of its grey levels."""
 
@@ -90,6 +103,13 @@ class Borders(PictureRule):
 def grey(picture: np.ndarray) -> np.ndarray:
     """[H, W, 3] uint8 as luma [H, W] float32."""
     return picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's, of all entries; 1 where one of them does not vary."""
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / size if size > 1e-9 else 1.0
 
 
 def sharpness(luma: np.ndarray) -> float:
