@@ -163,7 +163,8 @@ def test_numbers_in_a_notation_of_people_are_refused(cells: list[str], tmp_path:
     noted = min(c for c in cells if not c.isdigit())
     assert str(error.value) == (
         f"column 'price' holds {len(cells)} numbers, some written as {noted!r}: write them as"
-        " 1234.5 in the file, or, where they are texts, +data.columns.price=category"
+        " 1234.5 in the file (genlab prepare kind=table ... +rule@rules.numbers=numbers does), or,"
+        " where they are texts, +data.columns.price=category"
     )
     assert table(path, columns={"price": "category"}).widths[0] == len(cells)
 
