@@ -67,6 +67,10 @@ def test_what_is_drawn_as_the_data_are_amplifies_nothing_and_what_is_not_does(pe
     low, high = found.interval["amplification"]
     assert low > 0.05 and high < 0.15 and "of m:" in found.remarks["amplification"]
     assert found.metrics["total_variation"] == pytest.approx(found.metrics["amplification"])
+    turned = Columns(columns=["sex"], num_samples=500)(
+        Draws(torch.cat([men[:30], women[:70]])), people
+    )
+    assert turned.metrics["amplification"] < -0.4  # of what is commonest in the data
     p = found.floor["share/m"]
     assert f"m x{0.5 / p:.2f}, f x{0.5 / (1 - p):.2f}" == found.notes["balanced_weights"]
     kish = 1 / (p * (0.5 / p) ** 2 + (1 - p) * (0.5 / (1 - p)) ** 2)
