@@ -37,6 +37,8 @@ def test_what_does_not_move_is_left_out() -> None:
     assert says(whole, most=9) == Leave("over 9", 10)
     still = np.repeat(whole[:1], 10, 0)
     assert says(still) == Leave("nothing moves", 0.0)
+    dimmer = still.clip(1) - (np.arange(10) // 5).astype(np.uint8)[:, None, None, None]
+    assert says(dimmer) == Leave("nothing moves", 0.111)
     with pytest.raises(ValueError, match="least=1"):
         Moving(least=1)
 
@@ -50,7 +52,8 @@ def test_a_clip_again_is_found_and_one_of_the_same_scene_is_not() -> None:
     found = {i: said.value.place for i, said in rule.decide(held).items()}
     assert found == {12 + i: i for i in range(12)}
     back = first[0][::-1].copy()  # the same scene, and other moments of it in other places
-    held = [rule.sketch(Example("", Clip(None, f)), kind) for f in (first[0], back)]
+    mixed = np.concatenate([first[0][:1], first[5][1:]])  # begins as another does
+    held = [rule.sketch(Example("", Clip(None, f)), kind) for f in (first[0], back, mixed)]
     assert not rule.decide(held)
 
 

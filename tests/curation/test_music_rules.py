@@ -51,6 +51,17 @@ def test_a_tune_again_is_found_in_another_key_and_other_tunes_are_not() -> None:
     assert {i: said.value.place for i, said in found.items()} == {20 + i: i for i in range(20)}
 
 
+def test_the_same_steps_in_another_order_are_another_tune() -> None:
+    draws = np.random.default_rng(0)
+    steps = draws.integers(-3, 4, 60)
+    held = []
+    for order in (np.arange(60), draws.permutation(60)):
+        pitches = 60 + np.clip(np.cumsum(steps[order]), -30, 30)
+        array = np.stack([np.arange(60), np.ones(60), pitches, np.full(60, 80)], 1)
+        held.append(Near(Melody()).sketch(Example("", of(array.astype(float))), Tunes()))
+    assert not Near(Melody()).decide(held)
+
+
 def test_tunes_of_too_few_notes_or_too_long() -> None:
     whole = notes(0)
     assert says(Notes(), whole) is None
