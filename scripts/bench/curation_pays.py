@@ -19,12 +19,11 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from genlab.metrics.seeds import STUDENT
+from genlab.metrics.seeds import t_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("GENLAB_DATA", "data"))
@@ -181,11 +180,9 @@ def compared(
 
 def spread(values: list[float], *, sign: bool = False) -> str:
     """The mean over seeds with Student's interval."""
-    centre = mean(values)
-    error = (sum((v - centre) ** 2 for v in values) / (len(values) - 1) / len(values)) ** 0.5
-    half = STUDENT[len(values) - 2] * error
+    centre, (low, high) = t_interval(values)
     plus = "+" if sign else ""
-    return f"{centre:{plus}.4f} ({centre - half:{plus}.4f} to {centre + half:{plus}.4f})"
+    return f"{centre:{plus}.4f} ({low:{plus}.4f} to {high:{plus}.4f})"
 
 
 def main() -> None:

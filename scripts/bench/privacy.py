@@ -15,9 +15,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from statistics import mean
 
-from genlab.metrics.seeds import STUDENT
+from genlab.metrics.seeds import t_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "privacy"
@@ -165,12 +164,8 @@ def bias() -> str:
 
 def spread(values: list[float]) -> str:
     """The mean over seeds and Student's interval."""
-    centre = mean(values)
-    if len(values) < 2:
-        return f"{centre:.3f}"
-    error = (sum((v - centre) ** 2 for v in values) / (len(values) - 1) / len(values)) ** 0.5
-    half = STUDENT[len(values) - 2] * error
-    return f"{centre:.3f} ({centre - half:.3f} to {centre + half:.3f})"
+    centre, (low, high) = t_interval(values)
+    return f"{centre:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ import pytest
 from made_midi import END, HOSTILE, NOTE, PROGRAMS, SOUND, file_of, off, on, tune
 
 from genlab.data import midi
-from genlab.data.midi import bars_of, opened
+from genlab.data.midi import bars_of, library, opened
 from genlab.views.midi import Note, write_midi
 
 pytest.importorskip("symusic")
-SCORE = midi.library()
+SCORE = library()
 
 
 def read(data: bytes, folder: Path) -> midi.Tune:

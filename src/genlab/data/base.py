@@ -152,6 +152,11 @@ class DataModule(Held, LightningDataModule, ABC):
         if self.std is None and self.vocab is None:
             self.std = self.measured_std()
 
+    def splits(self) -> dict[str, Examples]:
+        """All splits by name, those among them that edits have set apart."""
+        self.load()
+        return dict(self._splits)
+
     def split(self, name: str) -> Examples:
         """The examples of train, val or test, read where they are not yet."""
         self.load()

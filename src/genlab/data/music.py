@@ -20,6 +20,7 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
 from genlab.data.base import DataModule, Examples
+from genlab.data.class_names import NamedClasses
 from genlab.data.events import END, Piece, Remi
 from genlab.data.sources.tunes import TuneSource, twice
 from genlab.data.stated import check, sha256
@@ -27,7 +28,6 @@ from genlab.views.midi import Note
 from genlab.views.tunes import Played, Tunes
 
 KEPT = 4  # bars of a held-out piece that samples go on from, where mask does not say
-NAME, CLASSES = 1000, 10_000  # letters of a class's name; classes
 
 
 class EventExamples(Examples):
@@ -105,7 +105,7 @@ class EventExamples(Examples):
         return batch
 
 
-class Music(DataModule):
+class Music(NamedClasses, DataModule):
     """Tunes as events, with their labels or without."""
 
     kind = "music"
@@ -237,19 +237,6 @@ class Music(DataModule):
         }
 
     # --- samples --------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        return {"class_names": list(self.class_names) if self.class_names is not None else None}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        names = state["class_names"]
-        if names is not None and not (
-            isinstance(names, list | tuple)
-            and len(names) <= CLASSES
-            and all(isinstance(n, str) and len(n) <= NAME for n in names)
-        ):
-            raise ValueError(f"class_names: texts of at most {NAME} letters, or null")
-        self.class_names = names
 
     def decode(self, x: Tensor) -> list[Played]:
         """Tokens x [B, T] as the pieces that they begin with, up to <|end|>."""

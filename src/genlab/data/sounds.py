@@ -9,7 +9,6 @@ by silence, which is learned as well: so a model knows where its sounds end. `de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import LongTensor, Tensor
 from genlab.batch import Batch
 from genlab.data.audio import RATES
 from genlab.data.base import DataModule, Examples
+from genlab.data.class_names import NamedClasses
 from genlab.data.clips import Clips
 from genlab.data.mel import Mel
 from genlab.data.sources.sounds import SoundSource
@@ -25,7 +25,6 @@ from genlab.data.stated import check, sha256
 from genlab.views.sound import Player
 
 LONGEST = 10**7  # samples of an example
-NAME, CLASSES = 1000, 10_000  # letters of a class's name; classes
 AT_ONCE = 32  # sounds that are decoded together: a matter of memory
 SEEN = 32  # sides of the pictures that a classifier is shown, at most: a matter of time
 
@@ -71,7 +70,7 @@ def placed(wave: Tensor, length: int, place: float) -> Tensor:
     return wave[first : first + length]
 
 
-class Sounds(DataModule):
+class Sounds(NamedClasses, DataModule):
     """Sounds from a source, with their labels or without."""
 
     kind = "sound"
@@ -190,19 +189,6 @@ class Sounds(DataModule):
         return found
 
     # --- samples --------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        return {"class_names": list(self.class_names) if self.class_names is not None else None}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        names = state["class_names"]
-        if names is not None and not (
-            isinstance(names, list | tuple)
-            and len(names) <= CLASSES
-            and all(isinstance(n, str) and len(n) <= NAME for n in names)
-        ):
-            raise ValueError(f"class_names: texts of at most {NAME} letters, or null")
-        self.class_names = names
 
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """x [B, 1, mels, frames] as B waveforms [samples] float32 at `rate`."""

@@ -9,7 +9,7 @@ says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from torch import LongTensor, Tensor
 
 from genlab.batch import Batch
 from genlab.data.base import DataModule, Examples
+from genlab.data.class_names import NamedClasses
 from genlab.data.films import Films, placed
 from genlab.data.sources.videos import VideoSource
 from genlab.data.stated import check, sha256
 from genlab.views.moving import Moving
 
-NAME, CLASSES = 1000, 10_000  # letters of a class's name; classes
 MOST = 10**8  # numbers of an example
 SEEN = 32  # sides of the frames that a classifier is shown, at most: a matter of time
 
@@ -60,7 +60,7 @@ class VideoExamples(Examples):
         return self.films.name_of(i)
 
 
-class Videos(DataModule):
+class Videos(NamedClasses, DataModule):
     """Clips from a source, with their labels or without."""
 
     kind = "video"
@@ -175,19 +175,6 @@ class Videos(DataModule):
         return found
 
     # --- samples --------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        return {"class_names": list(self.class_names) if self.class_names is not None else None}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        names = state["class_names"]
-        if names is not None and not (
-            isinstance(names, list | tuple)
-            and len(names) <= CLASSES
-            and all(isinstance(n, str) and len(n) <= NAME for n in names)
-        ):
-            raise ValueError(f"class_names: texts of at most {NAME} letters, or null")
-        self.class_names = names
 
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """x [B, C, T, H, W] in [-1, 1] as B arrays [T, H, W, C] uint8."""

@@ -92,7 +92,7 @@ class Membership(Evaluation):
     ) -> Report:
         """`num` instead of num_examples."""
         report, num = Report(), num or self.num_examples
-        apart = getattr(data, "_splits", None) or {}
+        apart = data.splits()
         train, val = apart.get("own", data.split("train")), data.val
         if len(val) < 4:
             raise ValueError(f"metric=membership: {len(val)} held-out examples are too few: 4")

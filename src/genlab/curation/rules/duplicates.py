@@ -50,26 +50,28 @@ class Sketch(ABC):
         """Whether sketches a [P, bytes] and b [P, bytes] are of near duplicates [P]."""
 
 
-class Words(Sketch):
-    """MinHash over runs of words: how large a share of the runs of two texts is in both.
+class Runs(Sketch):
+    """MinHash over an example's runs: how large a share of the runs of two is in both.
 
     With `bands` of `rows` each, a pair of similarity s is found with probability
     1 - (1 - s^rows)^bands: 0.997 at 0.8 with 14 bands of 8 (FineWeb's), 0.43 at 0.6. It is left
     out if the estimate from all hashes is `least` or more.
     """
 
-    kinds = ("text",)
-
-    def __init__(self, *, n: int = 5, bands: int = 14, rows: int = 8, least: float = 0.7) -> None:
-        """`n`: words of a run."""
+    def __init__(self, *, n: int, bands: int, rows: int, least: float) -> None:
+        """`n`: what a run is long."""
         if min(n, bands, rows) < 1 or not 0 < least <= 1:
             raise ValueError(f"n={n} bands={bands} rows={rows} least={least}: from 1 on, a share")
         self.n, self.num_bands, self.rows, self.least = n, bands, rows, least
 
-    def of(self, data: str) -> bytes:
+    @abstractmethod
+    def runs_of(self, data: Any) -> Sequence[str]:
+        """The runs of an example, as texts."""
+
+    def of(self, data: Any) -> bytes:
         from genlab.curation.rules.minhash import minhash
 
-        return minhash(runs(data, self.n), self.num_bands * self.rows).tobytes()
+        return minhash(self.runs_of(data), self.num_bands * self.rows).tobytes()
 
     def bands(self, sketches: np.ndarray) -> Iterator[np.ndarray]:
         hashes = sketches.view(np.uint32)
@@ -78,6 +80,18 @@ class Words(Sketch):
 
     def alike(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (a.view(np.uint32) == b.view(np.uint32)).mean(1) >= self.least
+
+
+class Words(Runs):
+    """Runs of words of a text."""
+
+    kinds = ("text",)
+
+    def __init__(self, *, n: int = 5, bands: int = 14, rows: int = 8, least: float = 0.7) -> None:
+        super().__init__(n=n, bands=bands, rows=rows, least=least)
+
+    def runs_of(self, data: str) -> list[str]:
+        return runs(data, self.n)
 
 
 def runs(text: str, n: int) -> list[str]:

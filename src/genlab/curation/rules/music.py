@@ -7,13 +7,11 @@ key is no difference, nor tempo, loudness or the file's ticks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from genlab.curation.base import Each, Example, Leave
 from genlab.curation.kinds.tunes import TuneFile
-from genlab.curation.rules.duplicates import Sketch, joined
+from genlab.curation.rules.duplicates import Runs
 
 GRID = 24  # places of a quarter, by which notes begin together
 
@@ -43,31 +41,17 @@ class Notes(Each):
         return None
 
 
-class Melody(Sketch):
-    """MinHash over runs of chords, as `Words` has it of runs of words."""
+class Melody(Runs):
+    """Runs of chords of a tune, as `Words` has it of runs of words."""
 
     kinds = ("music",)
 
     def __init__(self, *, n: int = 6, bands: int = 14, rows: int = 4, least: float = 0.5) -> None:
-        """`n`: chords of a run."""
-        if min(n, bands, rows) < 1 or not 0 < least <= 1:
-            raise ValueError(f"n={n} bands={bands} rows={rows} least={least}: from 1 on, a share")
-        self.n, self.num_bands, self.rows, self.least = n, bands, rows, least
+        super().__init__(n=n, bands=bands, rows=rows, least=least)
 
-    def of(self, data: TuneFile) -> bytes:
-        from genlab.curation.rules.minhash import minhash
-
+    def runs_of(self, data: TuneFile) -> list[str]:
         told = chords(data.tune.notes)
-        runs = [" ".join(told[i : i + self.n]) for i in range(max(1, len(told) - self.n + 1))]
-        return minhash(runs, self.num_bands * self.rows).tobytes()
-
-    def bands(self, sketches: np.ndarray) -> Iterator[np.ndarray]:
-        hashes = sketches.view(np.uint32)
-        for i in range(self.num_bands):
-            yield joined(hashes[:, i * self.rows : (i + 1) * self.rows])
-
-    def alike(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a.view(np.uint32) == b.view(np.uint32)).mean(1) >= self.least
+        return [" ".join(told[i : i + self.n]) for i in range(max(1, len(told) - self.n + 1))]
 
 
 def chords(notes: np.ndarray) -> list[str]:
