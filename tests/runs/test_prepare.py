@@ -29,6 +29,7 @@ def raw(tmp_path: Path) -> Path:
     [
         (["kind=txt", "from={raw}", "to={new}"], r"kind=txt: there is no such recipe.*text"),
         (["kind=text", "from={raw}/gone", "to={new}"], r"from=.*gone: there is no such file"),
+        (["kind=text", "form={raw}", "to={new}"], r"'form' in the settings; nearest: from, rules"),
         (["kind=text", "from={raw}", "to={raw}/in"], r"lies in from="),
         (["kind=text", "from={raw}", "to={raw}"], r"write another folder"),
         (["kind=text", "from={raw}"], r"to has no value"),

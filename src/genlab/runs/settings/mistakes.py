@@ -230,7 +230,8 @@ def _nearest_key(word: str, place: str, node: dict[str, Any], every: list[str]) 
         return f"{line}; nearest: {synonym}"
     alike = [k for k in every if k.split(".")[-1] == word]
     if inside := [k for k in alike if k.startswith(f"{place}.")] or ([] if place else alike):
-        return f"{line}; nearest: {', '.join(inside[:4])}"
+        close = [] if place else difflib.get_close_matches(word, own, n=1, cutoff=0.7)
+        return f"{line}; nearest: {', '.join([*close, *inside[:4]])}"
     having = options_with(place, {word}) if place in groups() else []
     if having and not difflib.get_close_matches(word, own, cutoff=0.7):
         return f"{line}; {place}={', '.join(having)} would have it"
