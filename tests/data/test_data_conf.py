@@ -24,7 +24,7 @@ NAMES = {
     "table_tokens", "adult_tokens",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
-    "openclipart", "points_file", "tiny_circle", "tiny_line", "tiny_moons",
+    "openclipart", "points_file", "tiny_circle", "tiny_dino", "tiny_line", "tiny_moons",
     "audio_folder", "fsdd", "esc10", "midi_folder", "midi_frames", "jsb_events",
     "nottingham_events",
     "video_folder", "captioned_videos", "lpc_sprites",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from genlab.data.laws import Circle, Line, WideMoons
+from genlab.data.laws import Circle, Dino, Line, WideMoons
 from genlab.data.toy import Checkerboard, Curves, Grid, Moons, Ring, Spirals, Toy2D
 from genlab.rng import generator
 
@@ -173,6 +175,36 @@ def test_wide_moons_are_scikit_learns_stretched() -> None:
     assert mine.std(0).tolist() == pytest.approx(theirs.std(0).tolist(), abs=0.02)
     log_p = WideMoons().log_prob(theirs)
     assert float((log_p > -20).double().mean()) > 0.999
+
+
+@pytest.fixture
+def drawing(tmp_path, monkeypatch) -> str:
+    """A file as the datasaurus lies in, of three points, and another drawing beside them."""
+    text = "dataset\tx\ty\ndino\t54\t48\naway\t1\t1\ndino\t81\t48\ndino\t54\t96\n"
+    (tmp_path / "DatasaurusDozen.tsv").write_text(text)
+    monkeypatch.setattr(Dino, "sha256", hashlib.sha256(text.encode()).hexdigest())
+    monkeypatch.setattr(Dino, "size", len(text))
+    return str(tmp_path)
+
+
+def test_the_dino_is_its_points_scaled_with_noise_that_is_scaled_too(drawing) -> None:
+    law = Dino(root=drawing)
+    assert law.drawing.tolist() == pytest.approx(np.array([[0, 0], [2, 0], [0, 4]]), abs=1e-6)
+    x, label = law.draw(30_000, generator("test"))
+    assert x[label == 1].mean(0).tolist() == pytest.approx([2, 0], abs=1e-3)
+    assert x[label == 1].std(0).tolist() == pytest.approx([0.6 / 54, 0.6 / 48], rel=0.03)
+    # around one point the density is a normal one, of a third of all
+    u = torch.tensor([2.0, 0.0]) + 0.2 * (torch.rand(200_000, 2, generator=generator("box")) - 0.5)
+    assert float(law.log_prob(u).exp().mean()) * 0.04 == pytest.approx(1 / 3, rel=0.03)
+    assert float(law.log_prob(torch.tensor([[2.0, 0.0]])).exp()) == pytest.approx(
+        1 / (3 * 2 * np.pi * 0.6**2 / 54 / 48), rel=1e-5
+    )
+
+
+def test_another_file_of_the_dinos_name_is_refused(drawing, monkeypatch) -> None:
+    monkeypatch.setattr(Dino, "sha256", "0" * 64)
+    with pytest.raises(ValueError, match=r"DatasaurusDozen.tsv is damaged or another file"):
+        Dino(root=drawing).draw(3, generator("test"))
 
 
 @pytest.mark.parametrize(("law", "centre"), [(Ring(radius=1.0), 1.0), (Grid(spacing=2.0), 4.0)])

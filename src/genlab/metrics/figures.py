@@ -87,7 +87,7 @@ MORE = (
     "precision", "recall", "coverage", "coverage_worst_class", "class_agreement",
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
-    "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
+    "taught_r2", "tstr_f1", "tstr_accuracy", "tstr_auc", "tstr_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
     "heard_agreement", "well_formed_share",
     "heard_agreement", "order_real", "order_preferred", "path_share",
 )  # fmt: skip
@@ -101,7 +101,7 @@ LESS = (
     "nats_per_event", "bits_per_event", "bits_per_note", "pitch_class_distance",
     "interval_distance", "harmony_distance", "rhythm_distance", "key_distance",
     "frame_kernel_distance", "frame_frechet_distance", "motion_distance", "still_share",
-    "path_error", "mass_change",
+    "path_error", "mass_change", "tstr_rmse",
 )  # fmt: skip
 
 
