@@ -77,9 +77,10 @@ def test_an_own_table_column_after_column(tmp_path) -> None:
     words = ["data=table_tokens", f"data.path={path}", "model=autoregressive", "net=gru",
              "net.width=16", "data.val_examples=4"]  # fmt: skip
     run = fit(words, tmp_path / "run")
-    done = genlab_here("sample", f"run={run}", "num=3", 'given={"a": 5}')
+    drawn = tmp_path / "drawn"
+    done = genlab_here("sample", f"run={run}", "num=3", 'given={"a": 5}', f"to={drawn}")
     assert done.returncode == 0, done.stderr
-    rows = next((run / "samples").rglob("*.csv")).read_text().splitlines()
+    rows = next(drawn.rglob("*.csv")).read_text().splitlines()
     assert rows[0] == "a,b" and all(r.startswith("5,") for r in rows[1:4]), rows
     done = genlab_here("sample", f"run={run}", "num=3", 'given={"b": "x"}')
     assert done.returncode == 2 and "must be the first tokens" in done.stderr, done.stderr
