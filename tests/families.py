@@ -40,9 +40,12 @@ from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.bounds import DoublyReparameterised
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
+from genlab.objectives.levels import LogisticMixture
+from genlab.objectives.priors import VampPrior
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
@@ -128,6 +131,20 @@ def vae(encoder: Callable, decoder: Callable, shape, likelihood, **sampler) -> V
         latent_shape=[4],
         conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def other_vae(objective, nets, shape, outputs: int = 1, **laws) -> VAE:
+    """A VAE without conditions, of another bound, likelihood, posterior or prior."""
+    return VAE(
+        nets[0](shape, latent_dim=4),
+        nets[1](shape, latent_dim=4, outputs=outputs),
+        objective=objective,
+        sampler=Prior(),
+        shape=shape,
+        latent_shape=[4],
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+        **laws,
     )
 
 
@@ -303,6 +320,22 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "vae-points": (
         lambda: vae(*mlp_vae, POINTS, Gaussian(sigma=0.1, learn=True), noise=True),
         POINTS,
+        150,
+    ),
+    "iwae-points": (
+        lambda: other_vae(DoublyReparameterised(Gaussian(sigma=0.3), num=4), mlp_vae, POINTS),
+        POINTS,
+        150,
+    ),
+    "vamp-image": (
+        lambda: other_vae(
+            ELBO(LogisticMixture(levels=17, num=2, outputs=6)),
+            conv_vae,
+            IMAGE,
+            6,
+            prior=VampPrior(shape=IMAGE, num=5),
+        ),
+        IMAGE,
         150,
     ),
     "edm-sound": (lambda: diffusion(unet, SOUND, EDM(), Heun(num_steps=6)), SOUND, 150),

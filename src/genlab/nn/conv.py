@@ -191,6 +191,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """z [B, latent_dim], class -> raw parameters of p(x | z), shaped as x: one location a value.
 
+    With `outputs` n there are n numbers a value, [B, n C, H, W].
     The class stands beside z at the input too (CVAE, Sohn et al. 2015): what an image of a class
     looks like on the whole need not be told by z.
     """
@@ -202,9 +203,10 @@ class ConvDecoder(nn.Module):
         latent_dim: int,
         num_classes: int | None = None,
         width: int = 32,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
-        at_least_1(width=width, latent_dim=latent_dim)
+        at_least_1(width=width, latent_dim=latent_dim, outputs=outputs)
         channels, self.height, self.width, n = halvings(shape, "conv_vae")
         dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
@@ -215,7 +217,7 @@ class ConvDecoder(nn.Module):
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(dims)
         )
-        self.last = nn.Conv2d(dims[-1], channels, 3, padding=1)
+        self.last = nn.Conv2d(dims[-1], outputs * channels, 3, padding=1)
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         emb = None if self.classes is None else self.classes(cond, len(z))
