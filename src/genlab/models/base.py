@@ -62,6 +62,10 @@ class GenerativeModel(Loop, ABC):
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
 
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """`log_prob`, and where it is an estimate from draws the variance of each, both [B]."""
+        return self.log_prob(batch), None
+
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Measure what must be known of the data before the first step; most need nothing.
 

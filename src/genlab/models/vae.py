@@ -93,16 +93,21 @@ class VAE(GenerativeModel):
         Else log 1/K sum_k p(x, z_k) / q(z_k | x), z_k ~ q: Burda et al. 2016 (arXiv 1509.00519),
         eq. 8. z is drawn from torch's generator; seed it for the same value again.
         """
+        return self.log_prob_drawn(batch)[0]
+
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The variance is that of the log of a mean of K weights, to first order in 1 / K."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         q, parts = self._q(x, cond), self._parts(x, cond)
         if self.num_importance == 1:
             z = q.draw()
             fit = self.objective.likelihood.log_prob(x, parts["decode"](z))
-            return fit - self.prior.kl(q, z, self._infer)
-        weights = [
+            return fit - self.prior.kl(q, z, self._infer), None
+        log_w = torch.stack([
             self.objective.log_weight(x, q, self.prior, **parts) for _ in range(self.num_importance)
-        ]
-        return torch.stack(weights).logsumexp(0) - math.log(self.num_importance)
+        ])  # fmt: skip
+        bound = log_w.logsumexp(0) - math.log(self.num_importance)
+        return bound, (log_w - bound).exp().var(0) / self.num_importance
 
     def sample(
         self,
