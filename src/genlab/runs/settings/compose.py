@@ -130,7 +130,8 @@ def resolved(cfg: DictConfig, choices: dict[str, str | None]) -> dict[str, Any]:
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(settings, dict)
-    if settings.get("tokenizer") and "tokenizer" not in settings["data"]:
+    reads = settings.get("data")  # of `genlab prepare` there are none
+    if settings.get("tokenizer") and reads is not None and "tokenizer" not in reads:
         tokenizer, data = (choices.get(k) for k in ("tokenizer", "data"))
         raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
     return settings
