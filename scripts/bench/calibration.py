@@ -265,6 +265,8 @@ def picture(kind: str, defects: Seen, path: Path) -> None:
 
     names = sorted({n for sizes in defects.values() for z in sizes.values()
                     for n, v in z.items() if abs(v) > SEEN})  # fmt: skip
+    most = max([100.0, *(abs(v) for sizes in defects.values() for z in sizes.values()
+                         for v in z.values())])  # fmt: skip
     left, wide, high, top, below = 1.75, 1.3, 0.46, 0.75, 0.45  # inches
     width, height = left + wide * len(defects) + 0.1, top + high * len(names) + below
     figure, axes = plt.subplots(len(names), len(defects), figsize=(width, height), sharey=True,
@@ -278,7 +280,7 @@ def picture(kind: str, defects: Seen, path: Path) -> None:
                 colour = "0.6" if not abs(v) > SEEN else "tab:red" if v > 0 else "tab:blue"
                 ax.plot(i, v, marker="o", ms=4 if abs(v) > SEEN else 2.5, color=colour)
             ax.set_yscale("symlog", linthresh=SEEN)
-            ax.set_ylim(-3000, 3000)
+            ax.set_ylim(-2 * most, 2 * most)
             ax.set_yticks([-100, 0, 100], ["-100", "0", "100"], fontsize=6)
             ax.minorticks_off()
             ax.set_xlim(-0.3, len(y) - 0.7)
