@@ -35,6 +35,7 @@ from genlab.runs.settings.compose import plan_of
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "calibration"
 DRAWS, SEEN = 8, 6.0
+MOST = 1000.0  # standard deviations that a picture has room for
 LEFT_OUT = {"finite_share", "loss"}
 
 
@@ -109,6 +110,7 @@ CASES: dict[str, tuple[list[str], int, dict[str, tuple[Defect, Sequence[float]]]
         "blur (pixels)": (planted.blur, (0.5, 1.0, 2.0)),
         "shift (pixels)": (planted.shifted, (1, 2, 4)),
         "classes swapped (share)": (planted.swapped, (0.05, 0.25, 1.0)),
+        "one class, one sample (share)": (planted.collapsed, (0.25, 0.5, 1.0)),
     }),
     "text": (["data=kjv", "model=autoregressive", "tokenizer=bytes", "data.block=256"], 400, {
         "copies (share)": COPIES, "letters changed (share)": (planted.letters, (0.01, 0.05, 0.2)),
@@ -176,7 +178,7 @@ def measured(kind: str) -> dict[str, Any]:
     def base(conditional: bool) -> list[dict[str, float]]:
         return [values(drawn(data, num, k), conditional) for k in range(DRAWS)]
 
-    asked = [name for name, (defect, _) in defects.items() if defect is planted.swapped]
+    asked = [name for name, (defect, _) in defects.items() if defect in planted.ASKED]
     found: dict[str, Any] = {
         "pool": None if data.endless else len(data.split("pool")),
         "base": base(False), "labelled": base(True) if asked else [], "asked": asked, "defects": {},
@@ -265,8 +267,6 @@ def picture(kind: str, defects: Seen, path: Path) -> None:
 
     names = sorted({n for sizes in defects.values() for z in sizes.values()
                     for n, v in z.items() if abs(v) > SEEN})  # fmt: skip
-    most = max([100.0, *(abs(v) for sizes in defects.values() for z in sizes.values()
-                         for v in z.values())])  # fmt: skip
     left, wide, high, top, below = 1.75, 1.3, 0.46, 0.75, 0.45  # inches
     width, height = left + wide * len(defects) + 0.1, top + high * len(names) + below
     figure, axes = plt.subplots(len(names), len(defects), figsize=(width, height), sharey=True,
@@ -274,13 +274,14 @@ def picture(kind: str, defects: Seen, path: Path) -> None:
     for row, name in zip(axes, names):
         for ax, sizes in zip(row, defects.values()):
             y = [0.0, *(z.get(name, float("nan")) for z in sizes.values())]
+            y = [max(-MOST, min(MOST, v)) if v == v else v for v in y]
             ax.axhspan(-SEEN, SEEN, color="0.92", zorder=0)
             ax.plot(range(len(y)), y, lw=1, color="0.45", zorder=1)
             for i, v in enumerate(y):
                 colour = "0.6" if not abs(v) > SEEN else "tab:red" if v > 0 else "tab:blue"
                 ax.plot(i, v, marker="o", ms=4 if abs(v) > SEEN else 2.5, color=colour)
-            ax.set_yscale("symlog", linthresh=SEEN)
-            ax.set_ylim(-2 * most, 2 * most)
+            ax.set_yscale("symlog", linthresh=SEEN, linscale=0.4)
+            ax.set_ylim(-2 * MOST, 2 * MOST)
             ax.set_yticks([-100, 0, 100], ["-100", "0", "100"], fontsize=6)
             ax.minorticks_off()
             ax.set_xlim(-0.3, len(y) - 0.7)

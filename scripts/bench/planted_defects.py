@@ -90,6 +90,16 @@ def swapped(data: Any, rows: Rows, share: float) -> Rows:
     return {**rows, "cond": _put(rows["cond"], hit, (rows["cond"][hit] + 1) % data.num_classes)}
 
 
+def collapsed(data: Any, rows: Rows, share: float) -> Rows:
+    """Of the first class a share are one sample."""
+    one, x = (rows["cond"] == rows["cond"].min()).nonzero()[:, 0], rows["x"].clone()
+    x[one[: round(share * len(one))]] = x[one[0]]
+    return {**rows, "x": x}
+
+
+ASKED = (swapped, collapsed)  # seen where each class is asked for
+
+
 def factorised(data: Any, rows: Rows, share: float) -> Rows:
     """In a share of the rows each column is another row's: the columns stay, their ties are cut."""
     hit, x, at = some(len(rows["x"]), share), rows["x"].clone(), 0
