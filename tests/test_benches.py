@@ -13,6 +13,8 @@ import curation_pays
 import planted_defects
 
 from genlab.data.events import END, Piece, Remi
+from genlab.data.music import EventExamples
+from genlab.data.text import Windows
 
 
 def test_a_share_that_never_moved_is_seen_where_four_of_the_samples_moved() -> None:
@@ -31,6 +33,25 @@ def test_draws_that_overlap_say_less_of_chance() -> None:
     near = calibration.seen(found, 300)["noise"]["1"]["x"]
     assert near == pytest.approx(2 / sd / 2)  # draws of 3/4 of the pool: half the spread
     assert calibration.seen(found | {"pool": None}, 300)["noise"]["1"]["x"] == pytest.approx(2 / sd)
+
+
+def test_the_halves_of_a_text_share_no_token_and_those_of_tunes_no_tune() -> None:
+    text = Windows(torch.arange(1001), block=10, stride=1)
+    found = calibration.Halves()({"train": text}, None)
+    train, pool = ({*found[k].stream[1:].tolist()} for k in ("train", "pool"))
+    assert not train & pool and train | pool == {*range(1, 1001)}
+    tunes = [np.arange(1, 4) + 10 * i for i in range(8)]
+    held = EventExamples(tunes, block=3, remi=Events.remi, drawn=True)
+    found = calibration.Halves()({"train": held}, None)
+    train, pool = ({found[k].events(i)[0] for i in range(4)} for k in ("train", "pool"))
+    assert not train & pool and len(train) + len(pool) == 8
+
+
+def test_one_class_collapses_and_the_others_stay() -> None:
+    rows = {"x": torch.arange(40.0)[:, None], "cond": torch.arange(40) % 4}
+    x = planted_defects.collapsed(None, rows, 0.5)["x"]
+    assert (x[rows["cond"] > 0] == rows["x"][rows["cond"] > 0]).all()
+    assert (x[rows["cond"] == 0] == 0).sum() == 5
 
 
 class Frames:

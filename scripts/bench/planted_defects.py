@@ -93,7 +93,7 @@ def swapped(data: Any, rows: Rows, share: float) -> Rows:
 def collapsed(data: Any, rows: Rows, share: float) -> Rows:
     """Of the first class a share are one sample."""
     one, x = (rows["cond"] == rows["cond"].min()).nonzero()[:, 0], rows["x"].clone()
-    x[one[: round(share * len(one))]] = x[one[0]]
+    x[one[: round(share * len(one))]] = x[one[0]].clone()
     return {**rows, "x": x}
 
 
