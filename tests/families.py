@@ -16,12 +16,14 @@ from genlab.models.frames import Frames
 from genlab.models.gan import GAN
 from genlab.models.latent import Latent
 from genlab.models.mixture import Mixture
+from genlab.models.normalising import NormalisingFlow
 from genlab.models.tree import CountedTree
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.dit import DiT
+from genlab.nn.flow_nets import MAF, Glow, RealNVP
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.made import FVSBN, MADE
 from genlab.nn.maxout import BatchNormGenerator, MaxoutDiscriminator
@@ -41,6 +43,7 @@ from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.bounds import DoublyReparameterised
+from genlab.objectives.change_of_variables import ChangeOfVariables, Dequantised, DequantisedRows
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
@@ -262,6 +265,19 @@ def vq_transformer(quantiser: Quantiser) -> Latent:
     return Latent(codec, prior, optim=Optim(partial(torch.optim.AdamW, lr=1e-2)))
 
 
+def normalising(net: Callable, shape, objective) -> NormalisingFlow:
+    model = NormalisingFlow(
+        net(shape, num_classes=CLASSES),
+        objective=objective,
+        sampler=Prior(),
+        shape=shape,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=2e-3)),
+    )
+    model.calibrate([batch_of(shape)] * 128)  # as a run does
+    return model
+
+
 def mixture() -> Mixture:
     return Mixture(
         objective=Components(widths=WIDTHS, num=4),
@@ -281,6 +297,9 @@ mlp = partial(MLP, width=64, depth=2)
 dcgan = partial(DCGANGenerator, width=16), partial(DCGANDiscriminator, width=16)
 mlp_gan = partial(MLPGenerator, width=64, bounded=False), partial(MLPDiscriminator, width=64)
 conv_vae = partial(ConvEncoder, width=16), partial(ConvDecoder, width=16)
+glow = partial(Glow, width=16, steps=2)
+realnvp = partial(RealNVP, width=32, depth=1, steps=4)
+maf = partial(MAF, width=64, depth=1, steps=3)
 mlp_vae = partial(MLPEncoder, width=64), partial(MLPDecoder, width=64)
 gpt = partial(GPT, max_length=TOKENS[0], width=16, depth=1, heads=2)
 r1 = NonSaturating(r1_gamma=1.0, penalty_every=4)
@@ -371,6 +390,16 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
     "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
+    "glow-image": (lambda: normalising(glow, IMAGE, Dequantised(levels=17)), IMAGE, 100),
+    "glow-sound": (lambda: normalising(glow, SOUND, ChangeOfVariables()), SOUND, 100),
+    "realnvp-points": (lambda: normalising(realnvp, POINTS, ChangeOfVariables()), POINTS, 150),
+    "realnvp-table": (
+        lambda: normalising(realnvp, TABLE, DequantisedRows(widths=WIDTHS)),
+        TABLE,
+        150,
+    ),
+    "realnvp-video": (lambda: normalising(realnvp, VIDEO, ChangeOfVariables()), VIDEO, 100),
+    "maf-points": (lambda: normalising(maf, POINTS, ChangeOfVariables()), POINTS, 150),
     "latent-edm-image": (latent_diffusion, IMAGE, 200),
     "latent-gpt-image": (lambda: vq_transformer(VectorQuantiser(vocab=11, dim=3)), IMAGE, 100),
     "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),

@@ -29,6 +29,7 @@ FAMILIES = {
     "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",
               "objective.quantiser.vocab=9", "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
+    "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2"],
 }  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def test_the_same_command_gives_the_same_bits(tmp_path: Path) -> None:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gpt", "vae", "flow_matching")),
+        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gpt", "vae", "flow_matching", "normalising_flow")),
     ],
 )
 def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt", "vqvae")),
+        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt", "vqvae", "normalising_flow")),
     ],
 )
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:

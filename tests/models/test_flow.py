@@ -34,3 +34,10 @@ def test_a_gpt_costs_six_a_weight_and_token_and_its_attention() -> None:
     attention = 2 * 2 * 2 * length * length * 64  # two products in each of two blocks
     counted = flops(model, (1, length), tokens=True)
     assert counted == pytest.approx(3 * (2 * length * weights + attention), rel=0.02)
+
+
+def test_a_net_of_another_family_is_refused_in_a_line() -> None:
+    model = Plan(settled(["data=ring", "net=mlp"])).model_of_shapes()
+    model.net = Plan(settled(["data=ring", "model=normalising_flow"])).model_of_shapes().net
+    with pytest.raises(ValueError, match=r"the net does not take .*forward\(\) takes from 2 to 3"):
+        flops(model, (4, 2), tokens=False)

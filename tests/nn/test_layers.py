@@ -101,6 +101,8 @@ KINDS = {
     "pacgan": ("points",),
     "sinusoidal": ("points",),
     "made": ("text",),
+    **dict.fromkeys(("realnvp", "maf", "iaf"), ("image", "points")),
+    "glow": ("image", "larger image"),
     "fvsbn": ("text",),
     **dict.fromkeys(("frame_rnn", "frame_gru", "frame_lstm", "tcn"), ("rolls",)),
 }
@@ -132,6 +134,9 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         latent = net.get("latent_map") or net.get("latent_shape") or [net.latent_dim]
         assert all(part.shape == (2, *latent) for part in (z, *more))
         assert net.decoder(z, None).shape == x.shape
+    elif hasattr(net, "inverse"):
+        y, log_det = net(x, None)
+        assert y.shape == x.shape and log_det.shape == (2,)
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape
 
