@@ -73,13 +73,20 @@ class TopDown(nn.Module):
     Nothing told (None): z is drawn by the priors.
     """
 
-    latent_shapes: list[tuple[int, ...]]  # of each layer
-
-    def __init__(self, width: int, num_classes: int | None) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_classes: int | None,
+        stages: Sequence[Stage],
+        last: nn.Module,
+        latent_shapes: Sequence[tuple[int, ...]],
+    ) -> None:
+        """`width`: of the first stage's h; `latent_shapes`: of each layer's z."""
         super().__init__()
         self.start = nn.Parameter(torch.zeros(width))
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
-        self.stages, self.last = nn.ModuleList(), nn.Module()  # of those below
+        self.stages, self.last = nn.ModuleList(stages), last
+        self.latent_shapes = list(latent_shapes)
 
     def forward(
         self,
@@ -137,15 +144,13 @@ class MLPTopDown(TopDown):
         width: int = 128,
     ) -> None:
         at_least_1(width=width, latent_dims=min(latent_dims, default=0))
-        super().__init__(width, num_classes)
         emb_dim = None if num_classes is None else width
-        self.latent_shapes = [(n,) for n in latent_dims]
-        self.stages.extend(
+        stages = [
             Stage(nn.Identity(), [Rung(width, n, Block(width, emb_dim=emb_dim), nn.Linear)])
             for n in latent_dims
-        )
-        out = nn.Linear(width, math.prod(shape))
-        self.last = nn.Sequential(out, nn.Unflatten(1, tuple(shape)))
+        ]
+        last = nn.Sequential(nn.Linear(width, math.prod(shape)), nn.Unflatten(1, tuple(shape)))
+        super().__init__(width, num_classes, stages, last, [(n,) for n in latent_dims])
 
 
 def stages_of(
@@ -213,25 +218,28 @@ class ConvTopDown(TopDown):
     ) -> None:
         """`widths`: the network's channels in each stage, the vector first."""
         sides, fold = stages_of(shape, widths, latent_dims=latent_dims, rungs=rungs)
-        super().__init__(widths[0], num_classes)
         emb_dim = None if num_classes is None else widths[0]
-        self.latent_shapes = [(latent_dims[0],)] * rungs[0]
-        vectors = [
-            Rung(widths[0], latent_dims[0], Block(widths[0], emb_dim=emb_dim), nn.Linear)
-            for _ in range(rungs[0])
-        ]
-        self.stages.append(Stage(nn.Identity(), vectors))
-        for i, side in enumerate(sides, 1):
-            above, width, latent = widths[i - 1], widths[i], latent_dims[i]
-            maps = [
-                Rung(width, latent, ResBlock(width, width, emb_dim=emb_dim), _pointwise)
-                for _ in range(rungs[i])
-            ]
-            up = _spread(above, width, side) if i == 1 else _doubled(above, width)
-            self.stages.append(Stage(up, maps))
-            self.latent_shapes += [(latent, *side)] * rungs[i]
+        stages, shapes = [], []
+        for i, (width, latent, num) in enumerate(zip(widths, latent_dims, rungs, strict=True)):
+            layers = range(num)
+            if i == 0:
+                up: nn.Module = nn.Identity()
+                here = [
+                    Rung(width, latent, Block(width, emb_dim=emb_dim), nn.Linear) for _ in layers
+                ]
+                shapes += [(latent,)] * num
+            else:
+                joint = _spread if i == 1 else _doubled
+                up = joint(widths[i - 1], width, sides[i - 1])
+                here = [
+                    Rung(width, latent, ResBlock(width, width, emb_dim=emb_dim), _pointwise)
+                    for _ in layers
+                ]
+                shapes += [(latent, *sides[i - 1])] * num
+            stages.append(Stage(up, here))
         out = nn.Conv2d(widths[-1], int(shape[0]) * fold**2, 3, padding=1)
-        self.last = nn.Sequential(out, nn.PixelShuffle(fold))
+        last = nn.Sequential(out, nn.PixelShuffle(fold))
+        super().__init__(widths[0], num_classes, stages, last, shapes)
 
 
 def _normal(out: Tensor) -> Normal:
@@ -246,11 +254,11 @@ def _pointwise(dim_in: int, dim_out: int) -> nn.Conv2d:
 
 
 def _spread(dim_in: int, dim_out: int, side: tuple[int, int]) -> nn.Module:
-    """A vector to a map."""
+    """A vector to a map of these sides."""
     linear = nn.Linear(dim_in, dim_out * math.prod(side))
     return nn.Sequential(linear, nn.Unflatten(1, (dim_out, *side)))
 
 
-def _doubled(dim_in: int, dim_out: int) -> nn.Module:
-    """A map to one of twice the sides, by its nearest pixels."""
-    return nn.Sequential(nn.Conv2d(dim_in, dim_out, 1), nn.Upsample(scale_factor=2.0))
+def _doubled(dim_in: int, dim_out: int, side: tuple[int, int]) -> nn.Module:
+    """A map to one of these sides, twice its own: each place four times."""
+    return nn.Sequential(nn.Conv2d(dim_in, dim_out, 1), nn.Upsample(side))
