@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import nn
 
 from genlab.batch import Batch
 from genlab.models.autoregressive import Autoregressive
@@ -14,6 +15,7 @@ from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.models.frames import Frames
 from genlab.models.gan import GAN
+from genlab.models.ladder import LadderVAE
 from genlab.models.latent import Latent
 from genlab.models.mixture import Mixture
 from genlab.models.normalising import NormalisingFlow
@@ -25,6 +27,12 @@ from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGe
 from genlab.nn.dit import DiT
 from genlab.nn.flow_nets import MAF, Glow, RealNVP
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
+from genlab.nn.ladder import (
+    ConvBottomUp,
+    ConvTopDown,
+    MLPBottomUp,
+    MLPTopDown,
+)
 from genlab.nn.made import FVSBN, MADE
 from genlab.nn.maxout import BatchNormGenerator, MaxoutDiscriminator
 from genlab.nn.mlp import (
@@ -49,6 +57,7 @@ from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.levels import LogisticMixture
 from genlab.objectives.priors import VampPrior
+from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
@@ -149,6 +158,35 @@ def other_vae(objective, nets, shape, outputs: int = 1, **laws) -> VAE:
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
         **laws,
     )
+
+
+def ladder(encoder: nn.Module, decoder: nn.Module, shape, likelihood, **sampler) -> LadderVAE:
+    return LadderVAE(
+        encoder,
+        decoder,
+        objective=LadderELBO(likelihood),
+        sampler=Prior(**sampler),
+        shape=shape,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def conv_ladder(shape, likelihood) -> LadderVAE:
+    """A vector, a map of one layer and a map of two."""
+    sizes = {"widths": (16, 16, 8), "num_classes": CLASSES}
+    return ladder(
+        ConvBottomUp(shape, **sizes),
+        ConvTopDown(shape, **sizes, latent_dims=(4, 2, 1), rungs=(1, 1, 2)),
+        shape,
+        likelihood,
+    )
+
+
+def mlp_ladder(shape, likelihood, **sampler) -> LadderVAE:
+    sizes = {"latent_dims": (4, 2), "num_classes": CLASSES, "width": 64}
+    nets = MLPBottomUp(shape, **sizes), MLPTopDown(shape, **sizes)
+    return ladder(*nets, shape, likelihood, **sampler)
 
 
 def tokens(net: Callable) -> Autoregressive:
@@ -357,6 +395,18 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         IMAGE,
         150,
     ),
+    "ladder-image": (lambda: conv_ladder(IMAGE, DiscretisedLogistic(levels=17)), IMAGE, 150),
+    "ladder-sound": (
+        lambda: conv_ladder(SOUND, Gaussian(sigma=0.1, learn=True)),
+        SOUND,
+        150,
+    ),
+    "ladder-points": (
+        lambda: mlp_ladder(POINTS, Gaussian(sigma=0.1, learn=True), noise=True),
+        POINTS,
+        150,
+    ),
+    "ladder-table": (lambda: mlp_ladder(TABLE, Mixed(widths=WIDTHS), noise=True), TABLE, 150),
     "edm-sound": (lambda: diffusion(unet, SOUND, EDM(), Heun(num_steps=6)), SOUND, 150),
     "gan-sound": (lambda: gan(*dcgan, SOUND, r1, (2e-3, 2e-3)), SOUND, 200),
     "vae-sound": (

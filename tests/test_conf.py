@@ -36,6 +36,8 @@ SMALL_NETS = {
     "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
+    "ladder": ["net.widths=[16,8,8]"],
+    "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]
        for n in ("conv_vae", "conv_codec", "conv_vq")},
 }  # fmt: skip
@@ -91,6 +93,10 @@ OWN_PARTS = {
     ("digits", "vae"): ("conv_vae", "elbo", "prior"),
     ("ring", "vae"): ("mlp_vae", "elbo_gaussian", "prior_noise"),
     ("adult", "vae"): ("mlp_vae", "elbo_table", "prior_noise"),
+    ("digits", "ladder_vae"): ("ladder", "elbo_ladder", "prior"),
+    ("ring", "ladder_vae"): ("mlp_ladder", "elbo_ladder_gaussian", "prior_noise"),
+    ("adult", "ladder_vae"): ("mlp_ladder", "elbo_ladder_table", "prior_noise"),
+    ("fsdd", "ladder_vae"): ("ladder", "elbo_ladder_gaussian", "prior"),
     ("digits", "gan"): ("dcgan", "nonsaturating", "prior"),
     ("ring", "gan"): ("mlp_gan", "nonsaturating", "prior"),
     ("adult", "gan"): ("mlp_gan", "nonsaturating", "prior"),

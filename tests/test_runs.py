@@ -22,6 +22,8 @@ pytestmark = pytest.mark.whole
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
     "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],
+    "ladder_vae": ["model=ladder_vae", "net.widths=[16,8]", "net.latent_dims=[4,1]",
+                   "net.rungs=[1,1]", "objective.warmup=200"],
     "diffusion": ["model=diffusion", "net.width=8", "sampler.num_steps=4"],
     "flow_matching": ["model=flow_matching", "net.width=8", "sampler.num_steps=4"],
     "gpt": ["data=digits_pixels", "model=autoregressive", "net.width=16", "net.depth=1",

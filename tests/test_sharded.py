@@ -24,6 +24,8 @@ GPT = [*TOKENS, "net.depth=2", "net.heads=2", "net.dropout=0"]
 SEEN = ["trainer.clip=1.0", "+optim.optimizer.eps=0.01", "optim.weight_decay=0.1"]
 FAMILIES = {
     "vae": [*VAE, *SEEN],
+    "ladder_vae": ["model=ladder_vae", "net.widths=[16,8]", "net.latent_dims=[4,1]",
+                   "net.rungs=[1,1]", *SEEN],
     "diffusion": ["model=diffusion", "net.width=8", *SEEN],
     "flow_matching": ["model=flow_matching", "net=dit", "net.width=16", "net.depth=2",
                       "net.heads=2", "callbacks=no_ema"],

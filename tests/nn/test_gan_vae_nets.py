@@ -75,6 +75,35 @@ def test_without_classes_labels_are_ignored_and_all_is_trained(kind, part):
     assert all(p.grad is not None for p in net.parameters())
 
 
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_folded_pixels_are_channels_of_a_smaller_image(part):
+    """Of 2x2 pixels, the network is that of a quarter of the places, each of four values."""
+    folded, small = build("conv", part, (1, 16, 24), fold=2), build("conv", part, (4, 8, 12))
+    assert folded.state_dict().keys() == small.state_dict().keys()
+    small.load_state_dict(folded.state_dict())
+    cond = torch.tensor([0, 3, 4])
+    if part == "decoder":
+        z = source(part, ())
+        x = small(z, cond)
+        found = folded(z, cond)
+        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):  # a place's channels are its pixels, in rows
+            torch.testing.assert_close(found[:, 0, i::2, j::2], x[:, 2 * i + j])
+    else:
+        x = torch.randn(3, 1, 16, 24)
+        pixels = [x[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        expected = small(torch.stack(pixels, 1), cond)[0]
+        torch.testing.assert_close(folded(x, cond)[0], expected)
+
+
+def test_fold_takes_sides_whose_folded_ones_are_no_multiples_of_4():
+    net = build("conv", "encoder", (1, 28, 28), fold=2)
+    assert net.last.in_features == 16 * 7 * 7  # 14, then 7
+    assert build("conv", "decoder", (1, 28, 28), fold=2)(torch.randn(3, LATENT)).shape[2:] == (
+        28,
+        28,
+    )
+
+
 def test_points_are_not_bounded():
     x = build("mlp", "generator", (2,), bounded=False)(100 * torch.randn(50, LATENT))
     assert x.abs().max() > 1
@@ -116,6 +145,8 @@ def test_dcgan_starts_from_its_papers_scale():
         ("data.shape=.2.: net dcgan takes images", lambda: conv.DCGANDiscriminator((2,))),
         ("multiples of 4", lambda: conv.DCGANGenerator((1, 30, 30), latent_dim=2)),
         ("multiples of 4", lambda: conv.ConvEncoder((1, 4, 4), latent_dim=2)),
+        ("net.fold=3: must divide", lambda: conv.ConvEncoder((1, 8, 8), latent_dim=2, fold=3)),
+        ("net.fold=4: .* leave 4", lambda: conv.ConvDecoder((1, 8, 8), latent_dim=2, fold=4)),
         ("net.generator.norm='x'", lambda: conv.DCGANGenerator((1, 8, 8), latent_dim=2, norm="x")),
         ("net.discriminator.norm='x'", lambda: conv.DCGANDiscriminator((1, 8, 8), norm="x")),
     ],

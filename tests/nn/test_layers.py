@@ -100,6 +100,8 @@ KINDS = {
     "plain_vae": ("image", "points"),
     "pacgan": ("points",),
     "sinusoidal": ("points",),
+    "ladder": ("image", "larger image"),
+    "mlp_ladder": ("image", "points"),
     "made": ("text",),
     **dict.fromkeys(("realnvp", "maf", "iaf"), ("image", "points")),
     "glow": ("image", "larger image"),
@@ -128,6 +130,10 @@ def test_yaml_builds_a_network_that_runs(name, kind):
     elif "generator" in config.net:
         fake = net.generator(torch.randn(2, net.latent_dim), None)
         assert fake.shape == x.shape and net.discriminator(fake, None).shape == (2,)
+    elif "top_down" in config.net:
+        noise = [torch.randn(2, *s) for s in net.top_down.latent_shapes]
+        params, layers = net.top_down(noise, None, net.bottom_up(x, None))
+        assert params.shape == x.shape and len(layers) == len(noise) >= 2
     elif "encoder" in config.net:
         out = net.encoder(x) if name == "conv_vq" else net.encoder(x, None)
         z, *more = out if isinstance(out, tuple) else (out,)

@@ -28,14 +28,21 @@ GENERATOR_NORMS = ("batch", "group", "none")
 DISCRIMINATOR_NORMS = ("spectral", "batch", "none")
 
 
-def halvings(shape: Sequence[int], net: str) -> tuple[int, int, int, int]:
-    """(C, smallest H, smallest W, number of halvings): both sides halve while they stay >= 4."""
+def halvings(shape: Sequence[int], net: str, fold: int = 1) -> tuple[int, int, int, int]:
+    """(C, smallest H, smallest W, number of halvings): both sides halve while they stay >= 4.
+
+    With `fold` of x's pixels folded into channels: C is fold^2 x's, and fewer halvings are left.
+    """
     channels, height, width = image_shape(shape, net)
     if height % 4 or width % 4 or min(height, width) < 8:
         raise ValueError(
             f"data.shape={list(shape)}: net {net} takes sides that are multiples of 4, from 8 up"
         )
-    n = 0
+    if fold < 1 or height % fold or width % fold or min(height, width) < 4 * fold:
+        raise ValueError(
+            f"net.fold={fold}: must divide the sides of {list(shape)} and leave 4 pixels of each"
+        )
+    channels, height, width, n = channels * fold**2, height // fold, width // fold, 0
     while height % 2 == 0 and width % 2 == 0 and min(height, width) >= 8:
         height, width, n = height // 2, width // 2, n + 1
     return channels, height, width, n
@@ -165,13 +172,20 @@ class ConvEncoder(nn.Module):
         latent_dim: int,
         num_classes: int | None = None,
         width: int = 32,
+        fold: int = 1,
     ) -> None:
+        """`width` channels at full size, doubled with each halving to at most 4 * width.
+
+        `fold`: squares of so many pixels a side become channels, so that full size is that much
+        smaller; convolutions on all pixels are most of the cost.
+        """
         super().__init__()
         at_least_1(width=width, latent_dim=latent_dim)
-        channels, height, length, n = halvings(shape, "conv_vae")
+        channels, height, length, n = halvings(shape, "conv_vae", fold)
         dims = [width * min(4, 2**i) for i in range(n + 1)]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
         emb_dim = None if num_classes is None else width
+        self.fold = nn.PixelUnshuffle(fold) if fold > 1 else nn.Identity()
         self.first = nn.Conv2d(channels, dims[0], 3, padding=1)
         self.downs = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(dims)
@@ -181,7 +195,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         emb = None if self.classes is None else self.classes(cond, len(x))
-        h = self.first(x)
+        h = self.first(self.fold(x))
         for down, block in zip(self.downs, self.blocks, strict=True):
             h = block(down(h), emb)
         mean, logvar = self.last(F.silu(h).flatten(1)).chunk(2, dim=1)
@@ -203,11 +217,13 @@ class ConvDecoder(nn.Module):
         latent_dim: int,
         num_classes: int | None = None,
         width: int = 32,
+        fold: int = 1,
         outputs: int = 1,
     ) -> None:
+        """`width` and `fold` as in ConvEncoder."""
         super().__init__()
         at_least_1(width=width, latent_dim=latent_dim, outputs=outputs)
-        channels, self.height, self.width, n = halvings(shape, "conv_vae")
+        channels, self.height, self.width, n = halvings(shape, "conv_vae", fold)
         dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
         emb_dim = None if num_classes is None else width
@@ -218,6 +234,7 @@ class ConvDecoder(nn.Module):
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(dims)
         )
         self.last = nn.Conv2d(dims[-1], outputs * channels, 3, padding=1)
+        self.unfold = nn.PixelShuffle(fold) if fold > 1 else nn.Identity()
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         emb = None if self.classes is None else self.classes(cond, len(z))
@@ -225,7 +242,7 @@ class ConvDecoder(nn.Module):
         h = h.unflatten(1, (-1, self.height, self.width))
         for block, up in zip(self.blocks, self.ups, strict=True):
             h = up(block(h, emb))
-        return self.last(F.silu(h))
+        return self.unfold(self.last(F.silu(h)))
 
 
 def _norm(kind: str, dim: int) -> nn.Module:

@@ -35,8 +35,9 @@ class Sharded(DDPStrategy):
     def setup(self, trainer: pl.Trainer) -> None:
         if not self.lightning_module.automatic_optimization:
             raise ValueError("trainer.strategy=fsdp: this model steps by itself; write trainer=ddp")
-        # its mean and log-variance are halves of one tensor, which nothing writes into
-        warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module \(FSDP\w*Encoder\)")
+        # their mean and log-variance are halves of one tensor, which nothing writes into
+        nets = r"\w*Encoder|Rung|Stage|\w*TopDown"
+        warnings.filterwarnings("ignore", message=rf"FSDP2-wrapped module \(FSDP({nets})\)")
         self.accelerator.setup(trainer)
         mesh = init_device_mesh(self.root_device.type, (self.world_size,))
         averages = [getattr(c, "_average_model", None) for c in trainer.callbacks]
