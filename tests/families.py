@@ -39,7 +39,7 @@ from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
-from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
@@ -293,6 +293,12 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
     "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
     "hinge-points": (lambda: gan(*mlp_gan, POINTS, Hinge(), (5e-4, 2e-3)), POINTS, 200),
+    "relativistic-points": (
+        lambda: gan(*mlp_gan, POINTS, Relativistic(r1_gamma=0.3, r2_gamma=0.3), (5e-4, 2e-3)),
+        POINTS,
+        200,
+    ),
+    "squares-points": (lambda: gan(*mlp_gan, POINTS, LeastSquares(), (5e-4, 2e-3)), POINTS, 200),
     "gan-points": (lambda: gan(*mlp_gan, POINTS, r1, (5e-4, 2e-3)), POINTS, 200),
     "wgan-points": (
         lambda: gan(*mlp_gan, POINTS, WGANGP(gp_weight=1, critic_steps=2), (5e-4, 2e-3)),

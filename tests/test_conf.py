@@ -278,7 +278,7 @@ WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
     "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
-    "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
+    "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from genlab.models.gan import GAN
-from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.optim import Optim
 from genlab.samplers.latent import Prior
 
@@ -72,7 +72,10 @@ def fit(model: GAN, steps: int, **kwargs) -> GAN:
     return model
 
 
-@pytest.mark.parametrize("objective", [NonSaturating(r1_gamma=1.0), Hinge(), WGANGP()])
+@pytest.mark.parametrize(
+    "objective",
+    [NonSaturating(r1_gamma=1.0), Relativistic(r2_gamma=1.0), LeastSquares(), Hinge(), WGANGP()],
+)
 def test_one_batch_is_one_step(objective):
     model = fit(gan(objective), 5)
     assert [step for step, _ in model.seen] == [1, 2, 3, 4, 5]
@@ -113,6 +116,26 @@ def test_a_step_is_the_plain_games_by_hand():
     loss = nn.functional.softplus(-d(fake)).mean()
     grads = torch.autograd.grad(loss, list(g.parameters()))
     torch.testing.assert_close(list(model.discriminator.parameters()), list(d.parameters()))
+    for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
+        torch.testing.assert_close(p, q - 0.1 * grad)
+
+
+def test_a_relativistic_step_by_hand():
+    """G plays its fakes against the same batch's real examples, as the stepped D sees both."""
+    model = gan(Relativistic(r1_gamma=2.0, r2_gamma=4.0, penalty_every=1))
+    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
+    latents = []
+    model._latents = lambda x: latents.append(torch.randn(len(x), 2)) or latents[-1]
+    fit(model, 1)
+    fake = g(latents[0])
+    loss = nn.functional.softplus(d(fake.detach()) - d(X)).mean()
+    loss = loss + (1 + 2) * d.linear.weight.square().sum()  # gamma / 2 |w|^2 each
+    grads = torch.autograd.grad(loss, [d.linear.weight])  # a shared bias cancels
+    with torch.no_grad():
+        d.linear.weight -= 0.1 * grads[0]
+    loss = nn.functional.softplus(d(X) - d(fake)).mean()
+    grads = torch.autograd.grad(loss, list(g.parameters()))
+    torch.testing.assert_close(model.discriminator.linear.weight, d.linear.weight)
     for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
         torch.testing.assert_close(p, q - 0.1 * grad)
 

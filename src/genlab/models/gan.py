@@ -2,7 +2,7 @@
 
 Reading map
   network     nn/conv.py (DCGANGenerator, DCGANDiscriminator), nn/mlp.py (MLPGenerator, ...)
-  formula     objectives/adversarial.py: NonSaturating with R1, Hinge, WGANGP
+  formula     objectives/adversarial.py: NonSaturating, Relativistic, LeastSquares, Hinge, WGANGP
   sampler     samplers/latent.py: Prior
   experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
 
@@ -82,7 +82,9 @@ class GAN(GenerativeModel):
                     terms.pop("total").mean(), self.discriminator, discriminator_optimizer.optimizer
                 )
             with frozen(self.discriminator):
-                loss = self.objective.generator(self.discriminator(fake, cond))
+                loss = self.objective.generator(
+                    self.discriminator(fake, cond), lambda: self.discriminator(x, cond)
+                )
                 self._step(loss.mean(), self.generator, generator_optimizer)
         total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
         self.record(total | terms)
@@ -115,8 +117,9 @@ class GAN(GenerativeModel):
         """Both players' losses per example; gradient penalties belong to training_step alone."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         fake = self.discriminator(self.generator(self._latents(x), cond), cond)
-        generator = self.objective.generator(fake)
-        discriminator = self.objective.discriminator(self.discriminator(x, cond), fake)
+        real = self.discriminator(x, cond)
+        generator = self.objective.generator(fake, lambda: real)
+        discriminator = self.objective.discriminator(real, fake)
         return {
             "loss": generator + discriminator,
             "loss_generator": generator,
