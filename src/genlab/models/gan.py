@@ -1,7 +1,8 @@
 """The generative adversarial network: a generator against a discriminator.
 
 Reading map
-  network     nn/conv.py (DCGANGenerator, DCGANDiscriminator), nn/mlp.py (MLPGenerator, ...)
+  network     nn/conv.py (DCGANGenerator, ...), nn/resgan.py (R3GAN), nn/style.py (StyleGAN2),
+              nn/mlp.py (MLPGenerator, ...), nn/maxout.py (PacGAN)
   formula     objectives/adversarial.py: NonSaturating, Relativistic, LeastSquares, Hinge, WGANGP
   sampler     samplers/latent.py: Prior
   experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
