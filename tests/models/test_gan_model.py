@@ -183,6 +183,66 @@ def test_wgan_steps_the_critic_more_often():
     assert calls == ["Discriminator"] * 4 + ["Generator"]
 
 
+class Counted(nn.Module):
+    """An augmentation that doubles what it sees, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = []
+
+    def forward(self, x):
+        return 2 * x
+
+    def follow(self, signs, examples):
+        self.told.append((signs.item(), examples))
+        return {"augment_p": signs}
+
+
+def test_the_discriminator_sees_real_and_generated_examples_changed():
+    """D: SGD on changed examples; G: through the change, so its slope is twice."""
+    model = gan(augment=Counted())
+    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
+    latents = []
+    model._latents = lambda x: latents.append(torch.randn(len(x), 2)) or latents[-1]
+    fit(model, 1)
+    fake, logit = g(latents[0]), d(2 * X)
+    loss = nn.functional.softplus(-logit) + nn.functional.softplus(d(2 * fake.detach()))
+    grads = torch.autograd.grad(loss.mean(), list(d.parameters()))
+    with torch.no_grad():
+        for p, grad in zip(d.parameters(), grads, strict=True):
+            p -= 0.1 * grad
+    torch.testing.assert_close(list(model.discriminator.parameters()), list(d.parameters()))
+    grads = torch.autograd.grad(nn.functional.softplus(-d(2 * fake)).mean(), list(g.parameters()))
+    for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
+        torch.testing.assert_close(p, q - 0.1 * grad)
+    ((signs, examples),) = model.augment.told
+    assert signs == pytest.approx(logit.sign().mean().item()) and examples == 8
+    assert model.seen[0][1]["augment_p"] == pytest.approx(signs)
+    assert torch.equal(model.loss({"x": X})["loss_discriminator"][:0], X[:0, 0])  # per example
+    clean = nn.functional.softplus(-model.discriminator(X))  # a held-out loss is of x as it is
+    fake = nn.functional.softplus(model.discriminator(model.generator(latents[0])))
+    model._latents = lambda x: latents[0]
+    torch.testing.assert_close(model.loss({"x": X})["loss_discriminator"], clean + fake)
+
+
+@pytest.mark.parametrize(
+    ("objective", "middle"),
+    [(NonSaturating(), 0.0), (Hinge(), 0.0), (LeastSquares(), 0.5), (Relativistic(), None),
+     (WGANGP(), None)],
+)  # fmt: skip
+def test_how_often_the_discriminator_is_right(objective, middle):
+    """Its best logit for what is as likely real as fake lies on the boundary, if there is one."""
+    model = gan(objective, augment=Counted())
+    real, fake = torch.tensor([-1.0, 0.2, 0.4, 3.0]), torch.tensor([0.0, 0.3, 0.1, 9.0])
+    model._overfits(real, fake)
+    right = [r > (f if middle is None else middle) for r, f in zip(real, fake, strict=True)]
+    assert model.augment.told == [((2 * sum(right) - 4) / 4, 4)]
+    if middle is not None and not isinstance(objective, Hinge):  # the hinge has no single best
+        d = torch.linspace(-1, 1, 2001)
+        alone = objective.discriminator(d, d)  # each example is both
+        assert d[alone.argmin()].item() == pytest.approx(middle, abs=1e-3)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"given: a GAN cannot"):
         gan().sample(1, given={"x": X[:1], "mask": X[:1] > 0})

@@ -47,11 +47,14 @@ class GAN(GenerativeModel):
         shape: Sequence[int],
         latent_dim: int,
         conditions: Conditions | None = None,
+        augment: nn.Module | None = None,
         clip: float | None = None,
         optim: Optim | None = None,
         optim_discriminator: Optim | None = None,
     ) -> None:
         """`clip` limits the norm of each network's gradient; `optim` is the generator's.
+
+        `augment` changes what the discriminator sees in training (nn/augment.py).
 
         `optim_discriminator` is the same as `optim` where it is not given.
         """
@@ -60,6 +63,7 @@ class GAN(GenerativeModel):
         self.optim_discriminator = optim if optim_discriminator is None else optim_discriminator
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.sampler, self.clip = objective, sampler, clip
+        self.augment = augment
         self.shape, self.latent_dim = tuple(shape), latent_dim
         self.conditions = conditions or Conditions()
 
@@ -77,16 +81,18 @@ class GAN(GenerativeModel):
                 if i > 0:
                     with torch.no_grad():
                         fixed = self.generator(self._latents(x), cond)
-                terms = self._discriminator_terms(x, fixed, cond)
+                terms = self._discriminator_terms(self._seen(x), self._seen(fixed), cond)
                 # the raw optimiser: Lightning's wrapper would count a second step
                 self._step(
                     terms.pop("total").mean(), self.discriminator, discriminator_optimizer.optimizer
                 )
             with frozen(self.discriminator):
                 loss = self.objective.generator(
-                    self.discriminator(fake, cond), lambda: self.discriminator(x, cond)
+                    self.discriminator(self._seen(fake), cond),
+                    lambda: self.discriminator(self._seen(x), cond),
                 )
                 self._step(loss.mean(), self.generator, generator_optimizer)
+        terms |= self._overfits(terms["logit_real"], terms["logit_fake"])
         total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
         self.record(total | terms)
         self.tick(batch, batch_idx)
@@ -104,6 +110,20 @@ class GAN(GenerativeModel):
             terms |= penalty
             loss = sum((every * p for p in penalty.values()), loss)
         return {"total": loss} | {k: v.detach() for k, v in terms.items()}
+
+    def _seen(self, x: Tensor) -> Tensor:
+        return x if self.augment is None else self.augment(x)
+
+    def _overfits(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Tell the augmentation how often the discriminator is right about real examples."""
+        if self.augment is None:
+            return {}
+        middle = self.objective.boundary
+        signs = (real - (fake if middle is None else middle)).float().sign().mean()
+        if self._trainer is not None:
+            signs = self.trainer.strategy.reduce(signs, reduce_op="mean")
+        world = 1 if self._trainer is None else self.trainer.world_size
+        return self.augment.follow(signs, len(real) * world)
 
     def _step(self, loss: Tensor, net: nn.Module, optimizer) -> None:
         optimizer.zero_grad()

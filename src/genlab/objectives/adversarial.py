@@ -27,6 +27,7 @@ class Adversarial(Protocol):
 
     critic_steps: int  # of the discriminator, a batch
     penalty_every: int  # batches
+    boundary: float | None  # the logit between real and fake; None: only differences count
 
     def generator(self, fake: Tensor, real: Logits) -> Tensor: ...
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
@@ -76,6 +77,8 @@ class ZeroCentred:
 class NonSaturating(ZeroCentred):
     """The non-saturating game, Goodfellow et al. 2014 (arXiv 1406.2661), section 3."""
 
+    boundary = 0.0
+
     def generator(self, fake: Tensor, real: Logits) -> Tensor:
         """- log sigmoid(D(G(z)))."""
         return F.softplus(-fake.float())
@@ -92,6 +95,8 @@ class Relativistic(ZeroCentred):
     difference, f(t) = - log(1 + exp(-t)). With R1 and R2 it converges locally (section 2.3).
     """
 
+    boundary = None
+
     def generator(self, fake: Tensor, real: Logits) -> Tensor:
         """- log sigmoid(D(G(z)) - D(x))."""
         return F.softplus(real().float() - fake.float())
@@ -103,6 +108,8 @@ class Relativistic(ZeroCentred):
 
 class LeastSquares(ZeroCentred):
     """Least squares, Mao et al. 2017 (arXiv 1611.04076), eq. 9: real is 1, fake 0, to be 1."""
+
+    boundary = 0.5
 
     def generator(self, fake: Tensor, real: Logits) -> Tensor:
         return (fake.float() - 1) ** 2 / 2
@@ -116,6 +123,7 @@ class Hinge:
 
     critic_steps = 1
     penalty_every = 1
+    boundary = 0.0
 
     def generator(self, fake: Tensor, real: Logits) -> Tensor:
         return -fake.float()
@@ -135,6 +143,7 @@ class WGANGP:
     """
 
     penalty_every = 1
+    boundary = None
 
     def __init__(self, *, gp_weight: float = 10.0, critic_steps: int = 5) -> None:
         if gp_weight < 0 or critic_steps < 1:
