@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from genlab.models.gan import GAN
 from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.optim import Optim
+from genlab.samplers.inversion import Inversion
 from genlab.samplers.latent import Prior
 
 X = torch.randn(8, 3)
@@ -241,6 +242,19 @@ def test_how_often_the_discriminator_is_right(objective, middle):
         d = torch.linspace(-1, 1, 2001)
         alone = objective.discriminator(d, d)  # each example is both
         assert d[alone.argmin()].item() == pytest.approx(middle, abs=1e-3)
+
+
+def test_inversion_finds_the_z_of_a_sample():
+    """The generator is linear here: z of its own sample comes back, whatever the batch."""
+    model = gan()
+    z = torch.randn(5, 2)
+    x = model.decode(z)
+    torch.testing.assert_close(x, model.generator(z))
+    found = model.invert(x, inversion=Inversion(weight=0.0, steps=400))
+    torch.testing.assert_close(found, z, atol=1e-2, rtol=1e-2)
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    part = model.invert(x[2:], inversion=Inversion(weight=0.0, steps=400), first=2)
+    torch.testing.assert_close(part, found[2:], atol=1e-4, rtol=1e-4)
 
 
 def test_errors():

@@ -4,7 +4,7 @@ Reading map
   network     nn/conv.py (DCGANGenerator, ...), nn/resgan.py (R3GAN), nn/style.py (StyleGAN2),
               nn/mlp.py (MLPGenerator, ...), nn/maxout.py (PacGAN)
   formula     objectives/adversarial.py: NonSaturating, Relativistic, LeastSquares, Hinge, WGANGP
-  sampler     samplers/latent.py: Prior
+  sampler     samplers/latent.py: Prior, between; samplers/inversion.py: Inversion (x to z)
   experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
 
 One batch is one step: both networks move once on it. Only the generator's optimiser is stepped
@@ -21,13 +21,14 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given
+from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
 from genlab.objectives.adversarial import Adversarial
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
-from genlab.samplers.latent import Prior
+from genlab.samplers.inversion import Inversion
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
@@ -193,6 +194,38 @@ class GAN(GenerativeModel):
         with self.drawing():
             z = self.sampler(draws, (self.latent_dim,))
             return self.generator(z, self.conditions(self.conditions.asked_or_drawn(cond, draws)))
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample to another; GenerativeModel.between says which."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        z = between(*(self.sampler(draws, (self.latent_dim,)) for draws in ends), steps)
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        return self.decode(z.flatten(0, 1), cond).unflatten(0, (num, steps))
+
+    def decode(self, z: Tensor, cond: Asked = None) -> Tensor:
+        """z [B, latent_dim] -> x [B, *shape]."""
+        with self.drawing():
+            cond = self.conditions.asked(cond, len(z), self.device)
+            return self.generator(z, self.conditions(cond))
+
+    def invert(
+        self,
+        x: Tensor,
+        cond: Asked = None,
+        *,
+        inversion: Inversion | None = None,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """x [B, *shape] -> z [B, latent_dim] that `decode` makes into the nearest it can."""
+        draws = Draws(seed, first, len(x), self.device)
+        with self.drawing(), frozen(self.generator):
+            cond = self.conditions(self.conditions.asked(cond, len(x), self.device))
+            search = inversion or Inversion()
+            return search(lambda z: self.generator(z, cond), x, draws, (self.latent_dim,))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Reading map
   network     nn/conv.py (ConvEncoder, ConvDecoder), nn/mlp.py (MLPEncoder, MLPDecoder),
               nn/codec.py (ConvGaussianEncoder, ConvCodecDecoder: the latent is a map)
   formula     objectives/variational.py: ELBO, and the likelihoods p(x | z)
-  sampler     samplers/latent.py: Prior
+  sampler     samplers/latent.py: Prior, between
   experiment  conf/experiment/digits_vae.yaml, fashion_kl_vae.yaml (a codec)
 """
 
@@ -16,13 +16,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given
+from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
 from genlab.objectives.variational import ELBO
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
-from genlab.samplers.latent import Prior
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
@@ -124,6 +124,16 @@ class VAE(GenerativeModel):
         with self.drawing():
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample to another; GenerativeModel.between says which."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        z = between(*(self.sampler(draws, self.latent_shape) for draws in ends), steps)
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        return self.decode(z.flatten(0, 1), cond).unflatten(0, (num, steps))
 
     def _posterior(self, x: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, logvar = self.encoder(x, cond)
