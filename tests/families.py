@@ -43,8 +43,10 @@ from genlab.nn.mlp import (
     MLPGenerator,
 )
 from genlab.nn.plain import PlainDecoder, PlainEncoder
+from genlab.nn.resgan import ResDiscriminator, ResGenerator
 from genlab.nn.rnn import GRU, LSTM
 from genlab.nn.sinusoidal import SinusoidalMLP
+from genlab.nn.style import StyleGenerator
 from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
@@ -52,6 +54,7 @@ from genlab.nn.video_unet import VideoUNet
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.bounds import DoublyReparameterised
 from genlab.objectives.change_of_variables import ChangeOfVariables, Dequantised, DequantisedRows
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
@@ -333,6 +336,12 @@ video_unet = partial(VideoUNet, width=8, multipliers=(1, 2), attention=(2,), hea
 dit = partial(DiT, patch=4, width=16, depth=1, heads=2)
 mlp = partial(MLP, width=64, depth=2)
 dcgan = partial(DCGANGenerator, width=16), partial(DCGANDiscriminator, width=16)
+res = {"widths": (8, 16), "blocks": (1, 1), "group": 8}
+resgan = partial(ResGenerator, **res), partial(ResDiscriminator, **res)
+stylegan = (
+    partial(StyleGenerator, widths=(8, 16), style_dim=8),
+    partial(ResDiscriminator, **res, minibatch=4),
+)
 mlp_gan = partial(MLPGenerator, width=64, bounded=False), partial(MLPDiscriminator, width=64)
 conv_vae = partial(ConvEncoder, width=16), partial(ConvDecoder, width=16)
 glow = partial(Glow, width=16, steps=2)
@@ -366,7 +375,19 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "edm-points": (lambda: diffusion(mlp, POINTS, EDM(), Heun(num_steps=8)), POINTS, 200),
     "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
     "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
+    "gan-image-residual": (
+        lambda: gan(*resgan, IMAGE, Relativistic(r1_gamma=0.3, r2_gamma=0.3), (2e-3, 2e-3)),
+        IMAGE,
+        200,
+    ),
+    "gan-image-style": (lambda: gan(*stylegan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
     "hinge-points": (lambda: gan(*mlp_gan, POINTS, Hinge(), (5e-4, 2e-3)), POINTS, 200),
+    "relativistic-points": (
+        lambda: gan(*mlp_gan, POINTS, Relativistic(r1_gamma=0.3, r2_gamma=0.3), (5e-4, 2e-3)),
+        POINTS,
+        200,
+    ),
+    "squares-points": (lambda: gan(*mlp_gan, POINTS, LeastSquares(), (5e-4, 2e-3)), POINTS, 200),
     "gan-points": (lambda: gan(*mlp_gan, POINTS, r1, (5e-4, 2e-3)), POINTS, 200),
     "wgan-points": (
         lambda: gan(*mlp_gan, POINTS, WGANGP(gp_weight=1, critic_steps=2), (5e-4, 2e-3)),

@@ -35,6 +35,7 @@ SMALL_NETS = {
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
     "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
+    "resgan": ["net.widths=[8,8,8,8]", "net.generator.group=8", "net.discriminator.group=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
@@ -291,7 +292,8 @@ WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
     "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
-    "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
+    "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, "
+    "wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",

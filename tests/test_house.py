@@ -164,7 +164,7 @@ MIRROR = {
     "net": "nn", "model": "models", "objective": "objectives",
     "sampler": "samplers", "metric": "metrics", "callbacks": "callbacks", "optim": "optim",
     "conditions": "models", "adapt": "nn", "edit": "data.edits", "prior": "objectives",
-    "posterior": "objectives",
+    "posterior": "objectives", "augment": "nn", "optim_discriminator": "optim",
 }  # fmt: skip
 
 

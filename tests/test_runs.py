@@ -21,6 +21,9 @@ from genlab.runs.settings.plan import Plan
 pytestmark = pytest.mark.whole
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
+    "gan_ada": ["model=gan", "net.generator.width=8", "net.discriminator.width=8", "augment=ada",
+                "augment.examples=600", "augment.target=-0.5", "objective=relativistic",
+                "optim_discriminator.optimizer.lr=4e-4"],
     "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],
     "ladder_vae": ["model=ladder_vae", "net.widths=[16,8]", "net.latent_dims=[4,1]",
                    "net.rungs=[1,1]", "objective.warmup=200"],
@@ -215,6 +218,17 @@ def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> Non
     two = on_two_processes(overrides, tmp_path / "two")
     assert losses(two) == pytest.approx(losses(one), rel=1e-3)
     assert looks(two) == pytest.approx(looks(one), rel=2e-2)
+
+
+def test_adas_p_moves_and_is_in_the_ledger_and_the_checkpoint(tmp_path: Path) -> None:
+    run = fit(FAMILIES["gan_ada"], tmp_path / "run")
+    seen = [r["train/augment_p"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+    assert len(set(seen)) > 2 and max(seen) > 0  # a step of 64 / 600 every fourth of 16 batches
+    held = read(newest(run))
+    states = [held["state_dict"], held["current_model_state"]]
+    assert states[1]["augment.p"].item() == pytest.approx(seen[-1])
+    rates = [r["train/lr"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+    assert rates[-1] == 2e-4 and held["optimizer_states"][1]["param_groups"][0]["lr"] == 4e-4
 
 
 def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ KINDS = {
     "dit": ("image",),
     "mlp_gan": ("image", "points"),
     "dcgan": ("image",),
+    "resgan": ("larger image",),
+    "stylegan": ("larger image",),
     "mlp_vae": ("image", "points"),
     "conv_vae": ("image",),
     "gpt": ("text",),

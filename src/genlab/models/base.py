@@ -58,6 +58,13 @@ class GenerativeModel(Loop, ABC):
         """
         yield self.sample(num, cond, given, seed=seed, first=first)
 
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor | None:
+        """[num, steps, *shape]: row i goes from sample first + i to sample first + num + i, both of
+        the first one's condition. None where a family has no latent to go along."""
+        return None
+
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")

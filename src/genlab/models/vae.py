@@ -5,7 +5,7 @@ Reading map
               nn/codec.py (ConvGaussianEncoder, ConvCodecDecoder: the latent is a map)
   formula     objectives/variational.py: ELBO, and the likelihoods p(x | z); bounds.py: others;
               posteriors.py: q(z | x); priors.py: p(z)
-  sampler     samplers/latent.py: Prior
+  sampler     samplers/latent.py: Prior, between
   experiment  conf/experiment/digits_vae.yaml, fashion_kl_vae.yaml (a codec)
 """
 
@@ -26,7 +26,7 @@ from genlab.objectives.priors import LatentPrior, StandardNormal
 from genlab.objectives.variational import Bound
 from genlab.optim import Optim
 from genlab.rng import Draws
-from genlab.samplers.latent import Prior
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
@@ -145,6 +145,21 @@ class VAE(GenerativeModel):
         with self.drawing():
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample to another; GenerativeModel.between says which."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        with self.drawing():
+            z = [
+                self.prior.draw(self.sampler(draws, self.latent_shape), draws, self._infer)
+                for draws in ends
+            ]
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        way = between(*z, steps).flatten(0, 1)
+        return self.decode(way, cond).unflatten(0, (num, steps))
 
     def _q(self, x: Tensor, cond: Any) -> Law:
         mean, logvar = self.encoder(x, cond)

@@ -45,6 +45,12 @@ OmegaConf.register_new_resolver("genlab.cells", lambda map: map[-2] * map[-1], r
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
 )
+# of two optimisers: as the one, but for what the other sets
+OmegaConf.register_new_resolver(
+    "genlab.but",
+    lambda *both: _but(*(OmegaConf.to_container(o, resolve=True) for o in both)),
+    replace=True,
+)
 
 
 def composed(words: Sequence[str], *own: Path, name: str = "train") -> DictConfig:
@@ -108,6 +114,14 @@ def checked(settings: dict[str, Any], words: Sequence[str], *, here: bool = Fals
     # its weights are a checkpoint's: what it began from may be gone
     check_run({**settings, "init_from": None}, here=here)
     return _fitting(settings)
+
+
+def _but(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`usual` with what `own` sets: what is null there stays as it is."""
+    set_there = {k: v for k, v in own.items() if v is not None}
+    inner = {k: _but(usual[k], v) for k, v in set_there.items()
+             if isinstance(v, dict) and isinstance(usual.get(k), dict)}  # fmt: skip
+    return {**usual, **set_there, **inner}
 
 
 def _fitting(settings: dict[str, Any]) -> Plan:
