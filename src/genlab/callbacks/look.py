@@ -90,6 +90,7 @@ class Look(Callback):
         x = self._draw(model, num, cond, given, limited=baseline, together=together)
         trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
         if trainer.is_global_zero:
+            trainer.run.drawn = (x, cond)
             known = given["x"] if given else None
             self._show(trainer, model, f"{model.clock.examples:012d}", x, cond, known)
 
