@@ -62,6 +62,7 @@ from genlab.objectives.levels import LogisticMixture
 from genlab.objectives.priors import VampPrior
 from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
+from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
@@ -269,7 +270,7 @@ def vqvae(quantiser: Quantiser) -> VQVAE:
         objective=VQ(DiscretisedLogistic(levels=17), quantiser),
         shape=IMAGE,
         latent_map=latent,
-        latent_shape=[4],
+        latent_shape=[4 * quantiser.stages],
         latent_vocab=quantiser.vocab,
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )
@@ -296,10 +297,17 @@ def vq_transformer(quantiser: Quantiser) -> Latent:
     codec.train()
     codec.loss(batch_of(IMAGE))  # places a codebook on what it is to encode
     prior = Autoregressive(
-        GPT(quantiser.vocab, max_length=4, num_classes=CLASSES, width=16, depth=1, heads=2),
+        GPT(
+            quantiser.vocab,
+            max_length=4 * quantiser.stages,
+            num_classes=CLASSES,
+            width=16,
+            depth=1,
+            heads=2,
+        ),
         objective=CrossEntropy(),
         sampler=Sample(),
-        shape=[4],
+        shape=codec.latent_shape,
         vocab=quantiser.vocab,
         conditions=Classes(num_classes=CLASSES),
     )
@@ -460,6 +468,11 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "lstm-rolls": (lambda: frames(FrameLSTM), ROLLS, 100),
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "rvq-image": (
+        lambda: vqvae(ResidualVQ(stages=2, vocab=7, dim=3, dropout=True)),
+        IMAGE,
+        150,
+    ),
     "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
     "glow-image": (lambda: normalising(glow, IMAGE, Dequantised(levels=17)), IMAGE, 100),
     "glow-sound": (lambda: normalising(glow, SOUND, ChangeOfVariables()), SOUND, 100),
@@ -473,5 +486,10 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "maf-points": (lambda: normalising(maf, POINTS, ChangeOfVariables()), POINTS, 150),
     "latent-edm-image": (latent_diffusion, IMAGE, 200),
     "latent-gpt-image": (lambda: vq_transformer(VectorQuantiser(vocab=11, dim=3)), IMAGE, 100),
+    "latent-gpt-rvq-image": (
+        lambda: vq_transformer(ResidualVQ(stages=2, vocab=7, dim=3)),
+        IMAGE,
+        100,
+    ),
     "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),
 }

@@ -33,6 +33,9 @@ FAMILIES = {
             "net.heads=2", "net.dropout=0.1"],
     "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",
               "objective.quantiser.vocab=9", "net.encoder.width=8", "net.decoder.width=8"],
+    "rvq": ["model=vqvae", "objective=rvq", "net.latent_map=[4,2,2]", "objective.quantiser.vocab=9",
+            "objective.quantiser.stages=2", "objective.quantiser.dropout=true",
+            "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
     "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2"],
 }  # fmt: skip

@@ -72,7 +72,8 @@ class Look(Callback):
             both = torch.cat([self._sum, count])
             if trainer.world_size > 1:
                 both = trainer.strategy.reduce(both, reduce_op="sum")
-            values = {f"val/{k}": v for k, v in zip(self._names, (both[:-1] / both[-1]).tolist())}
+            values = dict(zip(self._names, (both[:-1] / both[-1]).tolist())) | model.over_look()
+            values = {f"val/{k}": v for k, v in values.items()}
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
         trainer.run.ledger.write(trainer, model, "look", values)

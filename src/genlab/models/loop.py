@@ -160,6 +160,10 @@ class Loop(LightningModule):
         self.terms = {}
         return {name: sum(parts) / counts[name] for name, parts in found.items()}
 
+    def over_look(self) -> dict[str, float]:
+        """What a look's row says of its held-out examples as a whole; most have means alone."""
+        return {}
+
     # --- for the families ----------------------------------------------------------------------
 
     @contextmanager

@@ -7,6 +7,7 @@ plan is checked. What can be told without torch is told before it is imported.
 from __future__ import annotations
 
 import inspect
+import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,9 @@ OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
 OmegaConf.register_new_resolver(
     "genlab.quarter", lambda shape, axis: shape[axis] // 4 if len(shape) == 3 else 1, replace=True
 )
-OmegaConf.register_new_resolver("genlab.cells", lambda map: map[-2] * map[-1], replace=True)
+OmegaConf.register_new_resolver(
+    "genlab.cells", lambda map, stages: math.prod(map[1:]) * stages, replace=True
+)
 # in a model's defaults: the option that goes with the kind of data that the data's file states
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
