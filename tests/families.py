@@ -51,17 +51,15 @@ from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
-from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.objectives.bounds import DoublyReparameterised
 from genlab.objectives.change_of_variables import ChangeOfVariables, Dequantised, DequantisedRows
-from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
+from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.levels import LogisticMixture
 from genlab.objectives.priors import VampPrior
-from genlab.objectives.ladder import LadderELBO
-from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
