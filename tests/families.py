@@ -25,7 +25,7 @@ from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.dit import DiT
-from genlab.nn.flow_nets import MAF, Glow, RealNVP
+from genlab.nn.flow_nets import IAF, MAF, Glow, RealNVP
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.ladder import (
     ConvBottomUp,
@@ -59,7 +59,8 @@ from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.levels import LogisticMixture
-from genlab.objectives.priors import VampPrior
+from genlab.objectives.posteriors import Flowed
+from genlab.objectives.priors import FlowPrior, VampPrior
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
@@ -408,6 +409,17 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     ),
     "iwae-points": (
         lambda: other_vae(DoublyReparameterised(Gaussian(sigma=0.3), num=4), mlp_vae, POINTS),
+        POINTS,
+        150,
+    ),
+    "iaf-points": (
+        lambda: other_vae(
+            ELBO(Gaussian(sigma=0.3)),
+            mlp_vae,
+            POINTS,
+            posterior=Flowed(IAF([4], context=4, width=32, depth=1, steps=2)),
+            prior=FlowPrior(RealNVP([4], width=32, depth=1, steps=2)),
+        ),
         POINTS,
         150,
     ),

@@ -177,7 +177,7 @@ def test_a_bent_law_has_the_density_of_its_draws() -> None:
     z = q.draw(50_000)
     a, std = -1.3, (logvar[0] / 2).exp()
     jacobian = torch.tensor([[1.0, 0.0], [a, math.exp(0.7)]])
-    centre = jacobian @ mean[0] + torch.tensor([0.0, float(torch.cat([mean, logvar], 1).mean())])
+    centre = jacobian @ mean[0] + torch.tensor([0.0, float(mean.mean())])
     exact = MultivariateNormal(centre, jacobian @ torch.diag(std**2) @ jacobian.T)
     torch.testing.assert_close(q.log_prob(z), exact.log_prob(z), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(z.mean(0), centre, atol=0.05, rtol=0)

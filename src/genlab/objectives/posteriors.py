@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from genlab.rng import randn
@@ -105,7 +104,7 @@ class Flowed(nn.Module):
     """A normal law's draws, bent by a flow that sees the encoder's output.
 
     Rezende & Mohamed 2015 (arXiv 1505.05770), eq. 13; with an inverse autoregressive flow it is
-    Kingma et al. 2016 (arXiv 1606.04934), algorithm 1. The context is mean and log-variance.
+    Kingma et al. 2016 (arXiv 1606.04934), algorithm 1. What the flow is told is the mean.
     """
 
     def __init__(self, flow: nn.Module) -> None:
@@ -113,7 +112,7 @@ class Flowed(nn.Module):
         self.flow = flow
 
     def forward(self, mean: Tensor, logvar: Tensor) -> Law:
-        return Bent(Normal(mean, logvar), self.flow, torch.cat([mean, logvar], 1))
+        return Bent(Normal(mean, logvar), self.flow, mean.flatten(1))
 
 
 def log_normal(z: Tensor) -> Tensor:
