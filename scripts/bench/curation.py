@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import extraction  # noqa: E402
 import planted_copies  # noqa: E402
+import planted_marks  # noqa: E402
 import planted_music  # noqa: E402
 import planted_sounds  # noqa: E402
 import planted_tables  # noqa: E402
@@ -179,6 +180,7 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
     "copies": (planted_copies.copies_of_texts, planted_copies.near_copies_of_texts),
     "texts": (quality, personal, languages),
     "pictures": (planted_copies.near_copies_of_pictures,),
+    "marks": planted_marks.parts(),
     "pages": extraction.parts(),
     "music": planted_music.parts(),
     "sounds": planted_sounds.parts(),
@@ -188,8 +190,10 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
 
 def rules(asked: list[str]) -> None:
     """All parts, or those that are named; with --write what they say goes into the page."""
-    lines = []
-    for name in [n for n in asked if n in PARTS] or PARTS:
+    lines, names = [], [n for n in asked if n != "--write"]
+    if wrong := [n for n in names if n not in PARTS]:
+        raise SystemExit(f"{wrong[0]}: there are {', '.join(PARTS)}, and --write")
+    for name in names or PARTS:
         for found in (found for part in PARTS[name] for found in part()):
             lines.append(f"| {' | '.join(found)} |")
             print(lines[-1], flush=True)
