@@ -77,6 +77,7 @@ class DataModule(Held, LightningDataModule, ABC):
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
+    captions_heard: bool = True  # the run's model is asked by them, where there are any
     read_early: bool = False  # its files are read to compose a run: `genlab check` says what it is
     num_workers: int = 0  # processes that make training batches ahead; 0: this one makes them
 
