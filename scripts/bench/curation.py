@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import extraction  # noqa: E402
 import planted_copies  # noqa: E402
+import planted_marks  # noqa: E402
 import planted_music  # noqa: E402
 import planted_sounds  # noqa: E402
 import planted_tables  # noqa: E402
@@ -179,6 +180,7 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
     "copies": (planted_copies.copies_of_texts, planted_copies.near_copies_of_texts),
     "texts": (quality, personal, languages),
     "pictures": (planted_copies.near_copies_of_pictures,),
+    "marks": planted_marks.parts(),
     "pages": extraction.parts(),
     "music": planted_music.parts(),
     "sounds": planted_sounds.parts(),
@@ -188,8 +190,10 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
 
 def rules(asked: list[str]) -> None:
     """All parts, or those that are named; with --write what they say goes into the page."""
-    lines = []
-    for name in [n for n in asked if n in PARTS] or PARTS:
+    lines, names = [], [n for n in asked if n != "--write"]
+    if wrong := [n for n in names if n not in PARTS]:
+        raise SystemExit(f"{wrong[0]}: there are {', '.join(PARTS)}, and --write")
+    for name in names or PARTS:
         for found in (found for part in PARTS[name] for found in part()):
             lines.append(f"| {' | '.join(found)} |")
             print(lines[-1], flush=True)
@@ -212,14 +216,25 @@ def write_rows(lines: list[str]) -> None:
 # --- speed ------------------------------------------------------------------------------------
 
 
+# ru_maxrss of a child counts what its parent held when it was started
+MEASURED = """
+import atexit, re
+peak = lambda: re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+atexit.register(lambda: print(peak()))
+from genlab.cli import main
+main()
+"""
+
+
 def prepare(raw: Path, to: Path, processes: int = 1) -> tuple[float, float]:
-    """Seconds and MiB of `genlab prepare` with the recipe of texts, without markup."""
+    """Seconds of the processor and MiB of `genlab prepare` with texts' recipe, without markup."""
     words = [f"from={raw}", f"to={to}", f"processes={processes}", "kind=text", "~rules.markup"]
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "genlab.cli", "prepare", *words], check=True,
-                   stderr=subprocess.DEVNULL)  # fmt: skip
-    mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return time.perf_counter() - began, mib
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = subprocess.run([sys.executable, "-c", MEASURED, "prepare", *words], check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, int(told.stdout.split()[-1]) / 1024
 
 
 def scale() -> None:
@@ -227,8 +242,8 @@ def scale() -> None:
         with tempfile.TemporaryDirectory() as place:
             raw = write_jsonl(Path(place) / "raw.jsonl", documents(num))
             seconds, mib = prepare(raw, Path(place) / "set")
-            print(f"{num:7,} documents: {seconds:7.1f} s, {num / seconds:6.0f} a second,"
-                  f" {mib:.0f} MiB at its most", flush=True)  # fmt: skip
+            print(f"{num:7,} documents: {seconds:7.1f} s of the processor,"
+                  f" {num / seconds:.0f} a second, {mib:.0f} MiB at most", flush=True)  # fmt: skip
 
 
 THEIRS = """

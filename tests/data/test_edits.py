@@ -70,6 +70,31 @@ def test_of_a_text_canaries_are_windows_seen_so_often_an_epoch(tmp_path) -> None
     assert 5 * 80 * 0.75 < found < 5 * 80 * 1.25  # 4 canaries, 20 times, in 5 epochs
 
 
+def test_licences_are_counted_of_what_is_trained_on(tmp_path) -> None:
+    """What is forgotten has no licence any more, whichever it was; what is planted adds none."""
+    lines = []
+    for i in range(24):
+        Image.new("RGB", (4, 4), (i, i, i)).save(tmp_path / f"{i}.png")
+        licence = "CC0-1.0" if i % 3 else "CC-BY-NC-4.0"
+        split = "val" if i >= 18 else "train"
+        lines.append({"file_name": f"{i}.png", "split": split, "licence": licence})
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    def counted(*edits) -> dict[str, int]:
+        data = image_folder(tmp_path, shape=[3, 4, 4], num_classes=None, batch_size=2)
+        data.edits = list(edits)
+        (groups,) = [own["groups"] for own in trained_on(data, [])]
+        return {g["licence"]: g["examples"] for g in groups}
+
+    assert counted() == {"CC-BY-NC-4.0": 6, "CC0-1.0": 12}
+    forbidden = [f"{i}.png" for i in range(0, 18, 3)]
+    assert counted(Forget(ids=forbidden[:4])) == {"CC-BY-NC-4.0": 2, "CC0-1.0": 12}
+    assert counted(Forget(ids=forbidden)) == {"CC0-1.0": 12}
+    planted = Canaries(repeats=[5], num=2)
+    assert counted(planted, Forget(ids=forbidden)) == {"CC0-1.0": 12}
+    assert counted(Forget(ids=["1.png"]), planted) == {"CC-BY-NC-4.0": 6, "CC0-1.0": 11}
+
+
 def test_the_forgotten_are_never_seen() -> None:
     data, plain = digits(), digits()
     data.edits = [Forget(ids=[3, 17, 100])]
@@ -147,7 +172,7 @@ def test_an_earlier_runs_examples_are_a_share_of_all(tmp_path) -> None:
         if (run / "provenance.json").is_file()
         else trained_on(Plan(settings).data(), [])
     )
-    assert [s["groups"][0]["examples"] for s in sets][:2] == [1916, 64]  # both are told
+    assert [s["groups"][0]["examples"] for s in sets][:2] == [1437, 64]  # each its own
     old = digits(limit=64)
     data = digits()
     data.edits = [Replay(run="first", data=old, share=0.25)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from genlab.curation.licences import licence_of
+from genlab.data.edits.forget import Forget
 from genlab.data.images import Images
 from genlab.data.origins import LONG, MOST, OTHERS, UNKNOWN, Origin, Origins, origin_of
 from genlab.data.sources import captioned, debd, images, points, rolls, sounds, tables, text
@@ -108,6 +109,10 @@ def test_a_table_is_counted_by_its_own_column_of_licences(tmp_path) -> None:
         found.append(data.origins())
     assert sum(counts(found[0]).values()) == 16 and set(counts(found[0])) == {*LICENCES[:2]}
     assert counts(found[1]) == {UNKNOWN: 16}, "without licences, `source` is a column like others"
+    data = Table(source=CsvFile(path=str(tmp_path / "a.csv")), batch_size=2, seed=0, shape=None,
+                 widths=None, val_fraction=0.2, drop=["source"])  # fmt: skip
+    data.edits = [Forget(ids=[0, 1, 2])]
+    assert sum(counts(data.origins()).values()) == 13
 
 
 def test_what_is_drawn_from_a_law_is_nobodys_work() -> None:

@@ -203,3 +203,16 @@ def test_another_style_and_a_set_that_is_not_there(tmp_path) -> None:
     (tmp_path / "emoji-google-64.zip").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"is damaged or another file"):
         Emoji(root=str(tmp_path)).splits()
+
+
+def test_captions_that_no_model_hears_are_told(root) -> None:
+    """data=captioned_folder alone trains on pictures without their captions, and says so."""
+    from genlab.runs.settings.plan import Plan
+
+    words = ["model=diffusion", "data=captioned_folder", f"data.root={root}", "data.shape=[3,8,8]",
+             "data.batch_size=8"]  # fmt: skip
+    line = "its captions are not used: conditions=captions trains on them"
+    for more, told in (([], True), (["conditions=captions"], False), (["conditions=none"], True)):
+        data = Plan(settled([*words, *more])).data()
+        assert (line in data.describe()) is told, more
+    assert line not in made(root).describe(), "where nothing is known of a model"

@@ -55,6 +55,10 @@ class Examples(Choosable, ABC):
         """What example i is called where something is wrong with it: a file's path."""
         return f"example {i}"
 
+    def numbers_in(self, read: Examples) -> LongTensor:
+        """The number that each of them has among those that were `read` [N]; -1: it is no such."""
+        return torch.arange(len(self)) if self is read else torch.full((len(self),), -1)
+
 
 class DataModule(Held, LightningDataModule, ABC):
     """Examples of one kind, split into train and val, served in batches by number.
@@ -73,6 +77,7 @@ class DataModule(Held, LightningDataModule, ABC):
     view: View  # how an example looks to people
     class_names: list[str] | None = None
     default_prompt: str = ""
+    captions_heard: bool = True  # the run's model is asked by them, where there are any
     read_early: bool = False  # its files are read to compose a run: `genlab check` says what it is
     num_workers: int = 0  # processes that make training batches ahead; 0: this one makes them
 
@@ -145,7 +150,7 @@ class DataModule(Held, LightningDataModule, ABC):
         splits = self.read()
         if not self.endless:
             refuse_large_batch(self.batch_size, len(splits["train"]))
-        self._splits = splits
+        self._splits, self._read = splits, splits["train"]
         for edit in self.edits:
             self._splits = edit(self._splits, self)
         self._stream = Stream(len(self.train), seed=self.seed)
@@ -167,6 +172,11 @@ class DataModule(Held, LightningDataModule, ABC):
                 " write split=val"
             )
         return self._splits[name]
+
+    def trained_on(self) -> Sequence[int]:
+        """Edits leave some out, and take some more than once."""
+        numbers = self.train.numbers_in(self._read).unique()
+        return numbers[numbers >= 0].tolist()
 
     @property
     def train(self) -> Examples:

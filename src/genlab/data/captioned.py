@@ -32,6 +32,7 @@ MOST = 64  # tokens of a caption at most, where data.caption_length is found
 SPELT = 8  # tokens more than the longest one has: words that are not known take several
 SHOWN = 64  # held-out captions that a checkpoint keeps, to be looked at
 WORDS = 200_000  # different words that a checkpoint keeps
+UNHEARD = "its captions are not used: conditions=captions trains on them"
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -106,7 +107,8 @@ class Captioned:
         return row
 
     def notes(self) -> list[str]:
-        return [*super().notes(), *self._odd]
+        unheard = [] if self.captions_heard else [UNHEARD]
+        return [*super().notes(), *self._odd, *unheard]
 
     # --- captions -------------------------------------------------------------------------------
 

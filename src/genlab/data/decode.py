@@ -50,6 +50,11 @@ def whole(file: Path | bytes) -> np.ndarray:
     )
 
 
+def layers(file: Path) -> np.ndarray:
+    """An image file as `whole`, with its opacity, neither turned nor on white [H, W, 4] uint8."""
+    return _open(file, lambda i: np.array(i.convert("RGBA")))
+
+
 def _open(file: Any, decoded: Callable[[Any], np.ndarray], *, light: bool = False) -> np.ndarray:
     from PIL import Image
 

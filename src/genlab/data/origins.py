@@ -98,12 +98,11 @@ def of_columns(
     )
 
 
-def of_table(names: Sequence[str], rows: Sequence[Sequence[str]], default: Origin) -> Origins:
-    """Of a table's rows; one without a column of licences is of one origin."""
-    at = {name: names.index(name) for name in COLUMNS if name in names}
-    if not {"licence", "license"} & at.keys():
-        return Origins.whole(default, len(rows), "row 1", noun="rows")
-    named = ((f"row {n}", {k: row[i] for k, i in at.items()}) for n, row in enumerate(rows, 1))
+def of_table(columns: Mapping[str, Sequence[str]], ids: Sequence[int], default: Origin) -> Origins:
+    """Of the rows `ids` of a table; one without a column of licences is of one origin."""
+    if not {"licence", "license"} & columns.keys():
+        return Origins.whole(default, len(ids), "row 1", noun="rows")
+    named = ((f"row {i + 1}", {k: cells[i] for k, cells in columns.items()}) for i in ids)
     return of_rows(named, default, noun="rows")
 
 
@@ -112,9 +111,9 @@ class Traced:
 
     origin: ClassVar[Origin] = Origin()  # of all that it has, where no column says otherwise
 
-    def origins(self, num: int) -> Origins:
-        """Of its training examples, of which the first `num` are trained on."""
-        return Origins.whole(self.origin, num, "example 0")
+    def origins(self, ids: Sequence[int]) -> Origins:
+        """Of its training examples those that are trained on, by their numbers."""
+        return Origins.whole(self.origin, len(ids), "example 0")
 
 
 class Sourced:
@@ -123,10 +122,14 @@ class Sourced:
     origin: ClassVar[Origin] = Origin()  # of data without a source
     train: Any  # its training examples
 
+    def trained_on(self) -> Sequence[int]:
+        """Which of the training examples that were read are trained on, by number."""
+        return range(len(self.train))
+
     def origins(self) -> Origins:
         """Licence, source and consent of the training examples, as counts."""
-        num = len(self.train)
+        ids = self.trained_on()
         source = getattr(self, "source", None)
         if isinstance(source, Traced):
-            return source.origins(num)
-        return Origins.whole(self.origin, num, self.train.name_of(0), noun=self.noun)
+            return source.origins(ids)
+        return Origins.whole(self.origin, len(ids), self.train.name_of(0), noun=self.noun)

@@ -21,7 +21,7 @@ from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
 from genlab.data.columns import Column, Kind
 from genlab.data.kinds import KINDS, fit_column, restored
-from genlab.data.origins import Origins, of_table
+from genlab.data.origins import COLUMNS, Origins, of_table
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
 from genlab.rng import generator as seeded
@@ -183,7 +183,8 @@ class Table(DataModule):
         train, val = self._split(found)
         splits = {"train": train, "val": val} | ({"test": found.test} if found.test else {})
         parts = {split: self._cells(found.names, rows) for split, rows in splits.items()}
-        self._origins = of_table(found.names, train[: self.limit], self.source.origin)
+        at = {k: found.names.index(k) for k in COLUMNS if k in found.names}
+        self._stated = {k: [row[i] for row in train[: self.limit]] for k, i in at.items()}
         kinds = found.kinds | self.kinds
         fitted = {
             name: fit_column(name, cells, [*cells, *parts["val"][name]], kinds.get(name))
@@ -274,7 +275,7 @@ class Table(DataModule):
 
     def origins(self) -> Origins:
         self.load()
-        return self._origins
+        return of_table(self._stated, self.trained_on(), self.source.origin)
 
     @property
     def source_name(self) -> str:

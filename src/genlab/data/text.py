@@ -184,7 +184,7 @@ class Text(DataModule):
     def origins(self) -> Origins:
         """Of the documents that the windows are cut out of."""
         self.load()
-        return self.source.origins(self._documents)
+        return self.source.origins(range(self._documents))
 
     @property
     def epoch_examples(self) -> int:

@@ -24,6 +24,7 @@ class Conditions(nn.Module):
     """The base: a model that cannot be asked for anything."""
 
     some = False  # whether there is anything to ask for
+    words = False  # whether that is captions
 
     def asked(self, cond: Asked, num: int, device: torch.device | str) -> Cond | None:
         """What was asked for, checked, one row an example [num, ...]; None where nothing was."""
@@ -115,7 +116,7 @@ class Classes(Conditions):
 class Captions(Conditions):
     """Texts as token ids int64 [B, L], 0 where a text has ended; all 0 is no caption."""
 
-    some = True
+    some = words = True
 
     def __init__(self, encoder: nn.Module, *, length: int) -> None:
         """`encoder`: ids [B, L] -> states [B, L', D] and mask [B, L'] (nn/text_encoder.py)."""

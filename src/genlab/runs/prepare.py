@@ -35,7 +35,6 @@ from genlab.curation.shards import (
     split_of,
 )
 from genlab.curation.tables import write_ledger
-from genlab.curation.tokens import write_tokens
 from genlab.data import archives
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
@@ -208,6 +207,8 @@ def finish(curation: Curation, shards: int, to: Path, tokenizer: Any = None) -> 
     out.mkdir()
     curation.write(shards, out)
     if tokenizer is not None:
+        from genlab.curation.tokens import write_tokens  # and torch, which nothing else here needs
+
         curation.told("writing tokens", 0, 1)
         found["tokens"] = write_tokens(out, tokenizer)
     write_ledger(out / "ledger.parquet", ledger_of(curation, shards))

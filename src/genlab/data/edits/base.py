@@ -40,6 +40,9 @@ class Picked(Chosen, Examples):
         super().__init__(whole, ids)
         self.draws = whole.draws
 
+    def numbers_in(self, read: Examples) -> LongTensor:
+        return self.whole.numbers_in(read)[self.ids]
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "whole" not in self.__dict__:
             raise AttributeError(name)
@@ -55,6 +58,9 @@ class Joined(Examples):
 
     def __len__(self) -> int:
         return int(self.ends[-1])
+
+    def numbers_in(self, read: Examples) -> LongTensor:
+        return torch.cat([part.numbers_in(read) for part in self.parts])
 
     def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         of = torch.bucketize(ids, self.ends, right=True)

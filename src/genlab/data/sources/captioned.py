@@ -54,9 +54,9 @@ class CaptionedFolder(ImageSource):
             self._splits = found
         return self._splits
 
-    def origins(self, num: int) -> Origins:
+    def origins(self, ids: Sequence[int]) -> Origins:
         self.splits()
-        return self.files.origins(num, self.origin)
+        return self.files.origins(ids, self.origin)
 
     def captions(self) -> dict[str, list[str]]:
         """The captions of train and val, in the pictures' order; "" for a picture without one."""

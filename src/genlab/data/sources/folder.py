@@ -33,8 +33,8 @@ class ImageFolder(ImageSource):
             root, endings=ENDINGS, noun="images", val_fraction=val_fraction, group=group
         )
 
-    def origins(self, num: int) -> Origins:
-        return self.files.origins(num, self.origin)
+    def origins(self, ids: Sequence[int]) -> Origins:
+        return self.files.origins(ids, self.origin)
 
     def read(self, shape: Sequence[int] | None) -> dict[str, Pictures]:
         if shape is None or shape[0] not in (1, 3):

@@ -48,10 +48,11 @@ class Listing:
         paths, labels = [self.paths[i] for i in ids], [self.labels[i] for i in ids]
         return Listing(paths, labels, self.names, self.skipped, columns)
 
-    def origins(self, num: int, root: Path, default: Origin) -> Origins:
-        """Of the first `num` files, which are named as they lie in `root`."""
-        names = [p.relative_to(root).as_posix() for p in self.paths[:num]]
-        return of_columns(names, self.columns, default)
+    def origins(self, ids: Sequence[int], root: Path, default: Origin) -> Origins:
+        """Of the files `ids`, which are named as they lie in `root`."""
+        found = self.take(ids)
+        names = [p.relative_to(root).as_posix() for p in found.paths]
+        return of_columns(names, found.columns, default)
 
 
 def files_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
@@ -144,11 +145,11 @@ class FileFolder:
         self.root_read: Path | None = None  # where `train` lies
         self.train = Listing()
 
-    def origins(self, num: int, default: Origin) -> Origins:
-        """Of the first `num` training files, once they are listed."""
+    def origins(self, ids: Sequence[int], default: Origin) -> Origins:
+        """Of the training files `ids`, once they are listed."""
         if self.root_read is None:
             self.splits()
-        return self.train.origins(num, self.root_read, default)
+        return self.train.origins(ids, self.root_read, default)
 
     def folder(self) -> Path:
         """The folder itself; of an archive, where it is unpacked in the cache."""

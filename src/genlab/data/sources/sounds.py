@@ -52,8 +52,8 @@ class SoundFolder(SoundSource):
             root, endings=ENDINGS, noun="sounds", val_fraction=val_fraction, group=group
         )
 
-    def origins(self, num: int) -> Origins:
-        return self.files.origins(num, self.origin)
+    def origins(self, ids: Sequence[int]) -> Origins:
+        return self.files.origins(ids, self.origin)
 
     def read(self) -> tuple[Path, dict[str, Listing]]:
         found = self.files.splits()
@@ -110,11 +110,11 @@ class KnownSounds(SoundSource):
         self._train = root, parts["train"]
         return root, parts
 
-    def origins(self, num: int) -> Origins:
+    def origins(self, ids: Sequence[int]) -> Origins:
         if self._train is None:
             self.read()
         root, found = self._train
-        return found.origins(num, root, self.origin)
+        return found.origins(ids, root, self.origin)
 
     @abstractmethod
     def is_clone(self, folder: Path) -> bool:

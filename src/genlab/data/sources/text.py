@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sysconfig
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
@@ -42,9 +42,9 @@ class TextSource(Traced, ABC):
         Either can be gone through more than once.
         """
 
-    def origins(self, num: int) -> Origins:
-        """Of the `num` training documents, once they have been read."""
-        return self.found or Origins.whole(self.origin, num, "document 1", noun="documents")
+    def origins(self, ids: Sequence[int]) -> Origins:
+        """Of the training documents, once they have been read: all of them are trained on."""
+        return self.found or Origins.whole(self.origin, len(ids), "document 1", noun="documents")
 
     def take(self, found: Origins) -> None:
         """What was found on the way through all training documents."""

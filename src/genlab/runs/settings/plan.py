@@ -89,6 +89,10 @@ class Plan:
         """The data module, with what is to become of the examples that it reads."""
         data = self.build("data")
         data.edits = list(self.all("edits").values()) if self.get("edits") else []
+        if "conditions" in self.settings:
+            asked = classes.targets(self["conditions"], "conditions")
+            found = (classes.find(n["_target_"], self.trust, place) for place, n in asked)
+            data.captions_heard = any(getattr(cls, "words", False) is True for cls in found)
         return data
 
     def metrics(self) -> dict[str, Any]:
