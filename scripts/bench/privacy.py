@@ -149,10 +149,16 @@ def continual() -> str:
             )
             losses.setdefault(name, []).append(pair)
             print(seed, name, pair, flush=True)
+    # seeds differ by more than shares do: differences are taken seed by seed
     for name, pairs in losses.items():
         label = "before" if name == "before" else f"{float(name):.0%} replayed"
-        rows.append([label, *(spread([p[i] for p in pairs]) for i in range(2))])
-    return table(["", "old text (kjv), bits per byte", "new text (shakespeare)"], rows)
+        against = (losses["before"], losses["0"])
+        less = ([pair[i] - other[i] for pair, other in zip(pairs, against[i])] for i in range(2))
+        gaps = [spread(gap, "+") if any(gap) else "" for gap in less]
+        old_text, new_text = (spread([p[i] for p in pairs]) for i in range(2))
+        rows.append([label, old_text, gaps[0], new_text, gaps[1] if name != "before" else ""])
+    head = ["", "old text (kjv), bits per byte", "less before"]
+    return table([*head, "new text (shakespeare)", "less 0% replayed"], rows)
 
 
 def bias() -> str:
@@ -172,10 +178,10 @@ def bias() -> str:
     return table([*head, "total variation", "of draws", "balanced counts as"], rows)
 
 
-def spread(values: list[float]) -> str:
+def spread(values: list[float], sign: str = "") -> str:
     """The mean over seeds and Student's interval."""
     centre, (low, high) = t_interval(values)
-    return f"{centre:.3f} ({low:.3f} to {high:.3f})"
+    return f"{centre:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 def main() -> None:
