@@ -35,7 +35,7 @@ SMALL_NETS = {
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
     "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
-    "resgan": ["net.widths=[8,8,8,8]", "net.generator.group=8", "net.discriminator.group=8"],
+    "resgan": ["net.widths=[8,8,8]", "net.generator.group=8", "net.discriminator.group=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],

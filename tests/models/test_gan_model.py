@@ -121,6 +121,16 @@ def test_a_step_is_the_plain_games_by_hand():
         torch.testing.assert_close(p, q - 0.1 * grad)
 
 
+def test_penalties_of_generated_examples_under_autocast():
+    """They are taken in float32, where the generator gives bfloat16: R2 of a linear D is |w|^2."""
+    model, weights = gan(Relativistic(r2_gamma=2.0, penalty_every=1)), []
+    model.discriminator.register_forward_pre_hook(
+        lambda net, x: weights.append(net.linear.weight.detach().clone())
+    )
+    fit(model, 1, precision="bf16-mixed")
+    assert model.seen[0][1]["r2"] == pytest.approx(weights[0].square().sum().item(), rel=1e-5)
+
+
 def test_a_relativistic_step_by_hand():
     """G plays its fakes against the same batch's real examples, as the stepped D sees both."""
     model = gan(Relativistic(r1_gamma=2.0, r2_gamma=4.0, penalty_every=1))

@@ -26,13 +26,18 @@ def test_28_has_a_third_stage_below_7():
     assert maps((3, 32, 48), 3) == [(32, 48), (16, 24), (8, 12)]
 
 
+@pytest.mark.parametrize("patch", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_and_ranges(shape):
+def test_shapes_and_ranges(shape, patch):
     cond = torch.tensor([0, 3, 4])
-    generator = moved(ResGenerator(shape, latent_dim=5, num_classes=4, **SMALL))
+    small = {**SMALL, "patch": patch}
+    if patch == 2:
+        assert maps(shape, 2, 2) == maps(shape, 3)[1:]
+        small |= {"widths": (4, 8), "blocks": (1, 2)}
+    generator = moved(ResGenerator(shape, latent_dim=5, num_classes=4, **small))
     x = generator(100 * torch.randn(3, 5), cond)
     assert x.shape == (3, *shape) and x.abs().max() <= 1 and x.std() > 0.01
-    net = moved(ResDiscriminator(shape, num_classes=4, **SMALL))
+    net = moved(ResDiscriminator(shape, num_classes=4, **small))
     assert net(x, cond).shape == (3,)
     torch.testing.assert_close(net(x, torch.full((3,), 4)), net(x, None))  # no class
 
@@ -76,10 +81,11 @@ def test_a_block_is_its_formula():
     torch.testing.assert_close(block(x), x + F.conv2d(h, block.reduce.weight))
 
 
-def test_signals_keep_their_size_at_the_start():
+@pytest.mark.parametrize("patch", [1, 2])
+def test_signals_keep_their_size_at_the_start(patch):
     """Neither net's output vanishes or explodes with depth before the first update."""
     torch.manual_seed(0)
-    deep = {"widths": (16, 32, 64, 64), "blocks": (3, 3, 3, 3)}
+    deep = {"widths": (16, 32, 64, 64), "blocks": (3, 3, 3, 3), "patch": patch}
     x = ResGenerator((1, 32, 32), latent_dim=16, **deep)(torch.randn(64, 16)).detach()
     logits = ResDiscriminator((1, 32, 32), **deep)(x)
     assert 0.05 < x.std() < 1
@@ -107,6 +113,17 @@ def test_projection_is_the_product_with_the_classes_row():
     torch.testing.assert_close(twice, 2 * once, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("patch", [1, 2])
+def test_every_pixel_is_seen_and_drawn(patch):
+    """No pixel of a picture is left out by the strides, at the edges neither."""
+    options = {"widths": (4, 8), "blocks": (1, 1), "group": 4, "patch": patch}
+    x = torch.randn(2, 1, 12, 16, requires_grad=True)
+    (grad,) = torch.autograd.grad(moved(ResDiscriminator((1, 12, 16), **options))(x).sum(), x)
+    assert (grad != 0).all()
+    drawn = moved(ResGenerator((1, 12, 16), latent_dim=3, **options))(torch.randn(64, 3))
+    assert drawn.std(0).min() > 1e-3
+
+
 def test_a_second_derivative_exists():
     """What R1 asks of every layer: bilinear resizing, grouped convolutions, the deviation."""
     net = moved(
@@ -124,6 +141,7 @@ def test_a_second_derivative_exists():
         ("net.widths: 4 stages leave 1x1", {"widths": (4,) * 4, "blocks": (1,) * 4}),
         ("one number for each stage", {"blocks": (1, 1)}),
         ("one number for each stage", {"blocks": (1, 1, -1)}),
+        ("net.patch=3: 1, or 2", {"patch": 3}),
         ("net.group=3: it must divide", {"group": 3}),
         ("net.widths.1=0: at least 1", {"widths": (4, 0, 8)}),
     ],

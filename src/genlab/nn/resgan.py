@@ -1,9 +1,9 @@
 """R3GAN's two networks: residual blocks without normalisation, a stage for each size of the map.
 
 Read: `Block` is the paper's; `maps` says which sizes there are; generator and discriminator mirror
-each other. Huang et al. 2024 (arXiv 2501.05441), section 3. What is smaller here: few channels at
-full size, where a step's time is spent, and convolutions of 3x3 at both ends, so that a picture of
-one channel is met by more than a scaling of its pixels.
+each other. Huang et al. 2024 (arXiv 2501.05441), section 3. What is smaller here, for a CPU: with
+`patch` 2 there is no stage at full size, where most of a step's time would be spent; a convolution
+of 4x4 takes the picture to half its size, and back. Without it one of 3x3 stands at both ends.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of a leaky ReLU (He et al. 2015)
 
 
-def maps(shape: Sequence[int], stages: int) -> list[tuple[int, int]]:
-    """The (H, W) of each stage, full size first: each half of the one before, rounded up."""
+def maps(shape: Sequence[int], stages: int, patch: int = 1) -> list[tuple[int, int]]:
+    """The (H, W) of each stage, the largest first: each half of the one before, rounded up."""
     _, height, width = image_shape(shape, "resgan")
+    if patch not in (1, 2) or height % patch or width % patch:
+        raise ValueError(
+            f"net.patch={patch}: 1, or 2 where data.shape={list(shape)} has even sides"
+        )
+    height, width = height // patch, width // patch
     sizes = [(-(-height // 2**i), -(-width // 2**i)) for i in range(stages)]
     if min(sizes[-1]) < 2:
         raise ValueError(
@@ -55,6 +60,19 @@ def conv(dim_in: int, dim_out: int, size: int, *, gain: float, **options) -> nn.
     if made.bias is not None:
         nn.init.zeros_(made.bias)
     return made
+
+
+def ends(image: int, width: int, patch: int) -> tuple[nn.Module, nn.Module]:
+    """The convolutions from a picture's channels to the first stage's, and from there back."""
+    if patch == 1:
+        return conv(image, width, 3, gain=1.0), conv(width, image, 3, gain=1.0)
+    into = nn.Conv2d(image, width, 4, stride=2, padding=1)
+    back = nn.ConvTranspose2d(width, image, 4, stride=2, padding=1)
+    nn.init.normal_(into.weight, std=(image * 16) ** -0.5)
+    nn.init.normal_(back.weight, std=(width * 4) ** -0.5)  # four of its taps meet a pixel
+    for layer in (into, back):
+        nn.init.zeros_(layer.bias)
+    return into, back
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -105,14 +123,15 @@ class ResGenerator(nn.Module):
         blocks: Sequence[int] = (1, 1, 1, 1),
         expansion: int = 2,
         group: int = 16,
+        patch: int = 1,
     ) -> None:
-        """`widths`, `blocks`: channels and residual blocks of each stage, full size first.
+        """`widths`, `blocks`: channels and residual blocks of each stage, the largest first.
 
-        `group`: channels that a block's 3x3 convolution mixes.
+        `group`: channels that a block's 3x3 convolution mixes; `patch`: 2 begins at half the size.
         """
         super().__init__()
         check_stages(widths, blocks, expansion, group)
-        self.sizes = maps(shape, len(widths))
+        self.sizes = maps(shape, len(widths), patch)
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, latent_dim)
         inputs = latent_dim * (1 if num_classes is None else 2)
         self.weigh = nn.Linear(inputs, widths[-1], bias=False)
@@ -123,7 +142,7 @@ class ResGenerator(nn.Module):
             conv(large, small, 1, gain=1.0, bias=False)
             for small, large in itertools.pairwise(widths)
         )
-        self.last = conv(widths[0], shape[0], 3, gain=1.0)
+        self.last = ends(shape[0], widths[0], patch)[1]
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         if self.classes is not None:
@@ -153,13 +172,14 @@ class ResDiscriminator(nn.Module):
         blocks: Sequence[int] = (1, 1, 1, 1),
         expansion: int = 2,
         group: int = 16,
+        patch: int = 1,
         minibatch: int = 1,
     ) -> None:
         super().__init__()
         check_stages(widths, blocks, expansion, group)
         at_least_1(minibatch=minibatch)
-        self.sizes = maps(shape, len(widths))
-        self.first = conv(shape[0], widths[0], 3, gain=1.0)
+        self.sizes = maps(shape, len(widths), patch)
+        self.first = ends(shape[0], widths[0], patch)[0]
         self.stages = stages(widths, blocks, expansion, group)
         self.steps = nn.ModuleList(
             conv(small, large, 1, gain=1.0, bias=False)

@@ -40,7 +40,7 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     Where the critic judges each example by itself this is each one's own gradient. Where it mixes
     them (batch norm, packs, minibatch deviations) it is that of all their logits together.
     """
-    x = x.detach().requires_grad_()
+    x = x.detach().float().requires_grad_()  # what is generated under autocast is narrower
     with torch.autocast(x.device.type, enabled=False):  # a squared gradient wants full precision
         (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient
