@@ -143,7 +143,7 @@ def said(name: str, module: nn.Module, ins: list[Tensor], out: Tensor) -> str:
     if not all(finite(v) for v in ins):
         return f"{text}, of an input that is not: what stands before it"
     if ins:
-        text += f", of an input within {max(float(v.abs().max()) for v in ins):.3g}"
+        text += f", of an input within {max(float(v.detach().abs().max()) for v in ins):.3g}"
     if weights := [p for p in module.parameters() if p.numel()]:
         text += f" and weights within {max(float(p.detach().abs().max()) for p in weights):.3g}"
     return text
