@@ -301,8 +301,8 @@ def test_repetition_is_judged_beside_held_out_examples() -> None:
 
     sampled = {"sampler": {"temperature": 0.5, "top_k": 3, "top_p": None}}
     evidence = told(sampled).evidence
-    assert "16 of 16 samples end in a loop, of about 1 tokens; of held-out examples 0%" in evidence
-    assert "1 of 16 samples differ, 100% of held-out ones" in evidence
+    assert "16 of 16 samples end in a loop (held-out ones: 0%), of about 1 tokens" in evidence
+    assert "1 of 16 samples differ (held-out ones: 100%)" in evidence
     assert told(sampled).remedies == ("sampler.temperature=1.0", "sampler.top_k=null")
     assert told({"sampler": {"length": None}}).remedies == ("sampler=sample",)
     assert told({}, loops=0.3, loops_real=0.1, distinct=0.6) is None
