@@ -44,8 +44,8 @@ def begun(run: Path, model: Model, *, held=None, accumulate: int = 1) -> tuple[L
     callback = Ledger(log_every=2)
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.5}])
     trainer = SimpleNamespace(
-        run=SimpleNamespace(folder=run, guard=None, ended=""), is_global_zero=True, world_size=1,
-        loggers=[],
+        run=SimpleNamespace(folder=run, guard=None, doctor=None, ended=""), is_global_zero=True,
+        world_size=1, loggers=[],
         optimizers=[optimizer], accumulate_grad_batches=accumulate,
     )  # fmt: skip
     callback.setup(trainer, model, "fit")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, Cond
 from genlab.models.base import GenerativeModel
+from genlab.rng import generator
 from genlab.shown import number
 
 ROWS = 32  # train rows that are remembered
@@ -131,9 +132,9 @@ class Sign:
 
 
 def held_out(data: Any) -> Batch:
-    """Held-out examples at even distances, for signs to compare with."""
+    """Held-out examples for signs to compare with, the same ones at every look, in no order."""
     num = min(len(data.val), REAL, max(1, NUMBERS // max(1, math.prod(data.shape or (1,)))))
-    return data.val.batch(torch.arange(num) * len(data.val) // num, None)
+    return data.val.batch(torch.randperm(len(data.val), generator=generator("signs"))[:num], None)
 
 
 def labels(cond: Cond | None) -> Tensor | None:

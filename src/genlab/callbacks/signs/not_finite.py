@@ -70,7 +70,7 @@ def repeated(broken: Broken, part: int) -> tuple[str, str] | None:
             of = f" of training examples {listed(map(str, numbers))}" if numbers else ""
             return DATA, f"{listed(bad)}{of}"
     batch = each(lambda value: value.to(model.device), batch)
-    with kept_buffers(model), model.as_in_step(broken.batch, part), model.eagerly():
+    with copied_buffers(model), model.as_in_step(broken.batch, part), model.eagerly():
         with Watch(model) as watch, trainer.precision_plugin.forward_context(), torch.enable_grad():
             terms = model.loss(batch)
             if watch.forward:
@@ -143,22 +143,31 @@ def said(name: str, module: nn.Module, ins: list[Tensor], out: Tensor) -> str:
     if not all(finite(v) for v in ins):
         return f"{text}, of an input that is not: what stands before it"
     if ins:
-        text += f", of an input within {max(float(v.abs().max()) for v in ins):.3g}"
+        text += f", of an input within {max(float(v.detach().abs().max()) for v in ins):.3g}"
     if weights := [p for p in module.parameters() if p.numel()]:
         text += f" and weights within {max(float(p.detach().abs().max()) for p in weights):.3g}"
     return text
 
 
 @contextlib.contextmanager
-def kept_buffers(model: nn.Module) -> Iterator[None]:
-    """Within: buffers may change (a codebook that follows the batch); afterwards they are back."""
-    before = [(b, b.clone()) for b in model.buffers()]
+def copied_buffers(model: nn.Module) -> Iterator[None]:
+    """Within: what changes a buffer (a running mean, a codebook) changes a copy of it.
+
+    Written back in place they would no longer serve a backward pass that is still to come.
+    """
+    before = [
+        (module._buffers, name, buffer)
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    for buffers, name, buffer in before:
+        buffers[name] = buffer.clone()
     try:
         yield
     finally:
-        with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
+        for buffers, name, buffer in before:
+            buffers[name] = buffer
 
 
 def finite(value: Tensor) -> bool:

@@ -66,13 +66,13 @@ class Repetition(Sign):
         mine, real = look["signs/loops"], look["signs/loops_real"]
         if mine >= real + self.loops and mine > 0:
             found.append(
-                f"{mine * num:.0f} of {num:.0f} samples end in a loop, of about"
-                f" {look['signs/period']:.0f} tokens; of held-out examples {real:.0%}"
+                f"{mine * num:.0f} of {num:.0f} samples end in a loop (held-out ones: {real:.0%}),"
+                f" of about {look['signs/period']:.0f} tokens"
             )
         mine, real = look["signs/distinct"], look["signs/distinct_real"]
         if mine < self.distinct * real:
             found.append(
-                f"{mine * num:.0f} of {num:.0f} samples differ; of held-out ones {real:.0%}"
+                f"{mine * num:.0f} of {num:.0f} samples differ (held-out ones: {real:.0%})"
             )
         return found
 

@@ -73,6 +73,7 @@ class Board:
             "key": found.key, "group": found.group, "title": record.name, "state": word,
             "more": more, "date": record.date, "where": found.where,
             "error": cut(record.error, 4000), "problems": record.problems,
+            "findings": [dataclasses.asdict(f) for f in record.findings],
             "figures": figures(record, measured(record.evaluation)), "metrics": metrics,
             "notes": facts(record.evaluation.get("notes")), "provenance": facts(own),
             "command": str(record.provenance.get("command") or ""), "resumed": resumed(record),

@@ -23,6 +23,17 @@ ORDER = list(SHOWN)  # which of two files with one name is shown
 MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json")
 # bytes of a ledger; lines that are no rows, after which the rest is left; names that are kept
 READ, TORN, SERIES = 2**26, 10_000, 10_000
+LONG, FEW, FINDINGS = 1_000, 8, 40  # letters of a finding's text, its remedies; findings of a run
+
+
+@dataclass
+class Told:
+    """A failure that the doctor found (callbacks/doctor.py), as the ledger has it."""
+
+    cause: str
+    evidence: str
+    remedies: list[str]
+    examples: int | None
 
 
 @dataclass
@@ -44,6 +55,7 @@ class Record:
     error: str = ""
     not_finite: int = 0
     problems: list[str] = field(default_factory=list)
+    findings: list[Told] = field(default_factory=list)
 
     @property
     def budget(self) -> int | None:
@@ -131,6 +143,17 @@ def state_after(row: dict[str, Any], state: str, error: str) -> tuple[str, str]:
     return state, error
 
 
+def told(row: dict[str, Any]) -> Told | None:
+    """The finding that a row of the ledger holds, in texts that fit a page; None for other rows."""
+    if row.get("kind") != "finding":
+        return None
+    cause, evidence = (str(row.get(key, ""))[:LONG] for key in ("cause", "evidence"))
+    tries, examples = row.get("try"), number(row.get("examples"))
+    remedies = [str(word)[:LONG] for word in tries[:FEW]] if isinstance(tries, list) else []
+    counted = examples is not None and math.isfinite(examples)
+    return Told(cause, evidence, remedies, int(examples) if counted else None)
+
+
 def _read_ledger(record: Record) -> None:
     path, torn = inside(record.path, record.path / "metrics.jsonl"), 0
     values: dict[str, dict[float, float]] = {}
@@ -166,6 +189,8 @@ def _read_rows(record: Record, file: BinaryIO, values: dict[str, dict[float, flo
             continue
         examples = number(row.get("examples"))
         record.state, record.error = state_after(row, record.state, record.error)
+        if (found := told(row)) is not None and len(record.findings) < FINDINGS:
+            record.findings.append(found)
         if examples is None or not math.isfinite(examples):
             continue
         record.examples = max(int(examples), record.examples or 0)

@@ -123,8 +123,8 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], int]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for name in record.series:
         side, _, base = name.partition("/")
-        if side == "evaluate":
-            continue  # one point each: they stand in the table of metrics
+        if side in ("evaluate", "signs"):
+            continue  # of one point, in the table of metrics; what the doctor goes by
         groups.setdefault(base if side in ("train", "val") and base else name, []).append(
             (side, name)
         )

@@ -13,6 +13,8 @@ from genlab.runs.folder.provenance import command_again
 from genlab.runs.say.terminal import say
 from genlab.shown import duration, figure, one_line
 
+FINDINGS = 8  # of the doctor's that are repeated at the end
+
 
 def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> None:
     """To stderr, in the terminal's width (100 columns where it is none)."""
@@ -51,6 +53,8 @@ def print_summary(run: Path, report: Path | None, trust: Sequence[str] = ()) -> 
     for m in found:
         add(m.title, figure(m.value), m.between, "" if m.floor is None else figure(m.floor))
     console.print(table)
+    for row in [row for row in rows if row["kind"] == "finding"][:FINDINGS]:
+        say(f"  found    {one_line(row.get('cause'))}: {one_line(row.get('evidence'))}")
     for name, text in (
         *places(run, report).items(),
         *commands(run, provenance, found, trust).items(),

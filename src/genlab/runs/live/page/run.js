@@ -17,6 +17,11 @@ function metricTable(metrics) {
       h("td", { class: "n" }, figure(floor)), h("td", { class: "n" }, ratio === null ? "–" : `${figure(ratio)} ×`))))));
 }
 
+function findingOf({ cause, evidence, remedies, examples }) {
+  const when = examples === null ? "" : ` after ${figure(examples)} examples`;
+  return h("li", null, h("b", null, cause), `${when}: ${evidence}.`, remedies.map((word, i) => [i ? " or " : " Try ", h("code", null, word)]));
+}
+
 export function runPage() {
   const key = place().rest;
   const curves = curvesPart(() => [key], { band: false }), looks = looksPart(() => [key], { single: true });
@@ -33,7 +38,8 @@ export function runPage() {
       found.error ? h("pre", { class: "error" }, found.error) : "");
     figures.replaceChildren(found.figures.length ? h("dl", { class: "figures" }, found.figures.map(([what, value, remark]) =>
       h("div", null, h("dt", null, what), h("dd", null, value), remark ? h("dd", { class: "remark" }, remark) : null))) : "",
-    found.problems.length ? h("ul", { class: "problems" }, found.problems.map((p) => h("li", null, p))) : "");
+    found.problems.length ? h("ul", { class: "problems" }, found.problems.map((p) => h("li", null, p))) : "",
+    found.findings.length ? h("ul", { class: "problems findings" }, found.findings.map(findingOf)) : "");
   }
 
   function bottom(found) {
