@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import nn
 
 from genlab.batch import Batch
+from genlab.models.adversarial_codec import AdversarialCodec
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Classes
@@ -21,6 +23,7 @@ from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from genlab.nn.discriminators import PatchDiscriminator
 from genlab.nn.dit import DiT
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.made import FVSBN, MADE
@@ -217,18 +220,30 @@ def frames(net: Callable) -> Frames:
     )
 
 
-def vqvae(quantiser: Quantiser) -> VQVAE:
+def codec(quantiser: Quantiser, family: Callable, *more: nn.Module, **options) -> VQVAE:
     latent = (quantiser.dim, 2, 2)
-    return VQVAE(
+    return family(
         ConvCodecEncoder(IMAGE, latent=latent, width=8),
         ConvCodecDecoder(IMAGE, latent=latent, width=8),
+        *more,
         objective=VQ(DiscretisedLogistic(levels=17), quantiser),
         shape=IMAGE,
         latent_map=latent,
         latent_shape=[4 * quantiser.stages],
         latent_vocab=quantiser.vocab,
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+        **options,
     )
+
+
+def vqvae(quantiser: Quantiser) -> VQVAE:
+    return codec(quantiser, VQVAE)
+
+
+def vqgan(quantiser: Quantiser, **options) -> AdversarialCodec:
+    """Judged from the 20th batch on."""
+    judge = PatchDiscriminator(IMAGE, width=8, layers=1)
+    return codec(quantiser, AdversarialCodec, judge, **{"game": Hinge(), "start": 160, **options})
 
 
 def latent_diffusion() -> Latent:
@@ -247,8 +262,8 @@ def latent_diffusion() -> Latent:
     return model
 
 
-def vq_transformer(quantiser: Quantiser) -> Latent:
-    codec = vqvae(quantiser)
+def vq_transformer(quantiser: Quantiser, make: Callable = vqvae) -> Latent:
+    codec = make(quantiser)
     codec.train()
     codec.loss(batch_of(IMAGE))  # places a codebook on what it is to encode
     prior = Autoregressive(
@@ -377,6 +392,7 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "lstm-rolls": (lambda: frames(FrameLSTM), ROLLS, 100),
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "vqgan-image": (lambda: vqgan(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
     "rvq-image": (
         lambda: vqvae(ResidualVQ(stages=2, vocab=7, dim=3, dropout=True)),
         IMAGE,
@@ -390,5 +406,6 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         IMAGE,
         100,
     ),
+    "latent-gpt-vqgan-image": (lambda: vq_transformer(FSQ(levels=(4, 3)), vqgan), IMAGE, 100),
     "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),
 }

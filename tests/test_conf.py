@@ -36,7 +36,7 @@ SMALL_NETS = {
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]
-       for n in ("conv_vae", "conv_codec", "conv_vq")},
+       for n in ("conv_vae", "conv_codec", "conv_vq", "conv_vqgan", "wave_codec")},
 }  # fmt: skip
 
 
@@ -99,6 +99,8 @@ OWN_PARTS = {
     ("fsdd", "vae"): ("conv_vae", "elbo_gaussian", "prior"),
     ("fsdd", "gan"): ("dcgan", "nonsaturating", "prior"),
     ("esc10", "diffusion"): ("unet", "edm", "heun"),
+    ("fsdd_waves", "vqgan"): ("wave_codec", "spectral_rvq", None),
+    ("digits", "vqgan"): ("conv_vqgan", "vq", None),
     ("video_folder", "diffusion"): ("video_unet", "edm", "heun"),
     ("moving_digits", "flow_matching"): ("video_unet", "flow", "heun"),
     ("lpc_actions", "vae"): ("mlp_vae", "elbo_gaussian", "prior"),
@@ -130,14 +132,19 @@ def test_a_part_that_is_named_stands_whatever_the_data() -> None:
 
 
 def test_each_data_file_states_its_metrics_kind() -> None:
-    """`kind` says which parts fit, `metric` what measures: both, of points and rows."""
+    """`kind` says which parts fit, `metric` what measures: both, of points and rows.
+
+    Waveforms are measured as sounds, and have nets of their own.
+    """
     for file in sorted((CONF / "data").glob("*.yaml")):
         text = file.read_text()
         metrics = {"video": ("video", "captioned_video", "moving_digits")}
         for kind in ("points", "table", "sound", "video"):
             names = metrics.get(kind, (kind,))
             measured = any(f"override /metric@_global_.metric: {n}\n" in text for n in names)
-            assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
+            fits = (kind, "wave") if kind == "sound" else (kind,)
+            stated = any(f"override /kind@_global_.kind: {k}\n" in text for k in fits)
+            assert measured == stated, file
 
 
 @pytest.mark.parametrize("model", ["vae", "diffusion"])

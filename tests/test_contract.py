@@ -151,7 +151,7 @@ def test_samples_have_the_shape_and_the_range(name):
         assert 0 <= x.min() <= x.max() < VOCAB
     else:
         assert x.dtype == torch.float32
-    if name.startswith(("gan-image", "vae-image", "vqvae", "rvq", "fsq", "latent")):
+    if name.startswith(("gan-image", "vae-image", "vqvae", "vqgan", "rvq", "fsq", "latent")):
         assert x.abs().max() <= 1
     with_class = model.sample(5, classes(model, torch.tensor([0, 1, 2, 0, 1])))
     assert with_class.shape == x.shape

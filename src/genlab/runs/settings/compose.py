@@ -44,6 +44,10 @@ OmegaConf.register_new_resolver(
 OmegaConf.register_new_resolver(
     "genlab.cells", lambda map, stages: math.prod(map[1:]) * stages, replace=True
 )
+# of a waveform: its samples over the strides
+OmegaConf.register_new_resolver(
+    "genlab.strided", lambda shape, strides: shape[-1] // math.prod(strides), replace=True
+)
 # in a model's defaults: the option that goes with the kind of data that the data's file states
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
