@@ -22,6 +22,7 @@ from genlab.clock import steps
 from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
 from genlab.runs.devices.processes import processes_here
+from genlab.runs.first_stage import EXPERIMENT, train_first
 from genlab.runs.folder.layout import (
     check_room,
     claim,
@@ -51,6 +52,7 @@ from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_ca
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
+from genlab.runs.settings.conf import conf_dir
 from genlab.runs.settings.plan import Plan, at, metric_places
 from genlab.runs.sweeps.cells import note_failure, own_words
 from genlab.shown import one_line
@@ -131,6 +133,15 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
                 "init_from=last, codec=last: in a sweep the last run would be the cell before;"
                 " name the run's folder"
             )
+        codec = str(cfg.get("codec") or "")
+        if codec.startswith(EXPERIMENT) and "codec" in list(cfg.model):
+            if hydra.mode.name != "RUN" or ranks.started_outside():
+                raise UserError(
+                    f"codec={codec}: a sweep, or a run of several processes, does not train its"
+                    " codec first: train it alone, and write codec=RUN"
+                )
+            places = [Path(s.path) for s in hydra.runtime.config_sources if s.schema == "file"]
+            train_first(codec, [p for p in places if p.resolve() != conf_dir().resolve()])
         plan, less = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True), False
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
