@@ -23,7 +23,7 @@ from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
-from genlab.nn.discriminators import PatchDiscriminator
+from genlab.nn.discriminators import PatchDiscriminator, WaveDiscriminator
 from genlab.nn.dit import DiT
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.made import FVSBN, MADE
@@ -42,6 +42,7 @@ from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
+from genlab.nn.wave_codec import WaveDecoder, WaveEncoder
 from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
 from genlab.objectives.bounds import DoublyReparameterised
 from genlab.objectives.columns import Components
@@ -50,6 +51,7 @@ from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.levels import LogisticMixture
 from genlab.objectives.priors import VampPrior
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
+from genlab.objectives.spectral import SpectralVQ
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
@@ -66,6 +68,7 @@ ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
 SOUND = (1, 8, 16)  # mel bands and frames: no square
 VIDEO = (1, 3, 8, 8)  # frames of an image
+WAVE = (1, 128)  # samples
 
 
 def batch_of(shape: tuple[int, ...]) -> Batch:
@@ -88,6 +91,10 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
         a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
         z = torch.randn(8, 2, generator=g)
         return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
+    if shape == WAVE:  # tones of their own pitch and loudness
+        pitch, loud = (torch.rand(8, 1, 1, generator=g) for _ in range(2))
+        x = (0.1 + 0.4 * loud) * torch.sin((0.1 + pitch) * torch.arange(128))
+        return {"x": x, "cond": cond}
     if shape == SOUND:
         coarse = torch.rand(8, 1, 2, 4, generator=g) * 1.5 - 1  # of any level
         return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
@@ -262,6 +269,23 @@ def latent_diffusion() -> Latent:
     return model
 
 
+def wave_codec() -> AdversarialCodec:
+    latent, nets = (4, 16), dict(strides=[4, 2], width=8, blocks=1)
+    quantiser = ResidualVQ(stages=2, vocab=7, dim=4)
+    return AdversarialCodec(
+        WaveEncoder(WAVE, latent=latent, **nets),
+        WaveDecoder(WAVE, latent=latent, **nets),
+        WaveDiscriminator(WAVE, width=4, layers=2, scales=2),
+        objective=SpectralVQ(Gaussian(sigma=0.1), quantiser, windows=(16, 64)),
+        game=Hinge(),
+        shape=WAVE,
+        latent_map=latent,
+        latent_shape=[32],
+        latent_vocab=7,
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
 def vq_transformer(quantiser: Quantiser, make: Callable = vqvae) -> Latent:
     codec = make(quantiser)
     codec.train()
@@ -393,6 +417,7 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
     "vqgan-image": (lambda: vqgan(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "wave-codec": (wave_codec, WAVE, 100),
     "rvq-image": (
         lambda: vqvae(ResidualVQ(stages=2, vocab=7, dim=3, dropout=True)),
         IMAGE,

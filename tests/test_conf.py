@@ -16,7 +16,8 @@ from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
-    "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
+    "adult": "adult", "emoji": "emoji-google", "esc10": "esc10", "fashion": "fashion-mnist",
+    "fsdd": "fsdd",
     "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
     "shakespeare": "tinyshakespeare",
 }  # fmt: skip
@@ -47,7 +48,9 @@ def shrunk(name: str) -> list[str]:
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.get("net")
     more = (
-        ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10", "lpc")) else []
+        ["data.limit=200"]
+        if name.startswith(("fashion", "adult", "emoji", "fsdd", "esc10", "lpc"))
+        else []
     )
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
