@@ -22,7 +22,7 @@ from genlab.clock import steps
 from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
 from genlab.runs.devices.processes import processes_here
-from genlab.runs.first_stage import EXPERIMENT, train_first
+from genlab.runs.first_stage import train_first
 from genlab.runs.folder.layout import (
     check_room,
     claim,
@@ -52,7 +52,6 @@ from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_ca
 from genlab.runs.say.secrets import redact
 from genlab.runs.say.terminal import quiet, say
 from genlab.runs.settings import compose
-from genlab.runs.settings.conf import conf_dir
 from genlab.runs.settings.plan import Plan, at, metric_places
 from genlab.runs.sweeps.cells import note_failure, own_words
 from genlab.shown import one_line
@@ -65,9 +64,8 @@ def job(cfg: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
-    words = list(hydra.overrides.task)
+    words, folder = list(hydra.overrides.task), Path(hydra.runtime.output_dir)
     alone = hydra.mode.name == "RUN"
-    folder = Path(hydra.runtime.output_dir)
     cell = "" if alone else f"cell {own_words(folder, words)}: "
     told = None if alone else (lambda line: note_failure(folder, words, line))
     code = answer(lambda: main(cfg), words, cell=cell, told=told)
@@ -133,15 +131,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
                 "init_from=last, codec=last: in a sweep the last run would be the cell before;"
                 " name the run's folder"
             )
-        codec = str(cfg.get("codec") or "")
-        if codec.startswith(EXPERIMENT) and "codec" in list(cfg.model):
-            if hydra.mode.name != "RUN" or ranks.started_outside():
-                raise UserError(
-                    f"codec={codec}: a sweep, or a run of several processes, does not train its"
-                    " codec first: train it alone, and write codec=RUN"
-                )
-            places = [Path(s.path) for s in hydra.runtime.config_sources if s.schema == "file"]
-            train_first(codec, [p for p in places if p.resolve() != conf_dir().resolve()])
+        train_first(cfg, hydra)
         plan, less = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True), False
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
@@ -163,10 +153,9 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             with quietly:
                 training.launch(resume=bool(resume))
         except (Exception, SystemExit) as error:
-            refused = (
-                error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
-            )
-            refused |= isinstance(error, Exception) and not (run / "metrics.jsonl").exists()
+            ends = isinstance(error, SystemExit)
+            refused = error.code == USER if ends else is_users(root_cause(error))
+            refused |= not ends and not (run / "metrics.jsonl").exists()
             # refused before anything was learnt (data that is not there, a shape that is not so)
             if refused and not resume and hydra.mode.name == "RUN" and not trained(run):
                 shutil.rmtree(run, ignore_errors=True)
