@@ -17,6 +17,8 @@ def test_strides_divide_the_rate_and_the_decoder_mirrors_them(strides, length: i
     )
     encoder, decoder = nets
     z = encoder(torch.randn(2, *shape))
+    ups = [up.stride[0] for up in (*decoder.ups, decoder.last)]
+    assert ups == [down.stride[0] for down in encoder.downs][::-1]
     assert z.shape == (2, *latent) and decoder(z, None).shape == (2, *shape)
 
 
