@@ -12,6 +12,7 @@ from genlab.data.table import Table
 from genlab.data.text import Text
 from genlab.data.tokenizers import Bytes
 from genlab.data.videos import Videos
+from genlab.data.waves import Waves
 
 DIGITS = {"shape": [1, 8, 8], "num_classes": 10, "levels": 17, "batch_size": 32, "seed": 0}
 FOLDER = {"shape": [3, 8, 8], "num_classes": None, "levels": 256, "batch_size": 4, "seed": 0}
@@ -56,6 +57,16 @@ def sound_folder(root: Path | str | None, **given: Any) -> Sounds:
         "batch_size": 4, "seed": 0,
     }  # fmt: skip
     return Sounds(source=source, **{**settings, **given})
+
+
+def wave_folder(root: Path | str | None, **given: Any) -> Waves:
+    """A quarter of a second of 8 kHz as waveforms; measured in 32 bands and 32 frames."""
+    source = sounds.SoundFolder(root=None if root is None else str(root))
+    settings = {
+        "shape": [1, 2048], "rate": 8000, "bands": [32, 32], "window": 512, "num_classes": None,
+        "batch_size": 4, "seed": 0,
+    }  # fmt: skip
+    return Waves(source=source, **{**settings, **given})
 
 
 def video_folder(root: Path | str | None, **given: Any) -> Videos:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from genlab.batch import Batch
+from genlab.models.adversarial_codec import AdversarialCodec
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Classes
@@ -24,6 +25,7 @@ from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from genlab.nn.discriminators import PatchDiscriminator, WaveDiscriminator
 from genlab.nn.dit import DiT
 from genlab.nn.flow_nets import IAF, MAF, Glow, RealNVP
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
@@ -51,6 +53,7 @@ from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
+from genlab.nn.wave_codec import WaveDecoder, WaveEncoder
 from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.objectives.bounds import DoublyReparameterised
 from genlab.objectives.change_of_variables import ChangeOfVariables, Dequantised, DequantisedRows
@@ -62,6 +65,7 @@ from genlab.objectives.levels import LogisticMixture
 from genlab.objectives.posteriors import Flowed
 from genlab.objectives.priors import FlowPrior, VampPrior
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
+from genlab.objectives.spectral import SpectralVQ
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
@@ -78,6 +82,7 @@ ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
 SOUND = (1, 8, 16)  # mel bands and frames: no square
 VIDEO = (1, 3, 8, 8)  # frames of an image
+WAVE = (1, 128)  # samples
 
 
 def batch_of(shape: tuple[int, ...]) -> Batch:
@@ -100,6 +105,10 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
         a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
         z = torch.randn(8, 2, generator=g)
         return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
+    if shape == WAVE:  # tones of their own pitch and loudness
+        pitch, loud = (torch.rand(8, 1, 1, generator=g) for _ in range(2))
+        x = (0.1 + 0.4 * loud) * torch.sin((0.1 + pitch) * torch.arange(128))
+        return {"x": x, "cond": cond}
     if shape == SOUND:
         coarse = torch.rand(8, 1, 2, 4, generator=g) * 1.5 - 1  # of any level
         return {"x": coarse.repeat_interleave(4, 2).repeat_interleave(4, 3), "cond": cond}
@@ -261,18 +270,30 @@ def frames(net: Callable) -> Frames:
     )
 
 
-def vqvae(quantiser: Quantiser) -> VQVAE:
+def codec(quantiser: Quantiser, family: Callable, *more: nn.Module, **options) -> VQVAE:
     latent = (quantiser.dim, 2, 2)
-    return VQVAE(
+    return family(
         ConvCodecEncoder(IMAGE, latent=latent, width=8),
         ConvCodecDecoder(IMAGE, latent=latent, width=8),
+        *more,
         objective=VQ(DiscretisedLogistic(levels=17), quantiser),
         shape=IMAGE,
         latent_map=latent,
         latent_shape=[4 * quantiser.stages],
         latent_vocab=quantiser.vocab,
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+        **options,
     )
+
+
+def vqvae(quantiser: Quantiser) -> VQVAE:
+    return codec(quantiser, VQVAE)
+
+
+def vqgan(quantiser: Quantiser, **options) -> AdversarialCodec:
+    """Judged from the 20th batch on."""
+    judge = PatchDiscriminator(IMAGE, width=8, layers=1)
+    return codec(quantiser, AdversarialCodec, judge, **{"game": Hinge(), "start": 160, **options})
 
 
 def latent_diffusion() -> Latent:
@@ -291,8 +312,25 @@ def latent_diffusion() -> Latent:
     return model
 
 
-def vq_transformer(quantiser: Quantiser) -> Latent:
-    codec = vqvae(quantiser)
+def wave_codec() -> AdversarialCodec:
+    latent, nets = (4, 16), dict(strides=[4, 2], width=8, blocks=1)
+    quantiser = ResidualVQ(stages=2, vocab=7, dim=4)
+    return AdversarialCodec(
+        WaveEncoder(WAVE, latent=latent, **nets),
+        WaveDecoder(WAVE, latent=latent, **nets),
+        WaveDiscriminator(WAVE, width=4, layers=2, scales=2),
+        objective=SpectralVQ(Gaussian(sigma=0.1), quantiser, windows=(16, 64)),
+        game=Hinge(),
+        shape=WAVE,
+        latent_map=latent,
+        latent_shape=[32],
+        latent_vocab=7,
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def vq_transformer(quantiser: Quantiser, make: Callable = vqvae) -> Latent:
+    codec = make(quantiser)
     codec.train()
     codec.loss(batch_of(IMAGE))  # places a codebook on what it is to encode
     prior = Autoregressive(
@@ -478,6 +516,8 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "lstm-rolls": (lambda: frames(FrameLSTM), ROLLS, 100),
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "vqgan-image": (lambda: vqgan(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "wave-codec": (wave_codec, WAVE, 100),
     "rvq-image": (
         lambda: vqvae(ResidualVQ(stages=2, vocab=7, dim=3, dropout=True)),
         IMAGE,
@@ -501,5 +541,6 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         IMAGE,
         100,
     ),
+    "latent-gpt-vqgan-image": (lambda: vq_transformer(FSQ(levels=(4, 3)), vqgan), IMAGE, 100),
     "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),
 }

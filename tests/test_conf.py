@@ -16,7 +16,8 @@ from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
-    "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
+    "adult": "adult", "emoji": "emoji-google", "esc10": "esc10", "fashion": "fashion-mnist",
+    "fsdd": "fsdd",
     "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
     "shakespeare": "tinyshakespeare",
 }  # fmt: skip
@@ -40,7 +41,7 @@ SMALL_NETS = {
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]
-       for n in ("conv_vae", "conv_codec", "conv_vq")},
+       for n in ("conv_vae", "conv_codec", "conv_vq", "conv_vqgan", "wave_codec")},
 }  # fmt: skip
 
 
@@ -51,7 +52,9 @@ def shrunk(name: str) -> list[str]:
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.get("net")
     more = (
-        ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10", "lpc")) else []
+        ["data.limit=200"]
+        if name.startswith(("fashion", "adult", "emoji", "fsdd", "esc10", "lpc"))
+        else []
     )
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
@@ -108,6 +111,8 @@ OWN_PARTS = {
     ("fsdd", "vae"): ("conv_vae", "elbo_gaussian", "prior"),
     ("fsdd", "gan"): ("dcgan", "nonsaturating", "prior"),
     ("esc10", "diffusion"): ("unet", "edm", "heun"),
+    ("fsdd_waves", "vqgan"): ("wave_codec", "spectral_rvq", None),
+    ("digits", "vqgan"): ("conv_vqgan", "vq", None),
     ("video_folder", "diffusion"): ("video_unet", "edm", "heun"),
     ("moving_digits", "flow_matching"): ("video_unet", "flow", "heun"),
     ("digits", "normalising_flow"): ("glow", "dequantised", "prior"),
@@ -144,14 +149,19 @@ def test_a_part_that_is_named_stands_whatever_the_data() -> None:
 
 
 def test_each_data_file_states_its_metrics_kind() -> None:
-    """`kind` says which parts fit, `metric` what measures: both, of points and rows."""
+    """`kind` says which parts fit, `metric` what measures: both, of points and rows.
+
+    Waveforms are measured as sounds, and have nets of their own.
+    """
     for file in sorted((CONF / "data").glob("*.yaml")):
         text = file.read_text()
         metrics = {"video": ("video", "captioned_video", "moving_digits")}
         for kind in ("points", "table", "sound", "video"):
             names = metrics.get(kind, (kind,))
             measured = any(f"override /metric@_global_.metric: {n}\n" in text for n in names)
-            assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
+            fits = (kind, "wave") if kind == "sound" else (kind,)
+            stated = any(f"override /kind@_global_.kind: {k}\n" in text for k in fits)
+            assert measured == stated, file
 
 
 @pytest.mark.parametrize("model", ["vae", "diffusion", "normalising_flow"])

@@ -25,7 +25,8 @@ NAMES = {
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_dino", "tiny_line", "tiny_moons",
-    "audio_folder", "fsdd", "esc10", "midi_folder", "midi_frames", "jsb_events",
+    "audio_folder", "fsdd", "esc10", "audio_waves", "fsdd_waves", "esc10_waves",
+    "midi_folder", "midi_frames", "jsb_events",
     "nottingham_events",
     "video_folder", "captioned_videos", "lpc_sprites",
     "lpc_actions", "moving_digits",
@@ -60,6 +61,8 @@ def made(file: Path, *words: str) -> DataModule:
         "lpc_sprites",
     ):
         more = [*more, "data.caption_vocab=1024", "data.caption_length=26"]
+    if file.stem.endswith("_waves"):
+        more = ["model=vqgan"]
     if file.stem == "points_file":
         more = [*more, "data.shape=[2]"]
     if file.stem == "debd":  # found in its files, else

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_of import sound_folder
+from data_of import sound_folder, wave_folder
 
 from genlab.data import audio
 from genlab.data.audio import opened
@@ -350,3 +350,28 @@ def test_a_set_that_is_not_there_says_where_to_get_it(tmp_path: Path, monkeypatc
     (tmp_path / "fsdd.zip").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"fsdd.zip is damaged or another file"):
         FSDD(root=str(tmp_path)).prepare()
+
+
+def test_waveforms_are_the_sounds_that_spectrograms_are_of(folder: Path) -> None:
+    waves, sounds = wave_folder(folder, num_classes=2), sound_folder(folder, num_classes=2)
+    mine, theirs = (data.train_batch(3) for data in (waves, sounds))
+    assert mine["x"].shape == (4, 1, 2048) and torch.equal(mine["cond"], theirs["cond"])
+    assert torch.equal(waves.spectrogram(mine["x"]), theirs["x"])
+    shown = [np.stack(d.pictured(b["x"])) for d, b in ((waves, mine), (sounds, theirs))]
+    assert np.array_equal(*shown)
+    assert torch.equal(waves.encode(waves.decode(mine["x"])), mine["x"])
+    assert waves.fingerprint() != sounds.fingerprint()
+    assert waves.shape == (1, 2048) and waves.describe() == sounds.describe()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"shape": [2048]}, r"data.shape=\[2048\]: waveforms have \[1,SAMPLES\]"),
+        ({"bands": [32, 30]}, r"data.bands=\[32, 30\]"),
+        ({"rate": 10}, "data.rate=10"),
+    ],
+)
+def test_waveforms_that_cannot_be_are_refused(given, said: str, folder: Path) -> None:
+    with pytest.raises(ValueError, match=said):
+        wave_folder(folder, **given)

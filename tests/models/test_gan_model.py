@@ -188,8 +188,8 @@ def test_clip_limits_the_gradient():
 
 def test_wgan_steps_the_critic_more_often():
     model, calls = gan(WGANGP(critic_steps=4)), []
-    step = model._step
-    model._step = lambda loss, net, opt: calls.append(type(net).__name__) or step(loss, net, opt)
+    step = model.step
+    model.step = lambda loss, opt, net: calls.append(type(net).__name__) or step(loss, opt, net)
     fit(model, 1)
     assert calls == ["Discriminator"] * 4 + ["Generator"]
 

@@ -81,6 +81,7 @@ DATA = {
     "text": dict(shape=[16], num_classes=None, vocab=66),
     "rolls": dict(shape=[6, 5], num_classes=None, vocab=None),
     "video": dict(shape=[1, 4, 8, 8], num_classes=None, vocab=None),
+    "wave": dict(shape=[1, 512], num_classes=None, vocab=None),
 }
 KINDS = {
     "mlp": ("image", "points"),
@@ -99,6 +100,8 @@ KINDS = {
     "lstm": ("text",),
     "conv_codec": ("larger image",),
     "conv_vq": ("larger image",),
+    "conv_vqgan": ("larger image",),
+    "wave_codec": ("wave",),
     "plain_vae": ("image", "points"),
     "pacgan": ("points",),
     "sinusoidal": ("points",),
@@ -121,7 +124,10 @@ def test_yaml_builds_a_network_that_runs(name, kind):
     text = (CONF / f"{name}.yaml").read_text()
     assert text.startswith("# ") and text.splitlines()[0].endswith(".")
     data = {**DATA[kind], "std": 0.5}
-    config = OmegaConf.create({"data": data, "space": data, "net": OmegaConf.create(text)})
+    node = OmegaConf.create(text)
+    if bases := node.pop("defaults", None):
+        node = OmegaConf.merge(OmegaConf.load(CONF / f"{bases[0]}.yaml"), node)
+    config = OmegaConf.create({"data": data, "space": data, "net": node})
     net = instantiate(config.net)
     shape = DATA[kind]["shape"]
     x = torch.randn(2, *shape)
@@ -137,7 +143,7 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         params, layers = net.top_down(noise, None, net.bottom_up(x, None))
         assert params.shape == x.shape and len(layers) == len(noise) >= 2
     elif "encoder" in config.net:
-        out = net.encoder(x) if name == "conv_vq" else net.encoder(x, None)
+        out = net.encoder(x) if "codes" in net else net.encoder(x, None)
         z, *more = out if isinstance(out, tuple) else (out,)
         latent = net.get("latent_map") or net.get("latent_shape") or [net.latent_dim]
         assert all(part.shape == (2, *latent) for part in (z, *more))
@@ -145,6 +151,8 @@ def test_yaml_builds_a_network_that_runs(name, kind):
     elif hasattr(net, "inverse"):
         y, log_det = net(x, None)
         assert y.shape == x.shape and log_det.shape == (2,)
+        if "discriminator" in net:
+            assert all(scale[-1].shape[:2] == (2, 1) for scale in net.discriminator(x))
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape
 

@@ -12,6 +12,8 @@ from genlab.objectives.adversarial import (
     LeastSquares,
     NonSaturating,
     Relativistic,
+    adaptive_weight,
+    feature_distance,
 )
 
 W = torch.tensor([[3.0, -1.0], [2.0, 0.5]])
@@ -149,6 +151,22 @@ def test_hinge_and_wasserstein():
     torch.testing.assert_close(Hinge().generator(fake, unasked), -fake)
     torch.testing.assert_close(WGANGP().discriminator(real, fake), fake - real)
     torch.testing.assert_close(WGANGP().generator(fake, unasked), -fake)
+
+
+def test_the_adaptive_weight_is_the_ratio_of_the_slopes():
+    last = torch.randn(5, requires_grad=True)
+    a, b = torch.randn(5), torch.randn(5)
+    found = adaptive_weight((a * last).sum(), (b * last).sum(), last)
+    torch.testing.assert_close(found, a.norm() / (b.norm() + 1e-6))
+    assert torch.isfinite(adaptive_weight((a * last).sum(), (0 * last).sum(), last))
+
+
+def test_features_are_compared_by_how_large_they_are_and_each_example_alone():
+    real = [torch.tensor([[1.0, -3.0], [2.0, 2.0]]), torch.full((2, 1, 2), 4.0)]
+    fake = [real[0] + 1, real[1] - 2]
+    torch.testing.assert_close(feature_distance(real, fake), torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(feature_distance([real[0]], [2 * real[0]]), torch.ones(2))
+    assert feature_distance(real, real).tolist() == [0, 0]
 
 
 def test_errors_name_the_key():

@@ -109,6 +109,39 @@ def test_the_last_run_is_named_by_its_folder(codecs, tmp_path, monkeypatch):
     assert swept.returncode == 2 and "name the run's folder" in swept.stderr
 
 
+def test_one_command_trains_the_codec_first_and_takes_it_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path / "o"))
+    file = tmp_path / "conf" / "experiment" / "tiny_vq.yaml"
+    file.parent.mkdir(parents=True)
+    small = "evaluate: false\nlogger: null\nlook_every: 64\nsave_every: 64\n"
+    nodes = "net: {latent_map: [4, 2, 2], encoder: {width: 8}, decoder: {width: 8}}\n"
+    file.write_text(
+        "# @package _global_\n# tiny\ndefaults:\n  - override /model: vqvae\n  - _self_\n"
+        "data: {batch_size: 16}\nobjective: {quantiser: {vocab: 9}}\nbudget: {examples: 64}\n"
+        f"callbacks: {{look: {{num: 0}}}}\n{nodes}{small}"
+    )
+    words = [*TINY, *PRIORS["vq"], "codec=experiment:tiny_vq"]
+    words += ["--config-dir", str(tmp_path / "conf")]
+    early = genlab_here("check", *words)
+    assert early.returncode == 2 and "trains it first" in early.stderr.replace("\n", " ")
+    run, codec = tmp_path / "run", tmp_path / "o" / "tiny_vq" / "codec"
+    done = genlab_here("train", *words, f"hydra.run.dir={run}")
+    assert done.returncode == 0, done.stderr
+    assert "first the codec: genlab train experiment=tiny_vq" in done.stdout + done.stderr
+    held, theirs = (read_run(p)["state_dict"] for p in (run, codec))
+    assert all(torch.equal(held[f"codec.{k}"], v) for k, v in theirs.items())
+    (before,) = (codec / "checkpoints").glob("*.ckpt")
+    stamp = before.stat().st_mtime_ns
+    again = genlab_here("train", *words, f"hydra.run.dir={tmp_path / 'again'}")
+    assert again.returncode == 0, again.stderr
+    assert [p.stat().st_mtime_ns for p in (codec / "checkpoints").glob("*.ckpt")] == [stamp]
+    file.write_text(file.read_text().replace("vocab: 9", "vocab: 8"))
+    other = genlab_here("train", *words, f"hydra.run.dir={tmp_path / 'other'}")
+    assert other.returncode == 2 and "has ended without a codec" in other.stderr
+    swept = genlab_here("train", "-m", *words, "seed=1,2")
+    assert swept.returncode == 2 and "write codec=RUN" in swept.stderr
+
+
 @pytest.mark.parametrize("name", ["kl", pytest.param("vq", marks=pytest.mark.slow)])
 def test_halves_of_a_batch_lose_what_the_whole_does(name, codecs, tmp_path):
     """In two accumulated parts, and on two processes: held-out losses and samples too."""

@@ -1,9 +1,10 @@
 """Sounds: waveforms of one length, learned as mel spectrograms, which are pictures to a net.
 
-Read: `Sounds`. Where they come from is a source (sources/sounds.py), how a file is read audio.py,
-the spectrogram and its way back mel.py. Every sound becomes `data.seconds` long: of a longer one a
-part is taken (in training at a place that is drawn, held out the middle), a shorter one is followed
-by silence, which is learned as well: so a model knows where its sounds end. `describe` counts both.
+Read: `Sounds`; waves.py has the same as waveforms. Where they come from is a source
+(sources/sounds.py), how a file is read audio.py, the spectrogram and its way back mel.py. Every
+sound becomes `data.seconds` long: of a longer one a part is taken (in training at a place that is
+drawn, held out the middle), a shorter one is followed by silence, which is learned as well: so a
+model knows where its sounds end. `describe` counts both.
 """
 
 from __future__ import annotations
@@ -43,10 +44,14 @@ class SoundExamples(Examples):
 
     def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         places = [0.5] * len(ids) if draws is None else draws[:, 0].tolist()
-        batch = Batch(x=self.mel(self.waves(ids, places)))
+        batch = Batch(x=self.shown(self.waves(ids, places)))
         if self.labels is not None:
             batch["cond"] = self.labels[ids]
         return batch
+
+    def shown(self, waves: Tensor) -> Tensor:
+        """Waveforms [B, length] as x."""
+        return self.mel(waves)
 
     def waves(self, ids: LongTensor, places: Sequence[float] | None = None) -> Tensor:
         """The waveforms [B, length] at the places given, 0 to 1; the middle of each by default."""
@@ -75,6 +80,7 @@ class Sounds(NamedClasses, DataModule):
 
     kind = "sound"
     noun = "sounds"
+    examples = SoundExamples
 
     def __init__(
         self,
@@ -149,7 +155,7 @@ class Sounds(NamedClasses, DataModule):
         splits = {}
         for split, listing in found.items():
             clips = Clips(listing, root=root, rate=self.rate, peak=self.peak)
-            splits[split] = SoundExamples(
+            splits[split] = self.examples(
                 clips.check() if self.num_workers else clips.hold(),
                 self.mel,
                 drawn=split == "train",
@@ -200,9 +206,15 @@ class Sounds(NamedClasses, DataModule):
         """Waveforms of `rate` and length, as `decode` gives them, as x [B, 1, mels, frames]."""
         return self.mel(torch.from_numpy(np.stack(waves)))
 
+    def spectrogram(self, x: Tensor) -> Tensor:
+        """x as spectrograms [B, 1, mels, frames], which sounds are measured by."""
+        return x
+
     def pictured(self, x: Tensor) -> list[np.ndarray]:
         """x as small pictures [H, W, 1] uint8, low tones on top: what a classifier is shown."""
-        sides = [min(SEEN, side) for side in x.shape[2:]]
-        small = torch.nn.functional.adaptive_avg_pool2d(x.detach().cpu().float(), sides)
+        x = self.spectrogram(x.detach().cpu().float())
+        small = torch.nn.functional.adaptive_avg_pool2d(
+            x, [min(SEEN, side) for side in x.shape[2:]]
+        )
         grey = (small + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return list(grey.permute(0, 2, 3, 1).contiguous().numpy())

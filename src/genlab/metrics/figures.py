@@ -89,7 +89,8 @@ MORE = (
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
     "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
     "heard_agreement", "well_formed_share", "tstr_f1", "tstr_accuracy", "tstr_auc", "tstr_r2",
-    "heard_agreement", "order_real", "order_preferred", "path_share",
+    "heard_agreement", "order_real", "order_preferred", "path_share", "psnr", "si_sdr",
+    "look_kept", "codes_used",
 )  # fmt: skip
 LESS = (
     "loss", "bits_per_dim", "bits_per_byte", "bits_per_character", "nats_per_token",
@@ -101,7 +102,7 @@ LESS = (
     "nats_per_event", "bits_per_event", "bits_per_note", "pitch_class_distance",
     "interval_distance", "harmony_distance", "rhythm_distance", "key_distance",
     "frame_kernel_distance", "frame_frechet_distance", "motion_distance", "still_share",
-    "path_error", "mass_change", "tstr_rmse",
+    "path_error", "mass_change", "tstr_rmse", "mel_error", "bits_per_second",
 )  # fmt: skip
 
 
@@ -122,7 +123,7 @@ SHARES = (
     "polyphony_distance", "duration_distance", "pitch_class_distance", "interval_distance",
     "harmony_distance", "rhythm_distance", "key_distance", "well_formed_share", "order_real",
     "order_preferred", "still_share", "path_share", "membership_auc", "membership_found",
-    "control_auc", "asked_auc", "forgotten_auc", "total_variation",
+    "control_auc", "asked_auc", "forgotten_auc", "total_variation", "look_kept", "codes_used",
 )  # fmt: skip
 
 

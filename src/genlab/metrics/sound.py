@@ -51,7 +51,7 @@ class SoundEvaluation(ImageEvaluation):
         asked = samples.cond if samples.cond is not None and is_labels(samples.cond, data) else None
         least = min(len(samples.x), len(data.val))
         groups = num_groups(len(samples.x), len(data.val))
-        mine, theirs = statistics(samples.x), statistics(real["x"])
+        mine, theirs = (statistics(data.spectrogram(x)) for x in (samples.x, real["x"]))
         if least < 2 * mine.shape[1] or not groups:
             report.notes["mel_distance"] = (
                 f"none: it needs {2 * mine.shape[1]} sounds, here {least}"

@@ -7,23 +7,19 @@ Reading map
   sampler     samplers/latent.py: Prior, between; samplers/inversion.py: Inversion (x to z)
   experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
 
-One batch is one step: both networks move once on it. Only the generator's optimiser is stepped
-through Lightning, which counts steps, so `global_step` counts batches.
+One batch is one step: both networks move once on it (models/game.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from genlab.batch import Asked, Batch, Given, each
-from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
+from genlab.models.game import Game, frozen
 from genlab.objectives.adversarial import Adversarial
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
@@ -32,11 +28,8 @@ from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
-class GAN(GenerativeModel):
+class GAN(Game):
     """x = G(z), z ~ N(0, I), G trained until D cannot tell it from data: Goodfellow et al. 2014."""
-
-    steps_itself = True
-    shards = False  # two networks and second derivatives in one step
 
     def __init__(
         self,
@@ -60,10 +53,8 @@ class GAN(GenerativeModel):
         `optim_discriminator` is the same as `optim` where it is not given.
         """
         super().__init__(optim=optim)
-        self.automatic_optimization = False
-        self.optim_discriminator = optim if optim_discriminator is None else optim_discriminator
-        self.generator, self.discriminator = generator, discriminator
-        self.objective, self.sampler, self.clip = objective, sampler, clip
+        self.generator, self.objective, self.sampler = generator, objective, sampler
+        self.join(discriminator, objective, optim=optim_discriminator or optim, clip=clip)
         self.augment = augment
         self.shape, self.latent_dim = tuple(shape), latent_dim
         self.conditions = conditions or Conditions()
@@ -82,35 +73,21 @@ class GAN(GenerativeModel):
                 if i > 0:
                     with torch.no_grad():
                         fixed = self.generator(self._latents(x), cond)
-                terms = self._discriminator_terms(self._seen(x), self._seen(fixed), cond)
-                # the raw optimiser: Lightning's wrapper would count a second step
-                self._step(
-                    terms.pop("total").mean(), self.discriminator, discriminator_optimizer.optimizer
+                terms = self.judge(
+                    lambda y: self.discriminator(y, cond), self._seen(x), self._seen(fixed)
                 )
+                self.step_discriminator(terms.pop("total"), discriminator_optimizer)
             with frozen(self.discriminator):
                 loss = self.objective.generator(
                     self.discriminator(self._seen(fake), cond),
                     lambda: self.discriminator(self._seen(x), cond),
                 )
-                self._step(loss.mean(), self.generator, generator_optimizer)
+                self.step(loss, generator_optimizer, self.generator)
         terms |= self._overfits(terms["logit_real"], terms["logit_fake"])
         total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
         self.record(total | terms)
         self.tick(batch, batch_idx)
         return total["loss"].mean()
-
-    def _discriminator_terms(self, x: Tensor, fake: Tensor, cond: Tensor | None):
-        """Per example: what the discriminator minimises ("total"), and its parts to look at."""
-        real_logit, fake_logit = self.discriminator(x, cond), self.discriminator(fake, cond)
-        loss = self.objective.discriminator(real_logit, fake_logit)
-        terms = {"loss_discriminator": loss, "logit_real": real_logit, "logit_fake": fake_logit}
-        every = self.objective.penalty_every
-        if self.clock.batches % every == 0:
-            with self.eagerly():  # compiled networks have no second derivative
-                penalty = self.objective.penalty(lambda y: self.discriminator(y, cond), x, fake)
-            terms |= penalty
-            loss = sum((every * p for p in penalty.values()), loss)
-        return {"total": loss} | {k: v.detach() for k, v in terms.items()}
 
     def _seen(self, x: Tensor) -> Tensor:
         return x if self.augment is None else self.augment(x)
@@ -125,15 +102,6 @@ class GAN(GenerativeModel):
             signs = self.trainer.strategy.reduce(signs, reduce_op="mean")
         world = 1 if self._trainer is None else self.trainer.world_size
         return self.augment.follow(signs, len(real) * world)
-
-    def _step(self, loss: Tensor, net: nn.Module, optimizer) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        if self.clip is not None:
-            nn.utils.clip_grad_norm_(net.parameters(), self.clip)
-        if not isinstance(optimizer, LightningOptimizer):  # Lightning tells the guard of its own
-            self.before_update(optimizer)
-        optimizer.step()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both players' losses per example; gradient penalties belong to training_step alone."""
@@ -151,30 +119,8 @@ class GAN(GenerativeModel):
     def _latents(self, x: Tensor) -> Tensor:
         return randn_like(x.new_empty(len(x), self.latent_dim))
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        assert self.optim is not None, "a model without optim can be drawn from, not trained"
-        return [
-            self.optim.build(self.generator),
-            self.optim_discriminator.build(self.discriminator),
-        ]
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        super().on_train_batch_start(batch, batch_idx)
-        factor = self.optim_discriminator.factor(self.clock.examples, self.spent)
-        for group in self.trainer.optimizers[1].param_groups:
-            group["lr"] = group["base_lr"] * factor
-
-    def setup(self, stage: str) -> None:
-        """Before DDP wraps the model: each backward pass reaches one of the two networks only."""
-        if isinstance(self.trainer.strategy, DDPStrategy):
-            self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
-
-    def on_fit_start(self) -> None:
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            raise ValueError(
-                "trainer.precision=16-mixed: a GAN's two losses need no scaling of gradients; "
-                "write trainer.precision=bf16-mixed or 32-true"
-            )
+    def player(self) -> list[nn.Module]:
+        return [self.generator]
 
     # --- drawing -------------------------------------------------------------------------------
 
@@ -226,16 +172,3 @@ class GAN(GenerativeModel):
             cond = self.conditions(self.conditions.asked(cond, len(x), self.device))
             search = inversion or Inversion()
             return search(lambda z: self.generator(z, cond), x, draws, (self.latent_dim,))
-
-
-@contextmanager
-def frozen(net: nn.Module) -> Iterator[None]:
-    """Within: the net's parameters want no gradient; what passes through it still does."""
-    wanted = [p for p in net.parameters() if p.requires_grad]
-    for p in wanted:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in wanted:
-            p.requires_grad_(True)

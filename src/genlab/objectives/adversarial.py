@@ -1,14 +1,16 @@
 """Adversarial losses: what the generator and the discriminator minimise, per example.
 
-Read: each class is one paper's formula whole: `generator` and `discriminator` take logits [B],
-`penalty` takes the discriminator as a function of x. `penalty_every` is how often (in batches) it
-is due, and it is weighted by as much. What real examples score is given to the generator's loss as
-a function: a pass of the discriminator that only a loss of pairs pays for.
+Read: each class is one paper's formula whole: `generator` and `discriminator` take logits of any
+shape, `penalty` takes the discriminator as a function of x. `penalty_every` is how often (in
+batches) it is due, and it is weighted by as much. What real examples score is given to the
+generator's loss as a function: a pass of the discriminator that only a loss of pairs pays for.
+`adaptive_weight` and `feature_distance` are for codecs, whose decoder is a generator beside what it
+reconstructs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -16,14 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genlab.rng import rand
-from genlab.shapes import append_dims, sum_example
+from genlab.shapes import append_dims, per_example, sum_example
 
 Critic = Callable[[Tensor], Tensor]
 Logits = Callable[[], Tensor]
 
 
 class Adversarial(Protocol):
-    """What the GAN's training step needs; everything per example [B]."""
+    """What a game's step needs (models/game.py): losses per logit, penalties per example [B]."""
 
     critic_steps: int  # of the discriminator, a batch
     penalty_every: int  # batches
@@ -167,3 +169,28 @@ class WGANGP:
         gradient = input_gradient(critic, fake + mix * (real - fake))
         norm = (sum_example(gradient**2) + 1e-12).sqrt()  # the root's slope at 0 is infinite
         return {"gradient_penalty": self.gp_weight * (norm - 1) ** 2}
+
+
+def adaptive_weight(reconstruction: Tensor, game: Tensor, last: Tensor) -> Tensor:
+    """|grad L_rec| / (|grad L_GAN| + delta), the gradients by the decoder's last layer.
+
+    Esser et al. 2021 (VQ-GAN, arXiv 2012.09841), eq. 7, delta = 1e-6: both pull at it equally.
+    """
+    norms = [
+        torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
+        for loss in (reconstruction, game)
+    ]
+    return norms[0] / (norms[1] + 1e-6)
+
+
+def feature_distance(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """Mean over a discriminator's layers of |D_l(x) - D_l(x')|_1 / |D_l(x)|_1 [B].
+
+    Defossez et al. 2022 (EnCodec, arXiv 2210.13438), eq. 2, but for the norm below, of which they
+    take the batch's mean: so no example depends on others.
+    """
+    parts = [
+        per_example((a - b).abs().float()) / per_example(a.abs().float()).clamp(min=1e-6)
+        for a, b in zip(real, fake, strict=True)
+    ]
+    return torch.stack(parts).mean(0)

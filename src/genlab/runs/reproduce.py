@@ -107,10 +107,11 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
     return record_of(row, found, seeds=len(cells), minutes=spent / 60, where=where)
 
 
-def run_whole(line: Sequence[str]) -> None:
-    """Run a command; a signal that ends this one is handed to it once, and its saving waited for.
+def run_whole(line: Sequence[str]) -> int:
+    """Run a command, and give its exit code.
 
-    In a session of its own: a terminal's Ctrl-C reaches it from here alone.
+    A signal that ends this one is handed to it once, and its saving waited for. In a session of its
+    own: a terminal's Ctrl-C reaches it from here alone.
     """
     child = subprocess.Popen(line, start_new_session=True)
     try:
@@ -122,6 +123,7 @@ def run_whole(line: Sequence[str]) -> None:
         raise
     if child.returncode == 128 + signal.SIGTERM:
         raise SystemExit(child.returncode)
+    return child.returncode
 
 
 def measured(cell: Cell, row: Row) -> float:

@@ -22,6 +22,7 @@ from genlab.clock import steps
 from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
 from genlab.runs.devices.processes import processes_here
+from genlab.runs.first_stage import train_first
 from genlab.runs.folder.layout import (
     check_room,
     claim,
@@ -63,9 +64,8 @@ def job(cfg: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
-    words = list(hydra.overrides.task)
+    words, folder = list(hydra.overrides.task), Path(hydra.runtime.output_dir)
     alone = hydra.mode.name == "RUN"
-    folder = Path(hydra.runtime.output_dir)
     cell = "" if alone else f"cell {own_words(folder, words)}: "
     told = None if alone else (lambda line: note_failure(folder, words, line))
     code = answer(lambda: main(cfg), words, cell=cell, told=told)
@@ -131,6 +131,7 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
                 "init_from=last, codec=last: in a sweep the last run would be the cell before;"
                 " name the run's folder"
             )
+        train_first(cfg, hydra)
         plan, less = compose.settle(cfg, overrides, dict(hydra.runtime.choices), here=True), False
         run = Path(hydra.runtime.output_dir)
     training = Training(plan, run)
@@ -152,10 +153,9 @@ def _run(cfg: DictConfig, hydra: Any) -> None:
             with quietly:
                 training.launch(resume=bool(resume))
         except (Exception, SystemExit) as error:
-            refused = (
-                error.code == USER if isinstance(error, SystemExit) else is_users(root_cause(error))
-            )
-            refused |= isinstance(error, Exception) and not (run / "metrics.jsonl").exists()
+            ends = isinstance(error, SystemExit)
+            refused = error.code == USER if ends else is_users(root_cause(error))
+            refused |= not ends and not (run / "metrics.jsonl").exists()
             # refused before anything was learnt (data that is not there, a shape that is not so)
             if refused and not resume and hydra.mode.name == "RUN" and not trained(run):
                 shutil.rmtree(run, ignore_errors=True)

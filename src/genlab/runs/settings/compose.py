@@ -18,6 +18,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from genlab.runs.devices.memory import check_weights
 from genlab.runs.devices.ranks import shared_name
+from genlab.runs.first_stage import EXPERIMENT, folder_of
 from genlab.runs.gate import classes
 from genlab.runs.gate.files import check_unfolding, folder_name
 from genlab.runs.gate.reach import keep_inside, said_by
@@ -43,6 +44,10 @@ OmegaConf.register_new_resolver(
 )
 OmegaConf.register_new_resolver(
     "genlab.cells", lambda map, stages: math.prod(map[1:]) * stages, replace=True
+)
+# of a waveform: its samples over the strides
+OmegaConf.register_new_resolver(
+    "genlab.strided", lambda shape, strides: shape[-1] // math.prod(strides), replace=True
 )
 # in a model's defaults: the option that goes with the kind of data that the data's file states
 OmegaConf.register_new_resolver(
@@ -211,7 +216,10 @@ def inline_parts(cfg: DictConfig) -> None:
 
 
 def take_codec(cfg: DictConfig) -> None:
-    """codec=RUN is init_from={codec: RUN}, where the model has a codec."""
+    """codec=RUN is init_from={codec: RUN}, where the model has a codec.
+
+    codec=experiment:NAME is the run that first_stage.py trains.
+    """
     codec = cfg.get("codec")
     with open_dict(cfg):
         cfg.pop("codec", None)
@@ -222,6 +230,14 @@ def take_codec(cfg: DictConfig) -> None:
             f"codec={codec}: this model has none; write model=latent_diffusion or"
             " model=vq_transformer, or leave it out"
         )
+    if str(codec).startswith(EXPERIMENT):
+        run = folder_of(str(codec))
+        if not (run / "config.yaml").is_file():
+            raise UserError(
+                f"codec={codec}: it is not trained yet; `genlab train` with the same words trains"
+                " it first"
+            )
+        codec = run
     before = cfg.get("init_from") or {}
     before = named(OmegaConf.to_container(before) if isinstance(before, DictConfig) else before)
     if "codec" in before:

@@ -1,0 +1,59 @@
+"""What a codec of waveforms is to be compared with: a coarse mel spectrogram at as many bits.
+
+python scripts/bench/codec_baseline.py [data=fsdd_waves] [mels=16] [frames=32] [bits=8]
+
+Held-out sounds become `mels` x `frames` decibels of `bits` bits each, evenly spaced, and sounds
+again by mel.py's inverse (Griffin-Lim). Printed is what metric=sound_reconstruction says of it, so
+that `genlab evaluate` of a codec's run stands beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.data.mel import Mel
+from genlab.metrics.report import Report
+from genlab.runs.settings.compose import plan_of
+
+
+class MelCodec:
+    """Codes are the levels of a mel spectrogram, decoding is its inverse."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, mel: Mel, bits: int) -> None:
+        self.mel, self.latent_vocab = mel, 2**bits
+
+    def encode(self, x: Tensor) -> Tensor:
+        level = (self.mel(x[:, 0]).clamp(-1, 1) + 1) / 2 * (self.latent_vocab - 1)
+        return level.round().long().flatten(1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        x = 2 * codes.float() / (self.latent_vocab - 1) - 1
+        return self.mel.inverse(x.view(-1, 1, self.mel.mels, self.mel.frames))[:, None]
+
+
+def main(words: list[str]) -> None:
+    asked: dict[str, Any] = {"data": "fsdd_waves", "mels": 16, "frames": 32, "bits": 8}
+    asked |= dict(w.split("=", 1) for w in words)
+    plan = plan_of([f"data={asked['data']}", "model=vqgan", "metric=sound_reconstruction"])[0]
+    data, metric = plan.data(), plan.build("metric")
+    data.load()
+    mels, frames, bits = (int(asked[k]) for k in ("mels", "frames", "bits"))
+    hop = data.shape[1] // frames
+    mel = Mel(rate=data.rate, hop=hop, window=4 * hop, mels=mels, frames=frames)
+    report = Report()
+    metric.compare_back(report, MelCodec(mel, bits), data, None)
+    for name, value in report.metrics.items():
+        low, high = report.interval.get(name, (value, value))
+        floor = report.floor.get(name)
+        real = "" if floor is None else f"; originals {floor:.3g}"
+        print(f"{name:16} {value:.4g} ({low:.4g} to {high:.4g}{real})")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
