@@ -125,6 +125,6 @@ def diagonal(law: Law, asked_by: str) -> Normal:
     if not isinstance(law, Normal):
         raise ValueError(
             f"{asked_by} takes apart the KL of a normal posterior: write"
-            " posterior@model.posterior=diagonal"
+            " posterior=diagonal"
         )
     return law
