@@ -341,3 +341,29 @@ def test_a_failing_cell_is_named(tmp_path: Path) -> None:
     done = genlab("train", *words, GENLAB_OUTPUTS=str(tmp_path))
     assert "cell seed=1: net.width=wide" in done.stderr
     assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("a red apple, a leaf", "a red apple, a leaf"),  # as the shell hands on cond="..."
+        ("it's late, a (small) owl: grey", "it's late, a (small) owl: grey"),
+        ('"a, b"', "a, b"),
+        ("[a red apple, a leaf]", ["a red apple", "a leaf"]),
+        ('["a, b",c]', ["a, b", "c"]),
+        ("owl", "owl"),
+        (" 7", 7),
+    ],
+)
+def test_a_caption_is_typed_as_it_is_written(typed: str, asked) -> None:
+    from genlab.runs.settings.overrides import parse
+
+    assert parse("sample", ["run=RUN", f"cond={typed}"])[0]["cond"] == asked
+
+
+def test_a_sweep_of_classes_is_still_refused() -> None:
+    from genlab.runs.say.errors import UserError
+    from genlab.runs.settings.overrides import parse
+
+    with pytest.raises(UserError, match=r"cond=1,2: this is a sweep of values"):
+        parse("sample", ["run=RUN", "cond=1,2"])

@@ -116,8 +116,8 @@ def _own(key: str, text: str) -> Any:
 
 
 def _classes(text: str) -> int | str | list[int | str] | None:
-    """Classes by number or by name; the data knows which there are."""
-    value = read_value("cond", text)
+    """Classes by number or by name, or captions; the data knows which there are."""
+    value = text if is_sentence(text) else read_value("cond", text)
     found = value if isinstance(value, list) else [value]
     words = (int, str)
     if value is not None and not (
@@ -127,6 +127,12 @@ def _classes(text: str) -> int | str | list[int | str] | None:
             f"cond={text}: give a class by its name or number, or a list: cond=owl, cond=[1,2]"
         )
     return value
+
+
+def is_sentence(text: str) -> bool:
+    """Whether it is a caption as people write it, which Hydra would cut at its commas or refuse for
+    an apostrophe; the shell has taken the quotes around it away."""
+    return " " in text.strip() and not text.lstrip().startswith(("[", "{", "'", '"'))
 
 
 def read_value(key: str, text: str) -> Any:
