@@ -190,7 +190,10 @@ def test_the_same_command_gives_the_same_bits(tmp_path: Path) -> None:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gpt", "vae", "flow_matching", "normalising_flow")),
+        *(
+            pytest.param(f, marks=pytest.mark.faults)
+            for f in ("gpt", "vae", "flow_matching", "normalising_flow")
+        ),
     ],
 )
 def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path: Path) -> None:
@@ -204,7 +207,10 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt", "vqvae", "normalising_flow")),
+        *(
+            pytest.param(f, marks=pytest.mark.faults)
+            for f in ("gan", "vae", "gpt", "vqvae", "normalising_flow")
+        ),
     ],
 )
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
