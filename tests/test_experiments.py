@@ -27,6 +27,7 @@ BARS: dict[str, list[Callable[[Found], bool]]] = {
         lambda f: f["metrics"]["modes_covered"] >= 24,
         lambda f: f["metrics"]["high_quality_share"] >= 0.9,
     ],
+    "toy2d_normalising_flow": [lambda f: f["metrics"]["kl_to_model"] <= 0.05],
 }
 
 

@@ -184,8 +184,8 @@ def test_a_constant_channel_has_a_deviation_to_start_with() -> None:
 
 TOLD = {
     "realnvp": lambda **told: RealNVP([4], width=8, depth=1, steps=2, **told),
-    "maf": lambda **told: MAF([4], width=8, depth=1, steps=2, **told),
-    "iaf": lambda **told: IAF([4], width=8, depth=1, steps=2, **told),
+    "maf": lambda **told: MAF([4], width=8, depth=1, steps=1, **told),
+    "iaf": lambda **told: IAF([4], width=8, depth=1, steps=1, **told),
     "glow": lambda **told: Glow([1, 2, 2], width=8, steps=2, scales=1, **told),
 }
 

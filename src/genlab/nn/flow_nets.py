@@ -1,6 +1,6 @@
 """Normalising flows as nets: RealNVP, MAF, IAF for examples of any shape, Glow for images.
 
-Read: `Net` tells the layers a class or a context; each net below is the order of its layers, from
+Read: `FlowNet` tells the layers a class or a context; each net is the order of its layers, from
 noise to data, and what predicts their shifts and scales. They begin as the identity but for
 permutations and rotations.
 """
@@ -42,7 +42,7 @@ from genlab.nn.made import MADE, MaskedLinear
 from genlab.nn.mlp import Block
 
 
-class Net(Bijection):
+class FlowNet(Bijection):
     """A bijection that is told a class [B], a vector [B, context] or a `Context` of that width.
 
     Built without either it ignores them, so it also trains on labelled data.
@@ -93,7 +93,7 @@ class Net(Bijection):
         return F.silu(self.pooled(context))
 
 
-class RealNVP(Net):
+class RealNVP(FlowNet):
     """Couplings of vectors whose halves take turns (Dinh et al. 2017), with ActNorm."""
 
     def __init__(
@@ -118,7 +118,7 @@ class RealNVP(Net):
         super().__init__(inner, shape=shape, width=width, num_classes=num_classes, context=context)
 
 
-class IAF(Net):
+class IAF(FlowNet):
     """Inverse autoregressive flow (Kingma et al. 2016): one pass from noise to data.
 
     Back it takes one for each value: for a posterior, whose z0 is known.
@@ -148,7 +148,7 @@ class IAF(Net):
         super().__init__(inner, shape=shape, width=width, num_classes=num_classes, context=context)
 
 
-class MAF(Net):
+class MAF(FlowNet):
     """Masked autoregressive flow (Papamakarios et al. 2017): one pass from data to noise.
 
     A draw takes one for each value: for densities and priors.
@@ -178,7 +178,7 @@ class MAF(Net):
         super().__init__(inner, shape=shape, width=width, num_classes=num_classes, context=context)
 
 
-class Glow(Net):
+class Glow(FlowNet):
     """Squeeze, `steps` times ActNorm, 1x1 convolution and coupling, then half of it again.
 
     Kingma & Dhariwal 2018 (arXiv 1807.03039), fig. 2; what a scale leaves is N(0, I), without the

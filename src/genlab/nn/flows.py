@@ -250,8 +250,8 @@ class Coupling(Bijection):
 class Autoregressive(Bijection):
     """y_i = m_i + sigma_i z_i, with m_i and sigma_i of z_1 .. z_(i-1) alone: an IAF's layer.
 
-    Kingma et al. 2016 (arXiv 1606.04934), eq. 9-10. forward is one pass, inverse one for each of
-    the D values. `Reversed`, it is a MAF's (Papamakarios et al. 2017, arXiv 1705.07057, eq. 4).
+    Kingma et al. 2016 (arXiv 1606.04934), eq. 10. forward is one pass, inverse one for each of
+    the D values. `Reversed`, it is a MAF's (Papamakarios et al. 2017, arXiv 1705.07057, eq. 3-4).
     """
 
     def __init__(self, net: nn.Module) -> None:
