@@ -2,8 +2,8 @@
 
 Read: `Block` is the paper's; `maps` says which sizes there are; generator and discriminator mirror
 each other. Huang et al. 2024 (arXiv 2501.05441), section 3. What is smaller here, for a CPU: with
-`patch` 2 there is no stage at full size, where most of a step's time would be spent; a convolution
-of 4x4 takes the picture to half its size, and back. Without it one of 3x3 stands at both ends.
+`patch` 2 there is no stage at full size, where most of a step's time would be spent: two
+convolutions take the picture to half its size, and back. Without it one of 3x3 stands at both ends.
 """
 
 from __future__ import annotations
@@ -63,16 +63,22 @@ def conv(dim_in: int, dim_out: int, size: int, *, gain: float, **options) -> nn.
 
 
 def ends(image: int, width: int, patch: int) -> tuple[nn.Module, nn.Module]:
-    """The convolutions from a picture's channels to the first stage's, and from there back."""
+    """The convolutions from a picture's channels to the first stage's, and from there back.
+
+    With `patch` 2 half as many channels lie between at full size: strides alone leave a grid.
+    """
     if patch == 1:
         return conv(image, width, 3, gain=1.0), conv(width, image, 3, gain=1.0)
-    into = nn.Conv2d(image, width, 4, stride=2, padding=1)
-    back = nn.ConvTranspose2d(width, image, 4, stride=2, padding=1)
-    nn.init.normal_(into.weight, std=(image * 16) ** -0.5)
-    nn.init.normal_(back.weight, std=(width * 4) ** -0.5)  # four of its taps meet a pixel
-    for layer in (into, back):
+    few = max(1, width // 2)
+    down = nn.Conv2d(few, width, 4, stride=2, padding=1)
+    up = nn.ConvTranspose2d(width, few, 4, stride=2, padding=1)
+    nn.init.normal_(down.weight, std=GAIN * (few * 16) ** -0.5)
+    nn.init.normal_(up.weight, std=GAIN * (width * 4) ** -0.5)  # four of its taps meet a pixel
+    for layer in (down, up):
         nn.init.zeros_(layer.bias)
-    return into, back
+    into, back = conv(image, few, 3, gain=1.0), conv(few, image, 3, gain=GAIN)
+    act = nn.LeakyReLU(SLOPE)
+    return nn.Sequential(into, act, down), nn.Sequential(up, act, back)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
