@@ -124,7 +124,6 @@ def diagonal(law: Law, asked_by: str) -> Normal:
     """The law, if it is a normal one of independent values; ValueError names who needs it so."""
     if not isinstance(law, Normal):
         raise ValueError(
-            f"{asked_by} takes apart the KL of a normal posterior: write"
-            " posterior=diagonal"
+            f"{asked_by} takes apart the KL of a normal posterior: write posterior=diagonal"
         )
     return law
