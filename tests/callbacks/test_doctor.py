@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import ROOT
 from made import documents
 from pytorch_lightning import Callback
 from running import fit, settled
@@ -270,6 +273,21 @@ def test_a_sign_of_ones_own_is_a_class_and_a_line(tmp_path, capsys) -> None:
     assert {k: v for k, v in parts(mine).items() if k != "ledger"} == {
         k: v for k, v in parts(without).items() if k != "ledger"
     }
+
+
+def test_the_page_has_every_sign_and_its_own_one_works(tmp_path, monkeypatch) -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    signs = settled(MLP)["callbacks"]["doctor"]["signs"]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == set(signs)
+    (tmp_path / "signs_of_page.py").write_text(re.search(r"```python\n(.*?)```", page, re.S)[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    sign = importlib.import_module("signs_of_page").Blowup()
+    assert sign.measure(SimpleNamespace(samples=torch.tensor([3.0, -101.0]))) == {"largest": 101}
+    past = Past({}, over=True)
+    for row in ({"kind": "look", "examples": 1}, {"kind": "signs", "signs/largest": 101.0}):
+        past.add(row)
+    assert sign.judge(past).evidence == "values to 101"
+    assert sign.applies({"reconstruction"}) and not sign.applies({"loss"})
 
 
 def test_what_is_no_sign_is_refused() -> None:
