@@ -70,7 +70,7 @@ class FlowNet(Bijection):
                 f"net.shape={list(self.shape)}: the flow is given examples of shape"
                 f" {list(z.shape[1:])}"
             )
-        return self.inner(z, self._told(context, len(z)), inverse=inverse)
+        return self.inner(z.float(), self._told(context, len(z)), inverse=inverse)
 
     def start(self, y: Tensor, context: Any = None) -> Tensor:
         return self.inner.start(y, self._told(context, len(y)))
