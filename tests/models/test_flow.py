@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from families import CASES, IMAGE
 from running import settled
 from torch import nn
 
-from genlab.models.flow import flops
+from genlab.models.flow import flops, flow
 from genlab.runs.settings.plan import Plan
+from genlab.shapes import shapes_alone
 
 
 @pytest.mark.parametrize("size", [1, 8])
@@ -34,3 +36,15 @@ def test_a_gpt_costs_six_a_weight_and_token_and_its_attention() -> None:
     attention = 2 * 2 * 2 * length * length * 64  # two products in each of two blocks
     counted = flops(model, (1, length), tokens=True)
     assert counted == pytest.approx(3 * (2 * length * weights + attention), rel=0.02)
+
+
+def test_what_a_net_takes_and_gives_in_lists_is_told_too():
+    with shapes_alone():
+        model = CASES["ladder-image"][0]()
+    up, down = flow(model, [8, *IMAGE], tokens=False)[0]
+    assert (up.name, up.taken) == ("bottom_up", "[8, 1, 8, 8], [8]")
+    assert up.given == "([8, 16], [8, 16, 4, 4], [8, 8, 8, 8])"  # a vector and two maps
+    assert down.taken.startswith(
+        "([8, 4], [8, 2, 4, 4], [8, 1, 8, 8], [8, 1, 8, 8]), [8], ([8, 16]"
+    )
+    assert down.given == "[8, 1, 8, 8]"
