@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from families import CASES, IMAGE
 from running import settled
 from torch import nn
 
-from genlab.models.flow import flops
+from genlab.models.flow import flops, flow
 from genlab.runs.settings.plan import Plan
+from genlab.shapes import shapes_alone
 
 
 @pytest.mark.parametrize("size", [1, 8])
@@ -41,3 +43,15 @@ def test_a_net_of_another_family_is_refused_in_a_line() -> None:
     model.net = Plan(settled(["data=ring", "model=normalising_flow"])).model_of_shapes().net
     with pytest.raises(ValueError, match=r"the net does not take .*forward\(\) takes from 2 to 3"):
         flops(model, (4, 2), tokens=False)
+
+
+def test_what_a_net_takes_and_gives_in_lists_is_told_too():
+    with shapes_alone():
+        model = CASES["ladder-image"][0]()
+    up, down = flow(model, [8, *IMAGE], tokens=False)[0]
+    assert (up.name, up.taken) == ("bottom_up", "[8, 1, 8, 8], [8]")
+    assert up.given == "([8, 16], [8, 16, 4, 4], [8, 8, 8, 8])"  # a vector and two maps
+    assert down.taken.startswith(
+        "([8, 4], [8, 2, 4, 4], [8, 1, 8, 8], [8, 1, 8, 8]), [8], ([8, 16]"
+    )
+    assert down.given == "[8, 1, 8, 8]"

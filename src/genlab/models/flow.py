@@ -140,4 +140,11 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 def _shapes(values: Any) -> str:
-    return ", ".join(str(list(t.shape)) for t in _tensors(values))
+    """Of tensors, and of lists of tensors in brackets; other things are left out."""
+    found = []
+    for value in values if isinstance(values, tuple) else (values,):
+        if torch.is_tensor(value):
+            found.append(str(list(value.shape)))
+        elif isinstance(value, list) and value and all(map(torch.is_tensor, value)):
+            found.append(f"({_shapes(tuple(value))})")
+    return ", ".join(found)
