@@ -70,8 +70,10 @@ INJECTED = {
     ],
     "dead_codes": [
         "model=vqvae", "net.encoder.width=8", "net.decoder.width=8", "net.latent_map=[8,2,2]",
-        "net.codes=[4]", *SMALL, "objective.quantiser.vocab=128", "objective.quantiser.revive=0",
-        "objective.beta=0", "optim.optimizer.lr=1e-2", "budget.examples=5_120", "look_every=2_560",
+        "net.codes=[4]", *SMALL, "data.batch_size=16", "objective.quantiser.vocab=128",
+        "objective.quantiser.revive=0", "objective.beta=0", "optim.optimizer.lr=1e-2",
+        "budget.examples=4_160", "look_every=4_160", "callbacks.look.num=4",
+        "callbacks.doctor.signs.dead_codes.batches=250",
     ],
     "overfitting": [
         *VAE_SMALL, "data.limit=16", "data.batch_size=16", "net.encoder.width=16",

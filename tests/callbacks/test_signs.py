@@ -28,7 +28,7 @@ def past_of(*rows: dict, over: bool = False, settings: dict | None = None) -> Pa
 def look(examples: int, signs: dict | None = None, **values: float) -> list[dict]:
     """A look's rows: its figures (val_loss is val/loss), and what signs measured."""
     named = {k.replace("_", "/", 1): v for k, v in values.items()}
-    rows = [{"kind": "look", "examples": examples, **named}]
+    rows = [{"kind": "look", "examples": examples, "batches": 50 * examples, **named}]
     measured = {f"signs/{k}": v for k, v in (signs or {}).items()}
     return [*rows, {"kind": "signs", "examples": examples, **measured}] if measured else rows
 
@@ -219,7 +219,9 @@ def test_codes_are_counted_over_held_out_examples() -> None:
     assert "use 4 of 100 codes (98 if all were as likely), perplexity 4" in told.evidence
     assert told.remedies == ("objective.quantiser.revive=0.2", "objective.quantiser.vocab=8")
     assert sign.judge(past_of(*rows)).remedies == ()  # fixed levels: nothing to set
-    few = found | {"codes_possible": 39.0}  # few positions cannot use many codes
+    early = [*look(8, found), *look(9, found)]  # 450 batches: they may yet be moved onto data
+    assert sign.judge(past_of(*early, over=True)) is None
+    few = found | {"codes_possible": 13.0}  # few positions cannot use many codes
     assert sign.judge(past_of(*look(10, few), *look(20, few))) is None
 
 

@@ -18,11 +18,15 @@ PIECE = 64  # examples that are encoded at once
 class DeadCodes(Sign):
     needs = ("perplexity", "commitment")
 
-    def __init__(self, *, perplexity: float = 0.1) -> None:
-        """Told where the codes' `perplexity` is below this share of how many could be in use."""
-        if not 0 <= perplexity < 1:
-            raise ValueError(f"callbacks.doctor.signs.dead_codes.perplexity={perplexity}: 0 to 1")
-        self.perplexity = perplexity
+    def __init__(self, *, used: float = 0.3, batches: int = 500) -> None:
+        """Told where less than this share is `used` of the codes that could be, after so many
+        `batches`: before, those that stand for nothing may yet be moved onto data."""
+        if not 0 <= used < 1 or batches < 0:
+            raise ValueError(
+                f"callbacks.doctor.signs.dead_codes: used={used} is a share, batches={batches} at"
+                " least 0"
+            )
+        self.used, self.batches = used, batches
 
     def measure(self, shown: Shown) -> dict[str, float]:
         model = shown.model
@@ -42,11 +46,13 @@ class DeadCodes(Sign):
         def bad(look: dict[str, float]) -> bool:
             if "signs/codes" not in look:
                 return False
-            return look["signs/codes_perplexity"] < self.perplexity * look["signs/codes_possible"]
+            return look["signs/codes_used"] < self.used * look["signs/codes_possible"]
 
         if not past.lasts(bad):
             return None
         look = past.looks[-1]
+        if look["batches"] < self.batches:
+            return None
         used, perplexity = look["signs/codes_used"], look["signs/codes_perplexity"]
         evidence = (
             f"held-out examples use {used:.0f} of {look['signs/codes']:.0f} codes"
