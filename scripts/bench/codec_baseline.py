@@ -1,14 +1,16 @@
-"""What a codec of waveforms is to be compared with: a coarse mel spectrogram at as many bits.
+"""What a codec of waveforms is to be compared with: two plain codecs at as many bits.
 
-python scripts/bench/codec_baseline.py [data=fsdd_waves] [mels=16] [frames=32] [bits=8]
+python scripts/bench/codec_baseline.py [data=fsdd_waves] [mels=16] [frames=32] [bits=8] [low=512]
 
 Held-out sounds become `mels` x `frames` decibels of `bits` bits each, evenly spaced, and sounds
-again by mel.py's inverse (Griffin-Lim). Printed is what metric=sound_reconstruction says of it, so
-that `genlab evaluate` of a codec's run stands beside it.
+again by mel.py's inverse (Griffin-Lim); or `low` samples, below half of whose rate all is kept, of
+8 bits each by the mu-law of telephones (ITU-T G.711, mu = 255). Printed is what
+metric=sound_reconstruction says of them, so that `genlab evaluate` of a codec's run stands beside.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -37,8 +39,29 @@ class MelCodec:
         return self.mel.inverse(x.view(-1, 1, self.mel.mels, self.mel.frames))[:, None]
 
 
+class MuLawCodec:
+    """Codes are samples at a lower rate, finer where they are small."""
+
+    device, latent_vocab, mu = torch.device("cpu"), 256, 255.0
+
+    def __init__(self, length: int, low: int) -> None:
+        self.length, self.low = length, low
+
+    def encode(self, x: Tensor) -> Tensor:
+        kept = torch.fft.rfft(x[:, 0])[:, : self.low // 2 + 1] * (self.low / self.length)
+        y = torch.fft.irfft(kept, self.low).clamp(-1, 1)
+        y = y.sign() * (self.mu * y.abs()).log1p() / math.log1p(self.mu)
+        return ((y + 1) / 2 * (self.latent_vocab - 1)).round().long()
+
+    def decode(self, codes: Tensor) -> Tensor:
+        y = 2 * codes.float() / (self.latent_vocab - 1) - 1
+        y = y.sign() * (y.abs() * math.log1p(self.mu)).expm1() / self.mu
+        kept = torch.fft.rfft(y) * (self.length / self.low)
+        return torch.fft.irfft(kept, self.length)[:, None]
+
+
 def main(words: list[str]) -> None:
-    asked: dict[str, Any] = {"data": "fsdd_waves", "mels": 16, "frames": 32, "bits": 8}
+    asked: dict[str, Any] = {"data": "fsdd_waves", "mels": 16, "frames": 32, "bits": 8, "low": 512}
     asked |= dict(w.split("=", 1) for w in words)
     plan = plan_of([f"data={asked['data']}", "model=vqgan", "metric=sound_reconstruction"])[0]
     data, metric = plan.data(), plan.build("metric")
@@ -46,13 +69,15 @@ def main(words: list[str]) -> None:
     mels, frames, bits = (int(asked[k]) for k in ("mels", "frames", "bits"))
     hop = data.shape[1] // frames
     mel = Mel(rate=data.rate, hop=hop, window=4 * hop, mels=mels, frames=frames)
-    report = Report()
-    metric.compare_back(report, MelCodec(mel, bits), data, None)
-    for name, value in report.metrics.items():
-        low, high = report.interval.get(name, (value, value))
-        floor = report.floor.get(name)
-        real = "" if floor is None else f"; originals {floor:.3g}"
-        print(f"{name:16} {value:.4g} ({low:.4g} to {high:.4g}{real})")
+    for codec in (MelCodec(mel, bits), MuLawCodec(data.shape[1], int(asked["low"]))):
+        report = Report()
+        metric.compare_back(report, codec, data, None)
+        print(type(codec).__name__)
+        for name, value in report.metrics.items():
+            low, high = report.interval.get(name, (value, value))
+            floor = report.floor.get(name)
+            real = "" if floor is None else f"; originals {floor:.3g}"
+            print(f"  {name:16} {value:.4g} ({low:.4g} to {high:.4g}{real})")
 
 
 if __name__ == "__main__":

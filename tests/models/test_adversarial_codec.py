@@ -50,8 +50,8 @@ def test_before_it_is_judged_it_learns_as_its_vqvae():
         theirs = getattr(plain, net).state_dict()
         for key, value in getattr(judged, net).state_dict().items():
             assert torch.equal(value, theirs[key]), (net, key)
-    fresh = made(vqgan).discriminator.logits.parametrizations.weight.original
-    assert not torch.equal(judged.discriminator.logits.parametrizations.weight.original, fresh)
+    fresh = made(vqgan).discriminator.logits.parametrizations.weight.original1
+    assert not torch.equal(judged.discriminator.logits.parametrizations.weight.original1, fresh)
     first, second = fit(made(vqgan), 21), fit(alike(made(vqvae)), 21)  # it starts with the 20th
     assert not torch.equal(first.decoder.last.weight, second.decoder.last.weight)
 
@@ -62,7 +62,7 @@ def test_a_step_is_eq_7_by_hand():
     before = copy.deepcopy(model)
     after = fit(model)
     before.train().discriminator.load_state_dict(after.discriminator.state_dict())
-    judge = before.discriminator.eval()  # its weights after its step; spectral norm stays
+    judge = before.discriminator.eval()  # its weights after its step
     params, codes, distance = before._coded(x)
     fake = params.clamp(-1, 1)
     reconstruction = before.objective.loss(x, params, codes, distance)["loss"]
@@ -75,7 +75,7 @@ def test_a_step_is_eq_7_by_hand():
     slopes = [
         torch.autograd.grad(t.mean(), last, retain_graph=True)[0] for t in (reconstruction, game)
     ]
-    balance = slopes[0].norm() / (slopes[1].norm() + 1e-6)
+    balance = (slopes[0].norm() / (slopes[1].norm() + 1e-6)).clamp(max=1e4)
     ours, theirs = ([p for net in NETS for p in getattr(m, net).parameters()]
                     for m in (before, after))  # fmt: skip
     grads = torch.autograd.grad((reconstruction + 0.7 * balance * game).mean(), ours)

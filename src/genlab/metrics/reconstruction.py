@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -151,5 +150,5 @@ def si_sdr(x: Tensor, y: Tensor) -> Tensor:
 def noted(report: Report, name: str, values: Tensor) -> None:
     """The mean over examples [B], and where it lies with 95 % confidence."""
     found = values.double().numpy()
-    mean, error = float(found.mean()), 1.96 * float(found.std(ddof=1)) / np.sqrt(len(found))
+    mean, error = float(found.mean()), 1.96 * float(found.std(ddof=1)) / math.sqrt(len(found))
     report.metrics[name], report.interval[name] = mean, (mean - error, mean + error)

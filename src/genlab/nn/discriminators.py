@@ -2,7 +2,7 @@
 
 Read: each gives a list of scales, a scale is a list of its layers' outputs [B, C, ...], of which
 the last are the logits [B, 1, ...]. The others are features: reconstructions are compared in them,
-so that no network has to be downloaded. Spectral norm (Miyato et al. 2018) does not mix examples.
+so that no network has to be downloaded. Weight norm (Salimans & Kingma 2016) does not mix examples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import weight_norm
 
 from genlab.nn.layers import at_least_1, image_shape
 
@@ -35,10 +35,10 @@ class PatchDiscriminator(nn.Module):
             )
         dims = [channels, *(width * min(4, 2**i) for i in range(layers))]
         self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1))
+            weight_norm(nn.Conv2d(a, b, 4, stride=2, padding=1))
             for a, b in itertools.pairwise(dims)
         )
-        self.logits = spectral_norm(nn.Conv2d(dims[-1], 1, 3, padding=1))
+        self.logits = weight_norm(nn.Conv2d(dims[-1], 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         return [_outputs(x, self.layers, self.logits)]
@@ -65,13 +65,13 @@ class WaveDiscriminator(nn.Module):
         dims = [int(shape[0]), *(width * 2**i for i in range(layers))]
         self.layers = nn.ModuleList(
             nn.ModuleList(
-                spectral_norm(nn.Conv1d(a, b, 15, stride=4, padding=7))
+                weight_norm(nn.Conv1d(a, b, 15, stride=4, padding=7))
                 for a, b in itertools.pairwise(dims)
             )
             for _ in range(scales)
         )
         self.logits = nn.ModuleList(
-            spectral_norm(nn.Conv1d(dims[-1], 1, 3, padding=1)) for _ in range(scales)
+            weight_norm(nn.Conv1d(dims[-1], 1, 3, padding=1)) for _ in range(scales)
         )
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:

@@ -22,6 +22,7 @@ from genlab.shapes import append_dims, per_example, sum_example
 
 Critic = Callable[[Tensor], Tensor]
 Logits = Callable[[], Tensor]
+MOST = 1e4  # of the adaptive weight
 
 
 class Adversarial(Protocol):
@@ -174,13 +175,14 @@ class WGANGP:
 def adaptive_weight(reconstruction: Tensor, game: Tensor, last: Tensor) -> Tensor:
     """|grad L_rec| / (|grad L_GAN| + delta), the gradients by the decoder's last layer.
 
-    Esser et al. 2021 (VQ-GAN, arXiv 2012.09841), eq. 7, delta = 1e-6: both pull at it equally.
+    Esser et al. 2021 (VQ-GAN, arXiv 2012.09841), eq. 7, delta = 1e-6: both pull at it equally. At
+    most 1e4, as in their code: a discriminator that tells nothing apart is not to be heard.
     """
     norms = [
         torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
         for loss in (reconstruction, game)
     ]
-    return norms[0] / (norms[1] + 1e-6)
+    return (norms[0] / (norms[1] + 1e-6)).clamp(max=MOST)
 
 
 def feature_distance(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
