@@ -16,9 +16,9 @@ from genlab.runs.settings.compose import plan_of
 
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
-    "adult": "adult", "esc10": "esc10", "fashion": "fashion-mnist", "fsdd": "fsdd",
-    "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
-    "shakespeare": "tinyshakespeare",
+    "adult": "adult", "emoji": "emoji-google", "esc10": "esc10", "fashion": "fashion-mnist",
+    "fsdd": "fsdd", "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd",
+    "nottingham": "nottingham", "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
 CODECS = {
@@ -46,9 +46,8 @@ def shrunk(name: str) -> list[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"experiment={name}"], return_hydra_config=True)
     net = cfg.hydra.runtime.choices.get("net")
-    more = (
-        ["data.limit=200"] if name.startswith(("fashion", "adult", "fsdd", "esc10", "lpc")) else []
-    )
+    large = ("fashion", "adult", "emoji", "fsdd", "esc10", "lpc")
+    more = ["data.limit=200"] if name.startswith(large) else []
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
