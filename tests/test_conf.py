@@ -20,6 +20,8 @@ NEEDS_FILES = {
     "fsdd": "fsdd",
     "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
     "shakespeare": "tinyshakespeare",
+    "fsdd": "fsdd", "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd",
+    "nottingham": "nottingham", "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
 CODECS = {
@@ -56,6 +58,8 @@ def shrunk(name: str) -> list[str]:
         if name.startswith(("fashion", "adult", "emoji", "fsdd", "esc10", "lpc"))
         else []
     )
+    large = ("fashion", "adult", "emoji", "fsdd", "esc10", "lpc")
+    more = ["data.limit=200"] if name.startswith(large) else []
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 
