@@ -17,7 +17,8 @@ from genlab.runs.settings.compose import plan_of
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
 NEEDS_FILES = {
     "adult": "adult", "emoji": "emoji-google", "esc10": "esc10", "fashion": "fashion-mnist",
-    "fsdd": "fsdd", "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
+    "fsdd": "fsdd",
+    "jsb": "jsb-chorales", "lpc": "lpc-sprites", "nltcs": "debd", "nottingham": "nottingham",
     "shakespeare": "tinyshakespeare",
 }  # fmt: skip
 # experiments on latents, and the experiment that trains their codec
