@@ -148,11 +148,11 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         latent = net.get("latent_map") or net.get("latent_shape") or [net.latent_dim]
         assert all(part.shape == (2, *latent) for part in (z, *more))
         assert net.decoder(z, None).shape == x.shape
+        if "discriminator" in net:
+            assert all(scale[-1].shape[:2] == (2, 1) for scale in net.discriminator(x))
     elif hasattr(net, "inverse"):
         y, log_det = net(x, None)
         assert y.shape == x.shape and log_det.shape == (2,)
-        if "discriminator" in net:
-            assert all(scale[-1].shape[:2] == (2, 1) for scale in net.discriminator(x))
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape
 

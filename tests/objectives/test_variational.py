@@ -105,9 +105,9 @@ def test_kl_is_torchs_and_beta_weighs_it():
 
 def test_beta_rises_over_the_warmup_and_does_so_anew():
     elbo = ELBO(Gaussian(), beta=4.0, warmup=100, cycle=200)
-    assert [elbo.beta_now(n) for n in (0, 50, 100, 199, 200, 250)] == [0, 2, 4, 4, 0, 2]
-    assert elbo.beta_now(None) == 4.0  # where nothing is trained the bound is whole
-    assert ELBO(Gaussian(), beta=4.0, warmup=100).beta_now(250) == 4.0
+    assert [elbo.beta(n) for n in (0, 50, 100, 199, 200, 250)] == [0, 2, 4, 4, 0, 2]
+    assert elbo.beta(None) == 4.0  # where nothing is trained the bound is whole
+    assert ELBO(Gaussian(), beta=4.0, warmup=100).beta(250) == 4.0
     with pytest.raises(ValueError, match=r"objective.warmup=10 objective.cycle=5"):
         ELBO(Gaussian(), warmup=10, cycle=5)
 

@@ -115,7 +115,7 @@ class FreeBits(ELBO):
         terms = super().loss(x, q, prior, decode=decode, infer=infer, seen=seen)
         each = diagonal(q, "objective=free_bits").kl_each()
         free = each.mean(0).clamp(min=self.nats).sum()
-        terms["loss"] = terms["reconstruction"] + self.beta_now(seen) * free
+        terms["loss"] = terms["reconstruction"] + self.beta(seen) * free
         return terms
 
 

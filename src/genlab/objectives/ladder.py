@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.objectives.variational import Likelihood
+from genlab.objectives.variational import Beta, Likelihood
 from genlab.shapes import sum_example
 
 Normal = tuple[Tensor, Tensor]
@@ -38,23 +38,18 @@ class LadderELBO(nn.Module):
     Given the layers above, each term is in closed form. In nats per example.
     """
 
-    def __init__(self, likelihood: Likelihood, *, beta: float = 1.0, warmup: int = 0) -> None:
-        """Beta rises from 0 in a line over the first `warmup` examples (Sonderby, section 2.2).
-
-        Else layers that are of no use yet are turned off for good.
-        """
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        *,
+        beta: float = 1.0,
+        warmup: int = 0,
+        cycle: int | None = None,
+    ) -> None:
+        """Without a `warmup` (Sonderby, section 2.2) layers that are of no use yet are turned off
+        for good."""
         super().__init__()
-        if beta < 0:
-            raise ValueError(f"objective.beta={beta}: must be at least 0; 1 is the bound")
-        if warmup < 0:
-            raise ValueError(f"objective.warmup={warmup}: must be at least 0, in examples")
-        self.likelihood, self.beta, self.warmup = likelihood, beta, warmup
-
-    def beta_at(self, seen: int | None) -> float:
-        """Beta after `seen` examples of training; None: the last one."""
-        if seen is None or seen >= self.warmup:
-            return self.beta
-        return self.beta * seen / self.warmup
+        self.likelihood, self.beta = likelihood, Beta(beta, warmup, cycle)
 
     def loss(
         self, x: Tensor, params: Tensor, layers: Sequence[Layer], *, seen: int | None = None
@@ -64,7 +59,7 @@ class LadderELBO(nn.Module):
         kls = [kl(posterior, prior) for _, prior, posterior in layers]
         total = torch.stack(kls).sum(0)
         return {
-            "loss": reconstruction + self.beta_at(seen) * total,
+            "loss": reconstruction + self.beta(seen) * total,
             "reconstruction": reconstruction,
             "kl": total,
             **{f"kl_{number}": each for number, each in enumerate(kls, 1)},

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -163,6 +164,36 @@ class Bound(nn.Module):
         return self.likelihood.log_prob(x, decode(z)) + log_prior - q.log_prob(z)
 
 
+@dataclass(frozen=True)
+class Beta:
+    """The weight of a KL: `value`, to which it rises in a line from 0 over `warmup` examples
+
+    (Bowman et al. 2016), and does so anew every `cycle` examples where that is stated (Fu et al.
+    2019, arXiv 1903.10145).
+    """
+
+    value: float = 1.0
+    warmup: int = 0
+    cycle: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.value < 0:
+            raise ValueError(f"objective.beta={self.value}: must be at least 0; 1 is the bound")
+        if self.warmup < 0 or (self.cycle is not None and self.cycle < max(self.warmup, 1)):
+            raise ValueError(
+                f"objective.warmup={self.warmup} objective.cycle={self.cycle}: warmup is the"
+                " examples over which beta rises, at least 0; cycle, after which it does so again,"
+                " is no less"
+            )
+
+    def __call__(self, seen: int | None) -> float:
+        """After `seen` training examples; the whole of it where nothing is trained (None)."""
+        if seen is None or self.warmup == 0:
+            return self.value
+        since = seen if self.cycle is None else seen % self.cycle
+        return self.value * min(1.0, since / self.warmup)
+
+
 class ELBO(Bound):
     """- log p(x | z) + beta KL(q(z | x) || p(z)), z ~ q: Kingma & Welling 2013, eq. 3 and 10.
 
@@ -177,26 +208,9 @@ class ELBO(Bound):
         warmup: int = 0,
         cycle: int | None = None,
     ) -> None:
-        """beta rises in a line from 0 over `warmup` examples (Bowman et al. 2016), and does so anew
-
-        every `cycle` examples where that is stated (Fu et al. 2019, arXiv 1903.10145).
-        """
+        """`warmup` and `cycle` in examples: `Beta`."""
         super().__init__(likelihood)
-        if beta < 0:
-            raise ValueError(f"objective.beta={beta}: must be at least 0; 1 is the bound")
-        if warmup < 0 or (cycle is not None and cycle < max(warmup, 1)):
-            raise ValueError(
-                f"objective.warmup={warmup} objective.cycle={cycle}: warmup is the examples over"
-                " which beta rises, at least 0; cycle, after which it does so again, is no less"
-            )
-        self.beta, self.warmup, self.cycle = beta, warmup, cycle
-
-    def beta_now(self, seen: int | None) -> float:
-        """beta after `seen` training examples; the whole of it where nothing is trained."""
-        if seen is None or self.warmup == 0:
-            return self.beta
-        since = seen if self.cycle is None else seen % self.cycle
-        return self.beta * min(1.0, since / self.warmup)
+        self.beta = Beta(beta, warmup, cycle)
 
     def loss(
         self,
@@ -212,7 +226,7 @@ class ELBO(Bound):
         reconstruction = -self.likelihood.log_prob(x, decode(z))
         kl = prior.kl(q, z, infer)
         return {
-            "loss": reconstruction + self.beta_now(seen) * kl,
+            "loss": reconstruction + self.beta(seen) * kl,
             "reconstruction": reconstruction,
             "kl": kl,
         }
