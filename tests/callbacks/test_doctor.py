@@ -16,7 +16,7 @@ from pytorch_lightning import Callback
 from running import fit, settled
 from test_runs import FAMILIES, parts, stopped_at
 
-from genlab.callbacks.doctor import Doctor
+from genlab.callbacks.doctor import Doctor, undisturbed
 from genlab.callbacks.guard import NotFinite
 from genlab.callbacks.signs.base import Finding, Past, Sign
 from genlab.data.toy import Toy2D
@@ -290,6 +290,13 @@ def test_the_page_has_every_sign_and_its_own_one_works(tmp_path, monkeypatch) ->
         past.add(row)
     assert sign.judge(past).evidence == "values to 101"
     assert sign.applies({"reconstruction"}) and not sign.applies({"loss"})
+
+
+def test_what_a_sign_draws_is_not_the_runs() -> None:
+    before = torch.get_rng_state()
+    with undisturbed(SimpleNamespace(device=torch.device("cpu"))):
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_what_is_no_sign_is_refused() -> None:
