@@ -243,6 +243,19 @@ def test_adas_p_moves_and_is_in_the_ledger_and_the_checkpoint(tmp_path: Path) ->
     assert rates[-1] == 2e-4 and held["optimizer_states"][1]["param_groups"][0]["lr"] == 4e-4
 
 
+@pytest.mark.faults
+def test_two_processes_have_adas_p_of_one(tmp_path: Path) -> None:
+    """r_t is of the whole batch, and each process changes its share as one would."""
+    one = fit(FAMILIES["gan_ada"], tmp_path / "one")
+    two = on_two_processes(FAMILIES["gan_ada"], tmp_path / "two")
+    of_one, of_two = (
+        [r["train/augment_p"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+        for run in (one, two)
+    )
+    assert of_two == pytest.approx(of_one) and max(of_one) > 0
+    assert losses(two) == pytest.approx(losses(one), rel=5e-3)
+
+
 def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:
     run = fit(FAMILIES["diffusion"], tmp_path / "run")
     path = newest(run)
