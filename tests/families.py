@@ -18,12 +18,14 @@ from genlab.models.gan import GAN
 from genlab.models.ladder import LadderVAE
 from genlab.models.latent import Latent
 from genlab.models.mixture import Mixture
+from genlab.models.normalising import NormalisingFlow
 from genlab.models.tree import CountedTree
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.dit import DiT
+from genlab.nn.flow_nets import IAF, MAF, Glow, RealNVP
 from genlab.nn.frames import FrameGRU, FrameLSTM, FrameRNN
 from genlab.nn.ladder import (
     ConvBottomUp,
@@ -41,18 +43,25 @@ from genlab.nn.mlp import (
     MLPGenerator,
 )
 from genlab.nn.plain import PlainDecoder, PlainEncoder
+from genlab.nn.resgan import ResDiscriminator, ResGenerator
 from genlab.nn.rnn import GRU, LSTM
 from genlab.nn.sinusoidal import SinusoidalMLP
+from genlab.nn.style import StyleGenerator
 from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
 from genlab.nn.video_unet import VideoUNet
-from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
+from genlab.objectives.bounds import DoublyReparameterised
+from genlab.objectives.change_of_variables import ChangeOfVariables, Dequantised, DequantisedRows
 from genlab.objectives.columns import Components
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.ladder import LadderELBO
-from genlab.objectives.quantisation import FSQ, VQ, Quantiser, VectorQuantiser
+from genlab.objectives.levels import LogisticMixture
+from genlab.objectives.posteriors import Flowed
+from genlab.objectives.priors import FlowPrior, VampPrior
+from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
@@ -137,6 +146,20 @@ def vae(encoder: Callable, decoder: Callable, shape, likelihood, **sampler) -> V
         latent_shape=[4],
         conditions=Classes(num_classes=CLASSES),
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+    )
+
+
+def other_vae(objective, nets, shape, outputs: int = 1, **laws) -> VAE:
+    """A VAE without conditions, of another bound, likelihood, posterior or prior."""
+    return VAE(
+        nets[0](shape, latent_dim=4),
+        nets[1](shape, latent_dim=4, outputs=outputs),
+        objective=objective,
+        sampler=Prior(),
+        shape=shape,
+        latent_shape=[4],
+        optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
+        **laws,
     )
 
 
@@ -246,7 +269,7 @@ def vqvae(quantiser: Quantiser) -> VQVAE:
         objective=VQ(DiscretisedLogistic(levels=17), quantiser),
         shape=IMAGE,
         latent_map=latent,
-        latent_shape=[4],
+        latent_shape=[4 * quantiser.stages],
         latent_vocab=quantiser.vocab,
         optim=Optim(partial(torch.optim.Adam, lr=5e-3)),
     )
@@ -273,14 +296,34 @@ def vq_transformer(quantiser: Quantiser) -> Latent:
     codec.train()
     codec.loss(batch_of(IMAGE))  # places a codebook on what it is to encode
     prior = Autoregressive(
-        GPT(quantiser.vocab, max_length=4, num_classes=CLASSES, width=16, depth=1, heads=2),
+        GPT(
+            quantiser.vocab,
+            max_length=4 * quantiser.stages,
+            num_classes=CLASSES,
+            width=16,
+            depth=1,
+            heads=2,
+        ),
         objective=CrossEntropy(),
         sampler=Sample(),
-        shape=[4],
+        shape=codec.latent_shape,
         vocab=quantiser.vocab,
         conditions=Classes(num_classes=CLASSES),
     )
     return Latent(codec, prior, optim=Optim(partial(torch.optim.AdamW, lr=1e-2)))
+
+
+def normalising(net: Callable, shape, objective) -> NormalisingFlow:
+    model = NormalisingFlow(
+        net(shape, num_classes=CLASSES),
+        objective=objective,
+        sampler=Prior(),
+        shape=shape,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.Adam, lr=2e-3)),
+    )
+    model.calibrate([batch_of(shape)] * 128)  # as a run does
+    return model
 
 
 def mixture() -> Mixture:
@@ -300,8 +343,17 @@ video_unet = partial(VideoUNet, width=8, multipliers=(1, 2), attention=(2,), hea
 dit = partial(DiT, patch=4, width=16, depth=1, heads=2)
 mlp = partial(MLP, width=64, depth=2)
 dcgan = partial(DCGANGenerator, width=16), partial(DCGANDiscriminator, width=16)
+res = {"widths": (8, 16), "blocks": (1, 1), "group": 8}
+resgan = partial(ResGenerator, **res), partial(ResDiscriminator, **res)
+stylegan = (
+    partial(StyleGenerator, widths=(8, 16), style_dim=8),
+    partial(ResDiscriminator, **res, minibatch=4),
+)
 mlp_gan = partial(MLPGenerator, width=64, bounded=False), partial(MLPDiscriminator, width=64)
 conv_vae = partial(ConvEncoder, width=16), partial(ConvDecoder, width=16)
+glow = partial(Glow, width=16, steps=2)
+realnvp = partial(RealNVP, width=32, depth=1, steps=4)
+maf = partial(MAF, width=64, depth=1, steps=3)
 mlp_vae = partial(MLPEncoder, width=64), partial(MLPDecoder, width=64)
 gpt = partial(GPT, max_length=TOKENS[0], width=16, depth=1, heads=2)
 r1 = NonSaturating(r1_gamma=1.0, penalty_every=4)
@@ -330,7 +382,19 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "edm-points": (lambda: diffusion(mlp, POINTS, EDM(), Heun(num_steps=8)), POINTS, 200),
     "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
     "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
+    "gan-image-residual": (
+        lambda: gan(*resgan, IMAGE, Relativistic(r1_gamma=0.3, r2_gamma=0.3), (2e-3, 2e-3)),
+        IMAGE,
+        200,
+    ),
+    "gan-image-style": (lambda: gan(*stylegan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
     "hinge-points": (lambda: gan(*mlp_gan, POINTS, Hinge(), (5e-4, 2e-3)), POINTS, 200),
+    "relativistic-points": (
+        lambda: gan(*mlp_gan, POINTS, Relativistic(r1_gamma=0.3, r2_gamma=0.3), (5e-4, 2e-3)),
+        POINTS,
+        200,
+    ),
+    "squares-points": (lambda: gan(*mlp_gan, POINTS, LeastSquares(), (5e-4, 2e-3)), POINTS, 200),
     "gan-points": (lambda: gan(*mlp_gan, POINTS, r1, (5e-4, 2e-3)), POINTS, 200),
     "wgan-points": (
         lambda: gan(*mlp_gan, POINTS, WGANGP(gp_weight=1, critic_steps=2), (5e-4, 2e-3)),
@@ -341,6 +405,33 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "vae-points": (
         lambda: vae(*mlp_vae, POINTS, Gaussian(sigma=0.1, learn=True), noise=True),
         POINTS,
+        150,
+    ),
+    "iwae-points": (
+        lambda: other_vae(DoublyReparameterised(Gaussian(sigma=0.3), num=4), mlp_vae, POINTS),
+        POINTS,
+        150,
+    ),
+    "iaf-points": (
+        lambda: other_vae(
+            ELBO(Gaussian(sigma=0.3)),
+            mlp_vae,
+            POINTS,
+            posterior=Flowed(IAF([4], context=4, width=32, depth=1, steps=2)),
+            prior=FlowPrior(RealNVP([4], width=32, depth=1, steps=2)),
+        ),
+        POINTS,
+        150,
+    ),
+    "vamp-image": (
+        lambda: other_vae(
+            ELBO(LogisticMixture(levels=17, num=2, outputs=6)),
+            conv_vae,
+            IMAGE,
+            6,
+            prior=VampPrior(shape=IMAGE, num=5),
+        ),
+        IMAGE,
         150,
     ),
     "ladder-image": (lambda: conv_ladder(IMAGE, DiscretisedLogistic(levels=17)), IMAGE, 150),
@@ -387,8 +478,28 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "lstm-rolls": (lambda: frames(FrameLSTM), ROLLS, 100),
     "tcn-rolls": (lambda: frames(partial(TCN, dropout=0.0)), ROLLS, 100),
     "vqvae-image": (lambda: vqvae(VectorQuantiser(vocab=11, dim=3)), IMAGE, 150),
+    "rvq-image": (
+        lambda: vqvae(ResidualVQ(stages=2, vocab=7, dim=3, dropout=True)),
+        IMAGE,
+        150,
+    ),
     "fsq-image": (lambda: vqvae(FSQ(levels=(4, 3))), IMAGE, 150),
+    "glow-image": (lambda: normalising(glow, IMAGE, Dequantised(levels=17)), IMAGE, 100),
+    "glow-sound": (lambda: normalising(glow, SOUND, ChangeOfVariables()), SOUND, 100),
+    "realnvp-points": (lambda: normalising(realnvp, POINTS, ChangeOfVariables()), POINTS, 150),
+    "realnvp-table": (
+        lambda: normalising(realnvp, TABLE, DequantisedRows(widths=WIDTHS)),
+        TABLE,
+        150,
+    ),
+    "realnvp-video": (lambda: normalising(realnvp, VIDEO, ChangeOfVariables()), VIDEO, 100),
+    "maf-points": (lambda: normalising(maf, POINTS, ChangeOfVariables()), POINTS, 150),
     "latent-edm-image": (latent_diffusion, IMAGE, 200),
     "latent-gpt-image": (lambda: vq_transformer(VectorQuantiser(vocab=11, dim=3)), IMAGE, 100),
+    "latent-gpt-rvq-image": (
+        lambda: vq_transformer(ResidualVQ(stages=2, vocab=7, dim=3)),
+        IMAGE,
+        100,
+    ),
     "latent-gpt-fsq-image": (lambda: vq_transformer(FSQ(levels=(4, 3))), IMAGE, 100),
 }

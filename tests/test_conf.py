@@ -30,10 +30,12 @@ SMALL_NETS = {
     "unet": ["net.width=8"], "video_unet": ["net.width=8", "net.multipliers=[1,2]",
     "net.attention=[2]"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
     "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
+    "realnvp": ["net.width=16", "net.steps=2"], "glow": ["net.width=16", "net.steps=2"],
     "lstm": ["net.width=16"], "frame_rnn": ["net.width=16"], "frame_gru": ["net.width=16"],
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
     "mlp_vae": ["net.encoder.width=16", "net.decoder.width=16"],
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
+    "resgan": ["net.widths=[8,8,8,8]", "net.generator.group=8", "net.discriminator.group=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
@@ -82,7 +84,8 @@ def test_every_experiment_runs_shrunk(name: str, tmp_path: Path, request) -> Non
 
 @pytest.mark.parametrize("data", ["ring", "grid", "moons", "spirals", "checkerboard"])
 def test_every_toy_composes_with_every_family(data: str) -> None:
-    for model, net in (("gan", "mlp_gan"), ("vae", "mlp_vae"), ("diffusion", "mlp")):
+    nets = {"gan": "mlp_gan", "vae": "mlp_vae", "diffusion": "mlp", "normalising_flow": "maf"}
+    for model, net in nets.items():
         settled([f"data={data}", f"model={model}", f"net={net}"])
 
 
@@ -107,6 +110,11 @@ OWN_PARTS = {
     ("esc10", "diffusion"): ("unet", "edm", "heun"),
     ("video_folder", "diffusion"): ("video_unet", "edm", "heun"),
     ("moving_digits", "flow_matching"): ("video_unet", "flow", "heun"),
+    ("digits", "normalising_flow"): ("glow", "dequantised", "prior"),
+    ("ring", "normalising_flow"): ("realnvp", "change_of_variables", "prior"),
+    ("adult", "normalising_flow"): ("realnvp", "dequantised_rows", "prior"),
+    ("fsdd", "normalising_flow"): ("glow", "change_of_variables", "prior"),
+    ("lpc_actions", "normalising_flow"): ("realnvp", "change_of_variables", "prior"),
     ("lpc_actions", "vae"): ("mlp_vae", "elbo_gaussian", "prior"),
     ("lpc_actions", "gan"): ("mlp_gan", "nonsaturating", "prior"),
 }
@@ -146,7 +154,7 @@ def test_each_data_file_states_its_metrics_kind() -> None:
             assert measured == (f"override /kind@_global_.kind: {kind}" in text), file
 
 
-@pytest.mark.parametrize("model", ["vae", "diffusion"])
+@pytest.mark.parametrize("model", ["vae", "diffusion", "normalising_flow"])
 def test_a_table_of_ones_own_runs_with_nothing_else(model: str, tmp_path: Path) -> None:
     file, run = tmp_path / "people.csv", tmp_path / "run"
     rows = [f"{20 + i % 50},{'abc'[i % 3]},{i * 0.5}" for i in range(200)]
@@ -284,7 +292,8 @@ WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
     "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
     "objective=elbo": "objective=ddpm, edm, flow",
-    "model=gan objective=elbo": "objective=hinge, nonsaturating, wgan_gp",
+    "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, "
+    "wgan_gp",
     "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",

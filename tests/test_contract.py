@@ -7,6 +7,7 @@ contract.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ from genlab.batch import Batch
 from genlab.models.base import GenerativeModel
 from genlab.models.gan import GAN
 from genlab.models.loop import learns
+from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
 
 CAN_FILL_IN = (
@@ -151,7 +153,8 @@ def test_samples_have_the_shape_and_the_range(name):
         assert 0 <= x.min() <= x.max() < VOCAB
     else:
         assert x.dtype == torch.float32
-    if name.startswith(("gan-image", "vae-image", "ladder-image", "vqvae", "fsq", "latent")):
+    bounded = ("gan-image", "vae-image", "ladder-image", "vqvae", "rvq", "fsq", "latent")
+    if name.startswith(bounded):
         assert x.abs().max() <= 1
     with_class = model.sample(5, classes(model, torch.tensor([0, 1, 2, 0, 1])))
     assert with_class.shape == x.shape
@@ -199,6 +202,23 @@ def test_64_at_once_are_64_in_chunks_of_7(name, with_class):
         assert torch.equal(torch.cat(parts), whole)
     else:
         torch.testing.assert_close(torch.cat(parts), whole, atol=1e-4, rtol=1e-4)
+
+
+def test_ways_between_samples_begin_and_end_at_them(name):
+    model, _ = perturbed(name)
+    if isinstance(model, GAN | VAE):
+        cond = classes(model, torch.arange(6) % CLASSES)
+        rows = model.between(6, 4, cond, seed=5, first=2)
+        model.sampler = replace(model.sampler, noise=False)  # a VAE's mean
+        for end, first in ((0, 2), (-1, 8)):
+            samples = model.sample(6, cond, seed=5, first=first)
+            torch.testing.assert_close(rows[:, end], samples, atol=1e-4, rtol=1e-4)
+        own = model.between(6, 4, seed=5)  # of its own condition
+        torch.testing.assert_close(own[:, 0], model.sample(6, seed=5), atol=1e-4, rtol=1e-4)
+        part = model.between(3, 2, None if cond is None else cond[:3], seed=5, first=2)
+        torch.testing.assert_close(part[:, 0], rows[:3, 0], atol=1e-4, rtol=1e-4)
+    else:
+        assert model.between(2, 3) is None
 
 
 def test_the_weights_are_the_whole_model(name):

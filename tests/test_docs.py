@@ -60,7 +60,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-PAGES = ["README.md", "docs/commands.md", "docs/privacy.md"]
+PAGES = ["README.md", "docs/commands.md", "docs/privacy.md", "docs/vae.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

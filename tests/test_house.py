@@ -163,7 +163,8 @@ MIRROR = {
     "data": "data", "source": "data.sources", "tokenizer": "data.tokenizers",
     "net": "nn", "model": "models", "objective": "objectives",
     "sampler": "samplers", "metric": "metrics", "callbacks": "callbacks", "optim": "optim",
-    "conditions": "models", "adapt": "nn", "edit": "data.edits",
+    "conditions": "models", "adapt": "nn", "edit": "data.edits", "prior": "objectives",
+    "posterior": "objectives", "augment": "nn", "optim_discriminator": "optim",
 }  # fmt: skip
 
 
@@ -172,8 +173,9 @@ def test_conf_mirrors_the_package(group: str) -> None:
     for file in sorted((CONF / group).glob("*.yaml")):
         names = re.findall(r"_target_: (genlab[\w.]+)", file.read_text())
         for name in names:
-            # a caption's encoder is a net, injected into its conditions
-            rooms = (MIRROR[group], "nn") if group == "conditions" else (MIRROR[group],)
+            # a caption's encoder and a law's flow are nets, injected into them
+            injected = group in ("conditions", "prior", "posterior")
+            rooms = (MIRROR[group], "nn") if injected else (MIRROR[group],)
             assert name.startswith(tuple(f"genlab.{room}." for room in rooms)), f"{file}: {name}"
 
 

@@ -21,6 +21,9 @@ from genlab.runs.settings.plan import Plan
 pytestmark = pytest.mark.whole
 FAMILIES = {
     "gan": ["model=gan", "net.generator.width=8", "net.discriminator.width=8"],
+    "gan_ada": ["model=gan", "net.generator.width=8", "net.discriminator.width=8", "augment=ada",
+                "augment.examples=600", "augment.target=-0.5", "objective=relativistic",
+                "optim_discriminator.optimizer.lr=4e-4"],
     "vae": ["model=vae", "net.encoder.width=8", "net.decoder.width=8"],
     "ladder_vae": ["model=ladder_vae", "net.widths=[16,8]", "net.latent_dims=[4,1]",
                    "net.rungs=[1,1]", "objective.warmup=200"],
@@ -30,7 +33,11 @@ FAMILIES = {
             "net.heads=2", "net.dropout=0.1"],
     "vqvae": ["model=vqvae", "net.latent_map=[4,2,2]", "net.codes=[4]",
               "objective.quantiser.vocab=9", "net.encoder.width=8", "net.decoder.width=8"],
+    "rvq": ["model=vqvae", "objective=rvq", "net.latent_map=[4,2,2]", "objective.quantiser.vocab=9",
+            "objective.quantiser.stages=2", "objective.quantiser.dropout=true",
+            "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
+    "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2"],
 }  # fmt: skip
 
 
@@ -191,7 +198,10 @@ def test_the_same_command_gives_the_same_bits(tmp_path: Path) -> None:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gpt", "vae", "flow_matching")),
+        *(
+            pytest.param(f, marks=pytest.mark.faults)
+            for f in ("gpt", "vae", "flow_matching", "normalising_flow")
+        ),
     ],
 )
 def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path: Path) -> None:
@@ -205,7 +215,10 @@ def test_accumulated_parts_see_the_same_batches_and_noise(family: str, tmp_path:
     "family",
     [
         "diffusion",
-        *(pytest.param(f, marks=pytest.mark.faults) for f in ("gan", "vae", "gpt", "vqvae")),
+        *(
+            pytest.param(f, marks=pytest.mark.faults)
+            for f in ("gan", "vae", "gpt", "vqvae", "normalising_flow")
+        ),
     ],
 )
 def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> None:
@@ -214,6 +227,17 @@ def test_two_processes_give_the_curve_of_one(family: str, tmp_path: Path) -> Non
     two = on_two_processes(overrides, tmp_path / "two")
     assert losses(two) == pytest.approx(losses(one), rel=1e-3)
     assert looks(two) == pytest.approx(looks(one), rel=2e-2)
+
+
+def test_adas_p_moves_and_is_in_the_ledger_and_the_checkpoint(tmp_path: Path) -> None:
+    run = fit(FAMILIES["gan_ada"], tmp_path / "run")
+    seen = [r["train/augment_p"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+    assert len(set(seen)) > 2 and max(seen) > 0  # a step of 64 / 600 every fourth of 16 batches
+    held = read(newest(run))
+    states = [held["state_dict"], held["current_model_state"]]
+    assert states[1]["augment.p"].item() == pytest.approx(seen[-1])
+    rates = [r["train/lr"] for r in read_rows(run / "metrics.jsonl") if r["kind"] == "train"]
+    assert rates[-1] == 2e-4 and held["optimizer_states"][1]["param_groups"][0]["lr"] == 4e-4
 
 
 def test_load_needs_only_the_checkpoint(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ FAMILIES = {
     "diffusion": ["model=diffusion", "net.width=8", *SEEN],
     "flow_matching": ["model=flow_matching", "net=dit", "net.width=16", "net.depth=2",
                       "net.heads=2", "callbacks=no_ema"],
+    "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2", *SEEN],
     "gpt": [*GPT, "optim=adamw", *SEEN],
     "gru": [*TOKENS, "net=gru", "trainer.accumulate=2"],
     "compiled": [*GPT, "trainer.compile=true", "budget.examples=64"],

@@ -4,47 +4,64 @@
 
 A half of train is what the metric knows as train; samples are drawn of the other half, so that what
 is undamaged is a perfect model's. Eight such draws say how far a number moves by chance; a defect
-is seen where the number is 6 of their standard deviations away (1 in 1,000 by chance, Student's of
-7). --write puts tables into docs/metrics.md and pictures into docs/samples. Some 20 minutes.
+(planted_defects.py) is seen where the number is 6 of their standard deviations away (1 in 1,000 by
+chance, Student's of 7). --write puts tables into docs/metrics.md and pictures into docs/samples.
+What was measured is kept in $GENLAB_OUTPUTS/calibration and not measured again. Some 30 minutes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import planted_defects as planted
 import torch
-import torch.nn.functional as F
+from planted_defects import Defect
 from torch import Tensor
 
-from genlab.batch import each
+from genlab.data.base import Examples
 from genlab.data.edits.base import Edit, Picked
-from genlab.metrics.report import gather, subset
+from genlab.data.music import EventExamples
+from genlab.data.text import Windows
 from genlab.models.conditions import Classes, Conditions
 from genlab.rng import generator
 from genlab.runs.settings.compose import plan_of
 
 ROOT = Path(__file__).resolve().parents[2]
+PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "calibration"
 DRAWS, SEEN = 8, 6.0
+MOST = 1000.0  # standard deviations that a picture has room for
 LEFT_OUT = {"finite_share", "loss"}
-Defect = Callable[[Any, dict[str, Tensor], float], dict[str, Tensor]]
 
 
 class Halves(Edit):
-    """train is its first half, by lot; the rest is `pool`."""
+    """train is a half of it, by lot; the rest is `pool`."""
 
     def __call__(self, splits: dict, data: Any) -> dict:
-        order = torch.randperm(len(splits["train"]), generator=generator("halves"))
-        half = len(order) // 2
-        train, pool = order[:half].sort().values, order[half:]
-        return {**splits, "train": Picked(splits["train"], train),
-                "pool": Picked(splits["train"], pool)}  # fmt: skip
+        train = splits["train"]
+        if isinstance(train, Windows):  # at any place: the halves would have one text
+            train = Windows(train.stream, block=train.block, stride=train.block)
+        num = len(train.lengths) if isinstance(train, EventExamples) else len(train)
+        order = torch.randperm(num, generator=generator("halves"))
+        halves = order[: num // 2].sort().values, order[num // 2 :]
+        return {**splits, **{k: part(train, ids) for k, ids in zip(("train", "pool"), halves)}}
 
     def said(self) -> str:
         return "a half of train"
+
+
+def part(train: Examples, ids: Tensor) -> Examples:
+    """Some of the examples, and nothing of the others in whatever a metric reads of them."""
+    if isinstance(train, EventExamples):  # of tunes, as much as a sample has
+        some = [train.events(i)[: train.block - 1] for i in ids.tolist()]
+        return EventExamples(some, block=train.block, remi=train.remi, drawn=False)
+    own = type(train).chosen is not Examples.chosen
+    return train.chosen(ids) if own else Picked(train, ids)
 
 
 class Hands:
@@ -52,11 +69,11 @@ class Hands:
 
     likelihood, device, vocab = "none", torch.device("cpu"), None
 
-    def __init__(self, rows: dict[str, Tensor], conditional: int | None = None) -> None:
+    def __init__(self, rows: planted.Rows, conditional: int | None = None) -> None:
         self.rows = rows
         self.conditions = Classes(num_classes=conditional) if conditional else Conditions()
 
-    def loss(self, batch: dict) -> dict[str, Tensor]:
+    def loss(self, batch: dict) -> planted.Rows:
         return {"loss": torch.zeros(len(batch["x"]))}
 
     def drawing(self) -> contextlib.nullcontext:
@@ -75,203 +92,73 @@ class Hands:
         return x
 
 
-def some(num: int, share: float) -> Tensor:
-    """Which of num, a share of them [num] bool."""
-    order = torch.randperm(num, generator=generator("some", num))
-    return order < round(share * num)
-
-
-def copies(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share are ten training examples, over and over."""
-    hit = some(len(rows["x"]), share)
-    train = gather(data.train, subset(len(data.train), 10))
-    at = torch.arange(int(hit.sum())) % 10
-    return {k: _put(v, hit, train[k][at]) for k, v in rows.items() if k in train}
-
-
-def _put(values: Tensor, hit: Tensor, others: Tensor) -> Tensor:
-    values = values.clone()
-    values[hit] = others.to(values.dtype)
-    return values
-
-
-def dropped(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the classes are never drawn."""
-    classes = rows["cond"].unique()
-    left = classes[: len(classes) - round(share * len(classes))]
-    keep = torch.isin(rows["cond"], left)
-    return {k: v[keep] for k, v in rows.items()}
-
-
-def noise(data: Any, rows: dict[str, Tensor], sd: float) -> dict[str, Tensor]:
-    """Normal noise, in standard deviations of the data."""
-    drawn = torch.randn(rows["x"].shape, generator=generator("noise"))
-    x = rows["x"] + sd * float(rows["x"].std()) * drawn
-    return {**rows, "x": x.clamp(-1, 1) if data.levels else x}
-
-
-def blur(data: Any, rows: dict[str, Tensor], sd: float) -> dict[str, Tensor]:
-    """A Gaussian's, of so many pixels."""
-    at = torch.arange(-6, 7).float()
-    line = torch.exp(-(at**2) / (2 * sd**2))
-    line /= line.sum()
-    x = rows["x"].flatten(0, 1)[:, None]
-    x = F.conv2d(F.pad(x, (6, 6, 0, 0), mode="replicate"), line[None, None, None])
-    x = F.conv2d(F.pad(x, (0, 0, 6, 6), mode="replicate"), line[None, None, :, None])
-    return {**rows, "x": x.view_as(rows["x"])}
-
-
-def shifted(data: Any, rows: dict[str, Tensor], pixels: float) -> dict[str, Tensor]:
-    """To the right, by so many pixels (frames of sound)."""
-    return {**rows, "x": rows["x"].roll(int(pixels), -1)}
-
-
-def swapped(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share have another's class."""
-    hit = some(len(rows["x"]), share)
-    return {**rows, "cond": _put(rows["cond"], hit, (rows["cond"][hit] + 1) % data.num_classes)}
-
-
-def factorised(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """In a share of the rows each column is another row's: the columns stay, their ties are cut."""
-    hit, x, at = some(len(rows["x"]), share), rows["x"].clone(), 0
-    for i, width in enumerate(data.widths):
-        part = x[hit, at : at + width]
-        order = torch.randperm(len(part), generator=generator("column", i))
-        x[hit, at : at + width] = part[order]
-        at += width
-    return {**rows, "x": x}
-
-
-def one_kind(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Of the rows whose target is the rarer of two values, a share is never drawn."""
-    told = [r[data.target] for r in data.decode(rows["x"])]
-    rare = min(set(told), key=told.count)
-    gone = torch.tensor([v == rare for v in told])
-    gone &= some(len(told), share)
-    return {k: v[~gone] for k, v in rows.items()}
-
-
-def letters(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the tokens are others, of the law of all."""
-    x = rows["x"].clone()
-    hit = torch.rand(x.shape, generator=generator("letters")) < share
-    pool = x.flatten()
-    drawn = torch.randint(len(pool), (int(hit.sum()),), generator=generator("tokens"))
-    x[hit] = pool[drawn]
-    return {**rows, "x": x}
-
-
-def out_of_order(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """In a share of the texts the words stand in any order."""
-    texts, length = data.decode(rows["x"]), rows["x"].shape[1]
-    hit, x = some(len(texts), share), rows["x"].clone()
-    for i in hit.nonzero()[:, 0].tolist():
-        words = texts[i].split(" ")
-        order = torch.randperm(len(words), generator=generator("words", i)).tolist()
-        ids = torch.from_numpy(data.tokenizer.encode(" ".join(words[j] for j in order)))[:length]
-        x[i, : len(ids)] = ids.long()
-    return {**rows, "x": x}
-
-
-def again(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the texts say their last eighth over and over."""
-    x, part = rows["x"].clone(), rows["x"].shape[1] // 8
-    hit = some(len(x), share)
-    x[hit] = x[hit][:, -part:].repeat(1, 9)[:, : x.shape[1]]
-    return {**rows, "x": x}
-
-
-def silent(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share are silence."""
-    return {**rows, "x": _put(rows["x"], hit := some(len(rows["x"]), share),
-                              torch.full_like(rows["x"][hit], -1.0))}  # fmt: skip
-
-
-def transposed(data: Any, rows: dict[str, Tensor], keys: float) -> dict[str, Tensor]:
-    """Every piece so many keys higher."""
-    return {**rows, "x": rows["x"].roll(int(keys), -1)}
-
-
-def held_notes(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the frames of every piece are another piece's, at random."""
-    x = rows["x"].clone()
-    hit = torch.rand(x.shape[:2], generator=generator("frames")) < share
-    pool = x.flatten(0, 1)
-    x[hit] = pool[torch.randint(len(pool), (int(hit.sum()),), generator=generator("others"))]
-    return {**rows, "x": x}
-
-
-def shuffled(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the clips have their frames in any order."""
-    x, hit = rows["x"].clone(), some(len(rows["x"]), share)
-    for i in hit.nonzero()[:, 0].tolist():
-        x[i] = x[i][:, torch.randperm(x.shape[2], generator=generator("clip", i))]
-    return {**rows, "x": x}
-
-
-def frozen(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """A share of the clips stand still at their first frame."""
-    x, hit = rows["x"].clone(), some(len(rows["x"]), share)
-    x[hit] = x[hit][:, :, :1].expand_as(x[hit])
-    return {**rows, "x": x}
-
-
-def modes(data: Any, rows: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Points of a share of the modes are never drawn."""
-    angle = torch.atan2(rows["x"][:, 1], rows["x"][:, 0]).remainder(2 * torch.pi)
-    keep = (angle / (2 * torch.pi) * 8).round().remainder(8) >= round(8 * share)
-    return {k: v[keep] for k, v in rows.items()}
-
-
-COPIES = (copies, (0.01, 0.05, 0.25))
+COPIES = (planted.copies, (0.01, 0.05, 0.25))
+NOTES: dict[str, tuple[Defect, Sequence[float]]] = {
+    "keys higher": (planted.transposed, (1, 5, 12)),
+    "copies (share)": COPIES,
+    "notes moved (share)": (planted.other_pitches, (0.05, 0.2, 0.5)),
+    "notes left out (share)": (planted.fewer_notes, (0.05, 0.2, 0.5)),
+    "notes added (share)": (planted.more_notes, (0.05, 0.2, 0.5)),
+    "another order (share of pieces)": (planted.other_order, (0.1, 0.5, 1.0)),
+    "half as quick (share of pieces)": (planted.stretched, (0.1, 0.5, 1.0)),
+}
 # kind: (words, samples, {what is planted: (defect, its sizes)})
 CASES: dict[str, tuple[list[str], int, dict[str, tuple[Defect, Sequence[float]]]]] = {
     "images": (["data=fashion_mnist", "data.limit=12_000"], 1000, {
-        "classes never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
-        "noise (sd)": (noise, (0.05, 0.1, 0.2, 0.5)), "blur (pixels)": (blur, (0.5, 1.0, 2.0)),
-        "shift (pixels)": (shifted, (1, 2, 4)),
-        "classes swapped (share)": (swapped, (0.05, 0.25, 1.0)),
+        "classes never drawn (share)": (planted.dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
+        "noise (sd)": (planted.noise, (0.05, 0.1, 0.2, 0.5)),
+        "blur (pixels)": (planted.blur, (0.5, 1.0, 2.0)),
+        "shift (pixels)": (planted.shifted, (1, 2, 4)),
+        "classes swapped (share)": (planted.swapped, (0.05, 0.25, 1.0)),
+        "one class, one sample (share)": (planted.collapsed, (0.25, 0.5, 1.0)),
     }),
     "text": (["data=kjv", "model=autoregressive", "tokenizer=bytes", "data.block=256"], 400, {
-        "copies (share)": COPIES, "letters changed (share)": (letters, (0.01, 0.05, 0.2)),
-        "words in any order (share of texts)": (out_of_order, (0.1, 0.5, 1.0)),
-        "over and over (share of texts)": (again, (0.05, 0.25, 1.0)),
+        "copies (share)": COPIES, "letters changed (share)": (planted.letters, (0.01, 0.05, 0.2)),
+        "words in any order (share of texts)": (planted.out_of_order, (0.1, 0.5, 1.0)),
+        "over and over (share of texts)": (planted.again, (0.05, 0.25, 1.0)),
     }),
     "tables": (["data=adult"], 2000, {
-        "rarer target never drawn (share)": (one_kind, (0.25, 0.5, 1.0)), "copies (share)": COPIES,
-        "noise (sd)": (noise, (0.05, 0.2, 0.5)),
-        "columns cut apart (share)": (factorised, (0.1, 0.5, 1.0)),
+        "rarer target never drawn (share)": (planted.one_kind, (0.25, 0.5, 1.0)),
+        "copies (share)": COPIES,
+        "noise (sd)": (planted.noise, (0.05, 0.2, 0.5)),
+        "columns cut apart (share)": (planted.factorised, (0.1, 0.5, 1.0)),
     }),
     "points": (["data=ring"], 2000, {
-        "modes never drawn (share)": (modes, (0.125, 0.25, 0.5)), "copies (share)": COPIES,
-        "noise (sd)": (noise, (0.02, 0.05, 0.2)),
+        "modes never drawn (share)": (planted.modes, (0.125, 0.25, 0.5)), "copies (share)": COPIES,
+        "noise (sd)": (planted.noise, (0.02, 0.05, 0.2)),
+    }),
+    "music": (["data=jsb_chorales", "model=frames", "data.frames=32", "metric=rolls"], 60, NOTES),
+    "notes": (["data=nottingham_events", "model=autoregressive", "data.block=256"], 100, {
+        **NOTES, "tokens changed (share)": (planted.letters, (0.01, 0.05, 0.2)),
     }),
     "sounds": (["data=fsdd"], 250, {
-        "digits never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
-        "noise (sd)": (noise, (0.05, 0.1, 0.2)), "blur (bands, frames)": (blur, (0.5, 1.0, 2.0)),
-        "silence (share)": (silent, (0.01, 0.05, 0.25)), "shift (frames)": (shifted, (2, 8, 16)),
+        "digits never drawn (share)": (planted.dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
+        "noise (sd)": (planted.noise, (0.05, 0.1, 0.2)),
+        "blur (bands, frames)": (planted.blur, (0.5, 1.0, 2.0)),
+        "silence (share)": (planted.silent, (0.01, 0.05, 0.25)),
+        "shift (frames)": (planted.shifted, (2, 8, 16)),
     }),
     "video": (["data=moving_digits"], 250, {
-        "digits never drawn (share)": (dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
-        "noise (sd)": (noise, (0.05, 0.1, 0.2)),
-        "frames in any order (share of clips)": (shuffled, (0.05, 0.25, 1.0)),
-        "standing still (share of clips)": (frozen, (0.05, 0.25, 1.0)),
+        "digits never drawn (share)": (planted.dropped, (0.1, 0.3, 0.5)), "copies (share)": COPIES,
+        "noise (sd)": (planted.noise, (0.05, 0.1, 0.2)),
+        "frames in any order (share of clips)": (planted.shuffled, (0.05, 0.25, 1.0)),
+        "standing still (share of clips)": (planted.frozen, (0.05, 0.25, 1.0)),
     }),
 }  # fmt: skip
 
 
-def drawn(data: Any, num: int, k: int) -> dict[str, Tensor]:
+def drawn(data: Any, num: int, k: int) -> planted.Rows:
     """The k-th draw of `num` examples of the pool."""
     if data.endless:
-        return each(lambda v: v, data.fresh(1000 + k))
+        return dict(data.fresh(1000 + k))
     pool = data.split("pool")
     ids = torch.randperm(len(pool), generator=generator("draw", k))[:num]
-    return gather(pool, ids)
+    return planted.taken(data, pool, ids)
 
 
 def measured(kind: str) -> dict[str, Any]:
-    """{number: its values of draws; by defect and size, how many standard deviations away}."""
+    """What a kind's metric says of perfect draws (base), of such with their classes asked for
+    (labelled), and of defects, by what is planted and its size."""
     words, num, defects = CASES[kind]
     plan = plan_of([*words, "logger=none"])[0]
     data = plan.data()
@@ -283,42 +170,74 @@ def measured(kind: str) -> dict[str, Any]:
     metric = plan.metrics()[""]
     metric.likelihood_examples = 8
 
-    def values(rows: dict[str, Tensor], conditional: bool = False) -> dict[str, float]:
+    def values(rows: planted.Rows, conditional: bool) -> dict[str, float]:
         model = Hands(rows, data.num_classes if conditional else None)
-        return metric(model, data, num=len(rows["x"]) if not conditional else num).metrics
+        found = metric(model, data, num=num if conditional else len(rows["x"])).metrics
+        return {k: v for k, v in found.items() if k not in LEFT_OUT}
 
-    base = [values(drawn(data, num, k)) for k in range(DRAWS)]
-    labelled = [values(drawn(data, num, k), True) for k in range(DRAWS)
-                ] if any(d is swapped for d, _ in defects.values()) else base  # fmt: skip
-    found: dict[str, Any] = {"base": base, "defects": {}}
+    def base(conditional: bool) -> list[dict[str, float]]:
+        return [values(drawn(data, num, k), conditional) for k in range(DRAWS)]
+
+    asked = [name for name, (defect, _) in defects.items() if defect in planted.ASKED]
+    found: dict[str, Any] = {
+        "pool": None if data.endless else len(data.split("pool")),
+        "base": base(False), "labelled": base(True) if asked else [], "asked": asked, "defects": {},
+    }  # fmt: skip
     for name, (defect, sizes) in defects.items():
-        own = defect is swapped
         for size in sizes:
             # another draw than those of the base
             rows = defect(data, drawn(data, num, DRAWS), size)
-            found["defects"].setdefault(name, {})[size] = away(
-                values(rows, own), labelled if own else base
-            )
+            found["defects"].setdefault(name, {})[f"{size:g}"] = values(rows, name in asked)
             print(kind, name, size, flush=True)
     return found
 
 
-def away(value: dict[str, float], base: list[dict[str, float]]) -> dict[str, float]:
-    """How many standard deviations of the base's draws each number is from their mean."""
+def kept(kind: str) -> dict[str, Any]:
+    """What was measured of a kind; it is measured where that is not there."""
+    path = PLACE / f"{kind}.json"
+    if not path.is_file():
+        found = measured(kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1))
+    return json.loads(path.read_text())
+
+
+Seen = dict[str, dict[str, dict[str, float]]]  # by what is planted, its size and the number
+
+
+def seen(found: dict[str, Any], num: int) -> Seen:
+    """How many standard deviations each number of a defect is away from perfect draws."""
+    spread = 1.0 if found["pool"] is None else (1 - num / found["pool"]) ** -0.5
+    return {
+        name: {
+            size: away(value, found["labelled" if name in found["asked"] else "base"], num, spread)
+            for size, value in sizes.items()
+        }
+        for name, sizes in found["defects"].items()
+    }
+
+
+def away(
+    value: dict[str, float], base: list[dict[str, float]], num: int, spread: float
+) -> dict[str, float]:
+    """How many standard deviations of the base's draws each number is from their mean.
+
+    `spread`: draws from a finite pool overlap, so they differ less than a model's would. A share of
+    the samples (a multiple of 1 / num) has a standard deviation of sqrt(3/8) samples at least: none
+    in eight draws leaves a mean of 3/8 of one possible (at 95 %).
+    """
     out = {}
-    for name in base[0].keys() & value.keys() - LEFT_OUT:
+    for name in base[0].keys() & value.keys():
         draws = torch.tensor([b[name] for b in base if name in b], dtype=torch.float64)
-        gap = value[name] - float(draws.mean())
-        sd = float(draws.std())
-        # what never moved by chance is seen by any change, however small
-        out[name] = gap / sd if sd > 1e-9 else (0.0 if abs(gap) < 1e-9 else 99.0 * (gap > 0 or -1))
+        gap, sd = value[name] - float(draws.mean()), float(draws.std()) * spread
+        whole = (draws * num - (draws * num).round()).abs().max() < 1e-6
+        out[name] = gap / (max(sd, (3 / 8) ** 0.5 / num) if whole or sd < 1e-9 else sd)
     return out
 
 
-def table(found: dict[str, Any]) -> str:
+def table(defects: Seen) -> str:
     """From which size on each number sees a defect; those that see none are named below."""
-    defects = found["defects"]
-    names = sorted({n for sizes in defects.values() for seen in sizes.values() for n in seen})
+    names = sorted({n for sizes in defects.values() for z in sizes.values() for n in z})
     rows, blind = [], []
     for name in names:
         cells = []
@@ -328,7 +247,7 @@ def table(found: dict[str, Any]) -> str:
                 cells.append("")
                 continue
             most = max((z[name] for z in sizes.values() if name in z), key=abs)
-            cells.append(f"{'↑' if most > 0 else '↓'} {first:g}")
+            cells.append(f"{'↑' if most > 0 else '↓'} {first}")
         if any(cells):
             rows.append([f"`{name}`", *cells])
         else:
@@ -339,56 +258,55 @@ def table(found: dict[str, Any]) -> str:
     return text + (f"\n\nNone of these is seen by {', '.join(blind)}." if blind else "")
 
 
-def picture(kind: str, found: dict[str, Any], path: Path) -> None:
-    """A panel for each defect, a line for each number that sees one."""
+def picture(kind: str, defects: Seen, path: Path) -> None:
+    """A row for each number that sees a defect, a column for each defect, and in each its curve."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    defects = found["defects"]
     names = sorted({n for sizes in defects.values() for z in sizes.values()
                     for n, v in z.items() if abs(v) > SEEN})  # fmt: skip
-    across = min(3, len(defects))
-    down = -(-len(defects) // across)
-    figure, axes = plt.subplots(down, across, figsize=(4.2 * across, 2.9 * down + 0.8),
-                                sharey=True, squeeze=False)  # fmt: skip
-    marks = ["o", "s", "^", "v", "D", "x", "+", "*"]
-    colours = plt.get_cmap("tab10")
-    for ax, (defect, sizes) in zip(axes.flat, defects.items()):
-        for i, name in enumerate(names):
+    left, wide, high, top, below = 1.75, 1.3, 0.46, 0.75, 0.45  # inches
+    width, height = left + wide * len(defects) + 0.1, top + high * len(names) + below
+    figure, axes = plt.subplots(len(names), len(defects), figsize=(width, height), sharey=True,
+                                sharex="col", squeeze=False)  # fmt: skip
+    for row, name in zip(axes, names):
+        for ax, sizes in zip(row, defects.values()):
             y = [0.0, *(z.get(name, float("nan")) for z in sizes.values())]
-            ax.plot(range(len(y)), y, marker=marks[i // 10 % 8], ms=4, lw=1.2,
-                    color=colours(i % 10), label=name)  # fmt: skip
-        ax.axhspan(-SEEN, SEEN, color="0.9", zorder=0)
-        ax.set_yscale("symlog", linthresh=SEEN)
-        ax.set_yticks([-1000, -100, -10, 0, 10, 100, 1000])
-        ax.set_xticks(range(1 + len(sizes)), ["0", *(f"{s:g}" for s in sizes)])
-        ax.set_title(defect, fontsize=10)
-        ax.tick_params(labelsize=8)
-    for ax in list(axes.flat)[len(defects) :]:
-        ax.set_visible(False)
-    for row in axes:
-        row[0].set_ylabel("standard deviations\nof a perfect model's draws", fontsize=8)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    columns = 3 * across // 2 + 1
-    lines = -(-len(labels) // columns)
-    figure.suptitle(f"{kind}: what each number sees", fontsize=11)
-    figure.legend(handles, labels, loc="lower center", ncol=columns, fontsize=7, frameon=False)
-    height = 2.9 * down + 0.8
-    figure.tight_layout(rect=(0, (0.18 * lines + 0.1) / height, 1, 1))
-    figure.savefig(path, dpi=80)
+            y = [max(-MOST, min(MOST, v)) if v == v else v for v in y]
+            ax.axhspan(-SEEN, SEEN, color="0.92", zorder=0)
+            ax.plot(range(len(y)), y, lw=1, color="0.45", zorder=1)
+            for i, v in enumerate(y):
+                colour = "0.6" if not abs(v) > SEEN else "tab:red" if v > 0 else "tab:blue"
+                ax.plot(i, v, marker="o", ms=4 if abs(v) > SEEN else 2.5, color=colour)
+            ax.set_yscale("symlog", linthresh=SEEN, linscale=0.4)
+            ax.set_ylim(-2 * MOST, 2 * MOST)
+            ax.set_yticks([-100, 0, 100], ["-100", "0", "100"], fontsize=6)
+            ax.minorticks_off()
+            ax.set_xlim(-0.3, len(y) - 0.7)
+            ax.set_xticks(range(len(y)), ["0", *sizes], fontsize=7)
+            ax.tick_params(length=2)
+            for side in ax.spines.values():
+                side.set_color("0.8")
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for ax, defect in zip(axes[0], defects):
+        ax.set_title(defect.replace(" (", "\n("), fontsize=8)
+    figure.suptitle(f"{kind}: standard deviations from a perfect model's draws", fontsize=9)
+    figure.subplots_adjust(left / width, below / height, 1 - 0.1 / width, 1 - top / height, 0.06,
+                           0.12)  # fmt: skip
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
-def write(kind: str, found: dict[str, Any], made: str) -> None:
+def write(kind: str, defects: Seen, made: str) -> None:
     """The table and the picture into docs/, in place of those that stand there."""
     place = ROOT / "docs" / "samples" / f"calibration_{kind}.png"
-    picture(kind, found, place)
+    picture(kind, defects, place)
     path, (words, num, _) = ROOT / "docs" / "metrics.md", CASES[kind]
     start, end = f"<!-- calibration of {kind}: scripts/bench/calibration.py -->", "<!-- end -->"
-    said = f"`{' '.join(w for w in words if w.startswith('data'))}`, {num} samples"
-    block = f"{start}\n{said}.\n\n{made}\n\n![{kind}](samples/{place.name})\n{end}"
+    told = " ".join(w for w in words if w.startswith(("data", "metric")))
+    block = f"{start}\n`{told}`, {num} samples.\n\n{made}\n\n![{kind}](samples/{place.name})\n{end}"
     text = path.read_text()
     if start in text:
         before, rest = text.split(start)
@@ -402,11 +320,11 @@ def write(kind: str, found: dict[str, Any], made: str) -> None:
 def main() -> None:
     asked = [w for w in sys.argv[1:] if w in CASES] or list(CASES)
     for kind in asked:
-        found = measured(kind)
-        made = table(found)
+        defects = seen(kept(kind), CASES[kind][1])
+        made = table(defects)
         print(made, flush=True)
         if "--write" in sys.argv:
-            write(kind, found, made)
+            write(kind, defects, made)
 
 
 if __name__ == "__main__":

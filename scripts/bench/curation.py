@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 import os
 import random
@@ -27,24 +26,20 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import extraction  # noqa: E402
+import planted_copies  # noqa: E402
 import planted_music  # noqa: E402
 import planted_sounds  # noqa: E402
 import planted_tables  # noqa: E402
 from made import documents, write_jsonl  # noqa: E402
+from planted_copies import row  # noqa: E402
 
 from genlab.curation.base import Example  # noqa: E402
-from genlab.curation.kinds.texts import Texts  # noqa: E402
-from genlab.curation.rules.duplicates import Exact, Near, Words, runs  # noqa: E402
 from genlab.curation.rules.personal import Personal  # noqa: E402
-from genlab.curation.rules.pictures import Look  # noqa: E402
 from genlab.curation.rules.texts import Language, Prose, Ratio, Repetition  # noqa: E402
 from genlab.data.archives import unpack  # noqa: E402
-from genlab.data.decode import whole  # noqa: E402
 
 DATA = Path(os.environ.get("GENLAB_DATA", "data"))
 MARK = "<!-- measured by scripts/bench/curation.py -->"
@@ -58,102 +53,10 @@ LANGUAGES = {
     "swh": "sw", "afr": "af", "ben": "bn", "tam": "ta", "kat": "ka", "hye": "hy", "pes_1": "fa",
     "urd": "ur",
 }  # fmt: skip
-PICTURES = {
-    "openclipart": "openclipart/openclipart-64.zip", "openmoji": "openmoji/openmoji-64.zip",
-    "Twemoji": "emoji-twitter/emoji-twitter-64.zip",
-}  # fmt: skip
 Row = tuple[str, str, str, str, str]  # rule, what was planted, right, found, wrongly found
 
 
-def row(rule: str, what: str, planted: int, found: int, clean: int, wrong: int) -> Row:
-    recall = f"{found} of {planted} ({found / planted:.3f})"
-    precision = found / max(1, found + wrong)
-    return rule, what, recall, f"{precision:.3f}", f"{wrong} of {clean}"
-
-
-def decided(rule, items, kind=None) -> dict[int, int]:
-    said = rule.decide([rule.sketch(Example(str(i), x), kind) for i, x in enumerate(items)])
-    return {i: s.value.place for i, s in said.items()}
-
-
 # --- rules ------------------------------------------------------------------------------------
-
-
-def duplicates_of_texts() -> Iterator[Row]:
-    draw, texts = random.Random(0), documents(2000)
-    copies = [draw.randrange(2000) for _ in range(500)]
-    found = decided(Exact(), [*texts, *(texts[i] for i in copies)], Texts())
-    right = sum(found.get(2000 + i) == at for i, at in enumerate(copies))
-    wrong = sum(i < 2000 for i in found)
-    yield row("exact", "500 copies among 2,000 documents", 500, right, 2000, wrong)
-    for what, share in (("1 word in 100 another", 0.01), ("1 word in 50 another", 0.02)):
-        near = [changed(t, share, draw) for t in texts[:500]]
-        found = decided(Near(Words()), [*texts, *near])
-        alike = [i for i in range(500) if jaccard(texts[i], near[i]) >= 0.8]
-        right = sum(found.get(2000 + i) == i for i in alike)
-        wrong = sum(i < 2000 for i in found)
-        what = f"{len(alike)} documents again, {what}, of a likeness of 0.8 or more"
-        yield row("near_text", what, len(alike), right, 2000, wrong)
-    texts = documents(500, seed=9)
-    far = [changed(t, 0.12, draw) for t in texts]
-    found = decided(Near(Words()), [*texts, *far])
-    unlike = [i for i in range(500) if jaccard(texts[i], far[i]) < 0.5]
-    wrong = sum(500 + i in found for i in unlike)
-    what = f"{len(unlike)} documents again, of a likeness under 0.5, which are none"
-    yield "near_text", what, "", "", f"{wrong} of {len(unlike)}"
-
-
-def changed(text: str, share: float, draw: random.Random) -> str:
-    words = text.split(" ")
-    return " ".join("other" if draw.random() < share else w for w in words)
-
-
-def jaccard(a: str, b: str) -> float:
-    x, y = set(runs(a, 5)), set(runs(b, 5))
-    return len(x & y) / len(x | y)
-
-
-def duplicates_of_pictures() -> Iterator[Row]:
-    """Look's `least` was chosen on openclipart and not changed for the others."""
-    from PIL import Image, ImageEnhance
-
-    def packed(image: Image.Image, quality: int) -> Image.Image:
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=quality)
-        return Image.open(io.BytesIO(file.getvalue())).convert("RGB")
-
-    def noisy(image: Image.Image) -> Image.Image:
-        noise = np.random.default_rng(0).normal(0, 8, (image.height, image.width, 3))
-        return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
-
-    plants: dict[str, Callable] = {
-        "JPEG of quality 75": lambda im: packed(im, 75),
-        "JPEG of quality 30": lambda im: packed(im, 30),
-        "half the size": lambda im: im.resize((32, 32), Image.Resampling.LANCZOS),
-        "half again the size": lambda im: im.resize((96, 96), Image.Resampling.LANCZOS),
-        "darker by 15 %": lambda im: ImageEnhance.Brightness(im).enhance(0.85),
-        "noise of 8 levels": noisy,
-        "3 % cut off each side": lambda im: im.crop((2, 2, 62, 62)),
-    }
-    for name, archive in PICTURES.items():
-        draw = random.Random(0)
-        with zipfile.ZipFile(DATA / archive) as z:
-            names = sorted(n for n in z.namelist() if n.endswith(".png"))
-            draw.shuffle(names)
-            base = [Image.fromarray(whole(z.read(n))) for n in names[:1000]]
-        base = [im for im in base if np.asarray(im).std() > 8]
-        arrays = [np.asarray(im) for im in base]
-        alone = decided(Near(Look()), arrays)
-        told = f"{name}: of {len(base)} pictures so many are taken for another one's copy"
-        yield "near_image", told, "", "", f"{len(alone)} of {len(base)}"
-        planted = [i for i in range(len(base)) if i not in alone][:400]
-        for what, plant in plants.items():
-            found = decided(Near(Look()), [*arrays, *(np.asarray(plant(base[i])) for i in planted)])
-            places = {len(base) + k: i for k, i in enumerate(planted)}
-            right = sum(found.get(k) == i for k, i in places.items())
-            wrong = sum(k in found and found[k] != i for k, i in places.items())
-            what = f"{name}: {len(planted)} again, {what}"
-            yield row("near_image", what, len(planted), right, len(planted), wrong)
 
 
 def languages() -> Iterator[Row]:
@@ -273,8 +176,9 @@ def real_texts() -> dict[str, list[str]]:
 
 
 PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
-    "texts": (duplicates_of_texts, quality, personal, languages),
-    "pictures": (duplicates_of_pictures,),
+    "copies": (planted_copies.copies_of_texts, planted_copies.near_copies_of_texts),
+    "texts": (quality, personal, languages),
+    "pictures": (planted_copies.near_copies_of_pictures,),
     "pages": extraction.parts(),
     "music": planted_music.parts(),
     "sounds": planted_sounds.parts(),

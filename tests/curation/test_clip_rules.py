@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -78,3 +79,34 @@ def test_a_folder_of_clips_from_raw_to_prepared(tmp_path) -> None:
         assert (to / "train" / row["file_name"]).read_bytes() == (raw / row["id"]).read_bytes()
     assert "data:image/png" in (to / "report.html").read_text()
     assert "data=video_folder" in chosen(["data=prepared", f"data.root={to}"])
+
+
+def test_folders_of_frames_are_clips_too(tmp_path) -> None:
+    """A folder with pictures is a clip, its parent its class; what is written is a folder again."""
+    raw, to = tmp_path / "raw", tmp_path / "set"
+    for i in range(12):
+        save(raw / ("walk", "jump")[i % 2] / (f"{i}" if i % 2 else f"{i}.webp"), film(i))
+    shutil.copytree(raw / "jump" / "3", raw / "walk" / "again")  # the same frames
+    save(raw / "walk" / "as_film.webp", film(5))  # those of raw/jump/5
+    shutil.copytree(raw / "jump" / "7", raw / "walk" / "torn")
+    torn = raw / "walk" / "torn" / "4.png"
+    torn.write_bytes(torn.read_bytes()[:99])
+    prepare_command(["kind=video", f"from={raw}", f"to={to}", "processes=1", "rules.split.val=0.4"])
+    dataset = json.loads((to / "dataset.json").read_text())
+    left = dataset["left_out"]
+    assert (dataset["raws"], dataset["kept"]) == (15, 12), left
+    assert (left["readable"], left["exact"]) == (1, 2)
+    rows = [json.loads(x) for s in ("train", "val")
+            for x in (to / s / "metadata.jsonl").read_text().splitlines()]  # fmt: skip
+    assert {row["id"]: row["label"] for row in rows}["jump/1"] == "jump"
+    folders = [p for p in to.glob("*/*") if p.is_dir()]
+    assert len(folders) == 6
+    for folder in folders:
+        number = folder.name.split("_")[1]
+        for i in range(10):
+            mine, theirs = folder / f"{i}.png", raw / "jump" / number / f"{i}.png"
+            assert mine.read_bytes() == theirs.read_bytes()
+    from genlab.data.sources.videos import VideoFolder
+
+    splits = VideoFolder(root=str(to)).read((3, 8, 64, 64), stride=1, fps=None)
+    assert sum(len(s) for s in splits.values()) == 12

@@ -54,6 +54,41 @@ def test_near_duplicates_of_texts_by_their_likeness() -> None:
     assert all(found[i] == i - 300 for i in found)
 
 
+def test_words_changed_here_and_there_are_no_difference_and_half_a_text_is() -> None:
+    """One word in 50 leaves 0.83 of the runs of five: as many as a text of which a sixth is new."""
+    pytest.importorskip("rensa")
+    draw, texts = random.Random(1), documents(400)
+    words = [t.split(" ") for t in texts]
+    scattered = [changed(t, 0.02, draw) for t in texts[:200]]
+    # 0.6 of the one and then 0.4 of another: 0.43 of the runs and about half of the words
+    halves = [" ".join([*a[: len(a) * 3 // 5], *b[len(b) * 3 // 5 :]])
+              for a, b in zip(words[200:300], words[300:])]  # fmt: skip
+    found = decided(Near(Words()), [*texts, *scattered, *halves])
+    right = sum(found.get(400 + i) == i for i in range(200))
+    assert right >= 0.98 * 200 and len(found) == right
+
+
+def test_unlike_texts_share_no_hashes() -> None:
+    """16 bits of a hash are enough: two texts without a common word share next to none."""
+    pytest.importorskip("rensa")
+    a, b = (" ".join(f"{c}{i}" for i in range(400)) for c in "ab")
+    held = [np.frombuffer(Words().of(text), np.uint16) for text in (a, b)]
+    assert held[0].nbytes == 2 * (28 * 4 + 64) and (held[0] == held[1]).sum() <= 1
+    assert len(np.unique(held[0])) > 170
+
+
+def test_groups_of_a_key_are_all_gone_through() -> None:
+    class Keyed(Words):
+        def bands(self, sketches: np.ndarray):
+            yield np.array([7, 3, 7, 3, 9, 7, 2**64 - 1, 2**64 - 1], np.uint64)
+
+        def alike(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return np.ones(len(a), bool)
+
+    found = Near(Keyed()).decide([bytes([i]) for i in range(8)])
+    assert {i: said.value.place for i, said in found.items()} == {2: 0, 3: 1, 5: 0, 7: 6}
+
+
 def test_likeness_is_not_handed_on() -> None:
     pytest.importorskip("rensa")
     words = documents(1)[0].split(" ")[:80]
@@ -96,3 +131,35 @@ def test_near_duplicates_of_pictures() -> None:
     right = {i: i % 200 for i in range(200, 800)}
     assert sum(found.get(i) == at for i, at in right.items()) / len(right) >= 0.99
     assert not [i for i in found if i < 200]
+
+
+def test_pictures_that_differ_in_one_place_are_two() -> None:
+    """Signs with another letter share 0.97 of their variance, and clips may differ in a frame."""
+    draw = np.random.default_rng(1)
+    base = [picture(draw) for _ in range(100)]
+    other = [p.copy() for p in base]
+    for p in other:
+        y, x = draw.integers(0, 56, 2)
+        patch = p[y : y + 8, x : x + 8]  # a 64th of it
+        patch[:] = np.clip(patch + (60.0 if patch.mean() < 128 else -60.0), 0, 255)
+    held = np.stack([np.frombuffer(Look().of(p), np.uint8) for p in base + other])
+    first, second = held[:100], held[100:]
+    assert Look(patch=1e3).alike(first, second).all(), "the whole does not tell them apart"
+    assert not Look().alike(first, second).any()
+    assert Look().alike(first, first).all() and len(Look().differing(first[:0], first[:0])) == 0
+    with pytest.raises(ValueError, match="patch=0"):
+        Look(patch=0)
+
+
+def test_a_patch_is_measured_in_grey_levels() -> None:
+    """A square of 3 x 3 pixels of the finer picture, 40 levels lighter: 40, less what the mean and
+    the contrast of the whole take up."""
+    ground = np.full((64, 64, 3), 100, np.uint8)
+    ground[:32] = 200
+    lighter = ground.copy()
+    lighter[40:46, 20:26] += 40
+    a, b = (np.frombuffer(Look().of(p), np.uint8)[None] for p in (ground, lighter))
+    assert Look().differing(a, b)[0] == pytest.approx(40, abs=1.5)
+    darker = (lighter * 0.5).astype(np.uint8)  # as bright as it was, once the contrast is one
+    c = np.frombuffer(Look().of(darker), np.uint8)[None]
+    assert Look().differing(b, c)[0] < 1.5

@@ -108,6 +108,11 @@ def test_classes_by_folder_and_groups_by_metadata(tmp_path: Path) -> None:
     data = music(tmp_path / "classes", num_classes=2, val_fraction=0.25)
     assert data.train_batch(0)["cond"].shape == (4,) and data.class_names == ["jig", "reel"]
     assert data.asked(2, cond="reel")[0].tolist() == [1, 1]
+    own = torch.tensor([t.label for t in data.source.tunes()["val"]])
+    ids = torch.arange(len(data.val)).flip(0)  # windows, several a piece
+    assert (data.val.slot > 0).any() and len(own.unique()) == 2
+    assert torch.equal(data.val.batch(ids)["cond"], own[data.val.piece[ids]])
+    assert torch.equal(data.keep(ids).val.labels, own[data.val.piece[ids]])
     other = music(None, num_classes=2)
     other.load_state(data.state())
     assert other.class_names == ["jig", "reel"]
@@ -143,6 +148,20 @@ def test_held_out_windows_hold_every_event_once(own: Path) -> None:
     assert batch["start"][second] == batch["x"][second - 1, -1]
     weights = data.val.weights(torch.arange(len(data.val)))
     assert abs(float(weights.mean()) - 1) < 1e-9
+
+
+def test_some_held_out_windows_are_pieces_and_units_of_their_own(own: Path) -> None:
+    """What `evaluate` measures without near copies of train."""
+    data = music(own, block=50)
+    data.load()
+    assert len(data.val.lengths) == 2 and (data.val.slot > 0).any()
+    ids = (data.val.piece == 1).nonzero()[:, 0]
+    for some in (ids, torch.cat([torch.tensor([1]), ids])):  # the first piece's second window
+        part = data.keep(some)
+        assert np.array_equal(*(t[0] for t in (part.tunes(part.val), data.tunes(data.val, [1]))))
+        assert len(part.tunes(part.val)) == 1 and len(part.val) == len(some)
+        batch = data.val.batch(some)
+        assert torch.equal(part.val.tokens.long(), batch["x"][batch["mask"]])
 
 
 def test_training_windows_lie_within_their_piece_and_see_its_ends(own: Path) -> None:

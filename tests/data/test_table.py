@@ -19,8 +19,8 @@ from conftest import CONF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.data.columns import Categories, Integers, Numbers, restored
-from genlab.data.kinds import fit_column, infer
+from genlab.data.columns import Categories, Integers, Numbers
+from genlab.data.kinds import fit_column, infer, restored
 from genlab.data.sources.tables import Adult, CsvFile, parsed
 from genlab.data.table import Table
 from genlab.runs.folder.layout import write_yaml

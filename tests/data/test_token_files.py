@@ -188,3 +188,57 @@ data.load()
 [data.train_batch(k) for k in range(100)]
 print(before, most)
 """
+
+
+# --- files that lie with the text -----------------------------------------------------------------
+
+
+def put(path: Path, tokenizer: Tokenizer) -> None:
+    for split in TextFile(path=str(path)).documents():
+        token_files.put(path.parent / "tokens", split, tokenizer)
+
+
+def test_tokens_beside_a_text_are_read_and_none_are_made(tmp_path, monkeypatch) -> None:
+    path = rows(tmp_path)
+    before = loaded(path, Bytes(), LIMIT * 100)
+    put(path, Bytes())
+
+    def refuse(*args):
+        raise AssertionError("tokenised again")
+
+    monkeypatch.setattr(Bytes, "encode", refuse)
+    after = loaded(path, Bytes(), LIMIT * 100)
+    for k in (0, 7):
+        a, b = (d.train.batch(d.train_ids(k)) for d in (before, after))
+        assert torch.equal(a["x"], b["x"]) and torch.equal(a["start"], b["start"])
+    assert before.fingerprint() == after.fingerprint()
+    assert before.bytes_per_token() == after.bytes_per_token()
+    assert "anew" not in after.describe()
+
+
+def test_tokens_of_another_text_or_tokenizer_are_made_anew_and_that_is_said(tmp_path) -> None:
+    path = rows(tmp_path)
+    put(path, Bytes())
+    found = loaded(path, Characters(), LIMIT * 100)
+    assert "tokens has tokens of another text or tokenizer: tokenised anew" in found.describe()
+    path.write_text(path.read_text().replace("work", "play"))
+    found = loaded(path, Bytes(), LIMIT * 100)
+    assert "tokenised anew" in found.describe()
+    assert "work" not in found.decode(found.train.batch(torch.arange(4))["x"])[0]
+
+
+def test_a_strangers_tokens_have_known_ids(tmp_path) -> None:
+    """A file that says that it is of this text and tokenizer, with an id that there is not."""
+
+    class Wrong(Bytes):
+        def encode(self, text: str) -> np.ndarray:
+            return super().encode(text) + 200
+
+    path = rows(tmp_path)
+    Wrong.__module__, Wrong.__qualname__ = Bytes.__module__, Bytes.__qualname__
+    put(path, Wrong())
+    (train, _), folder = TextFile(path=str(path)).documents(), tmp_path / "tokens"
+    assert token_files.opened(token_files._file_of(token_files._made_of(train, Bytes()), folder),
+                              token_files._made_of(train, Bytes())) is not None  # fmt: skip
+    assert token_files.beside(folder, train, Bytes()) is None
+    assert int(loaded(path, Bytes(), LIMIT * 100).train.stream.max()) < 257

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from fuzzing import ODD, change, fuzz, mutated, sizes
 
-from genlab.data.columns import Categories, Numbers, restored
-from genlab.data.kinds import fit_column
+from genlab.data.columns import Categories, Numbers
+from genlab.data.kinds import fit_column, restored
 from genlab.data.tokenizers import BPE, Characters, Tokenizer
 
 SAMPLE = "the cat sat on the mat; the hat sat on the cat. Grüße, 世界 🙂\r\n\t" * 5

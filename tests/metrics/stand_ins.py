@@ -71,6 +71,9 @@ class Stub:
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         return {"loss": batch["x"].flatten(1).float().mean(1)}
 
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, None]:
+        return self.log_prob(batch), None
+
     def drawing(self):
         return contextlib.nullcontext()
 

@@ -128,3 +128,14 @@ def test_the_interval_holds_the_truth_as_often_as_it_says_also_with_windows_of_m
 
 def test_one_example_has_no_interval():
     assert likelihood.held_out(Uniform(16), images(n=1))[1] == {}
+
+
+def test_the_error_of_a_models_own_draws_is_told_beside_the_interval():
+    class Drawn(Uniform):
+        def log_prob_drawn(self, batch):
+            return self.log_prob(batch), torch.full((len(batch["x"]),), 0.25)
+
+    data = images(16, n=100)
+    found = held_out(Drawn(16), data)
+    assert found["importance_error"] == pytest.approx(0.5 / 10)  # sqrt(100 * 0.25) / 100
+    assert "importance_error" not in held_out(Uniform(16), data)

@@ -48,3 +48,10 @@ def test_what_a_net_takes_and_gives_in_lists_is_told_too():
         "([8, 4], [8, 2, 4, 4], [8, 1, 8, 8], [8, 1, 8, 8]), [8], ([8, 16]"
     )
     assert down.given == "[8, 1, 8, 8]"
+
+
+def test_a_net_of_another_family_is_refused_in_a_line() -> None:
+    model = Plan(settled(["data=ring", "net=mlp"])).model_of_shapes()
+    model.net = Plan(settled(["data=ring", "model=normalising_flow"])).model_of_shapes().net
+    with pytest.raises(ValueError, match=r"the net does not take .*forward\(\) takes from 2 to 3"):
+        flops(model, (4, 2), tokens=False)

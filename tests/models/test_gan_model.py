@@ -12,8 +12,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from genlab.models.gan import GAN
-from genlab.objectives.adversarial import WGANGP, Hinge, NonSaturating
+from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.optim import Optim
+from genlab.samplers.inversion import Inversion
 from genlab.samplers.latent import Prior
 
 X = torch.randn(8, 3)
@@ -72,7 +73,10 @@ def fit(model: GAN, steps: int, **kwargs) -> GAN:
     return model
 
 
-@pytest.mark.parametrize("objective", [NonSaturating(r1_gamma=1.0), Hinge(), WGANGP()])
+@pytest.mark.parametrize(
+    "objective",
+    [NonSaturating(r1_gamma=1.0), Relativistic(r2_gamma=1.0), LeastSquares(), Hinge(), WGANGP()],
+)
 def test_one_batch_is_one_step(objective):
     model = fit(gan(objective), 5)
     assert [step for step, _ in model.seen] == [1, 2, 3, 4, 5]
@@ -113,6 +117,26 @@ def test_a_step_is_the_plain_games_by_hand():
     loss = nn.functional.softplus(-d(fake)).mean()
     grads = torch.autograd.grad(loss, list(g.parameters()))
     torch.testing.assert_close(list(model.discriminator.parameters()), list(d.parameters()))
+    for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
+        torch.testing.assert_close(p, q - 0.1 * grad)
+
+
+def test_a_relativistic_step_by_hand():
+    """G plays its fakes against the same batch's real examples, as the stepped D sees both."""
+    model = gan(Relativistic(r1_gamma=2.0, r2_gamma=4.0, penalty_every=1))
+    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
+    latents = []
+    model._latents = lambda x: latents.append(torch.randn(len(x), 2)) or latents[-1]
+    fit(model, 1)
+    fake = g(latents[0])
+    loss = nn.functional.softplus(d(fake.detach()) - d(X)).mean()
+    loss = loss + (1 + 2) * d.linear.weight.square().sum()  # gamma / 2 |w|^2 each
+    grads = torch.autograd.grad(loss, [d.linear.weight])  # a shared bias cancels
+    with torch.no_grad():
+        d.linear.weight -= 0.1 * grads[0]
+    loss = nn.functional.softplus(d(X) - d(fake)).mean()
+    grads = torch.autograd.grad(loss, list(g.parameters()))
+    torch.testing.assert_close(model.discriminator.linear.weight, d.linear.weight)
     for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
         torch.testing.assert_close(p, q - 0.1 * grad)
 
@@ -158,6 +182,79 @@ def test_wgan_steps_the_critic_more_often():
     model._step = lambda loss, net, opt: calls.append(type(net).__name__) or step(loss, net, opt)
     fit(model, 1)
     assert calls == ["Discriminator"] * 4 + ["Generator"]
+
+
+class Counted(nn.Module):
+    """An augmentation that doubles what it sees, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = []
+
+    def forward(self, x):
+        return 2 * x
+
+    def follow(self, signs, examples):
+        self.told.append((signs.item(), examples))
+        return {"augment_p": signs}
+
+
+def test_the_discriminator_sees_real_and_generated_examples_changed():
+    """D: SGD on changed examples; G: through the change, so its slope is twice."""
+    model = gan(augment=Counted())
+    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
+    latents = []
+    model._latents = lambda x: latents.append(torch.randn(len(x), 2)) or latents[-1]
+    fit(model, 1)
+    fake, logit = g(latents[0]), d(2 * X)
+    loss = nn.functional.softplus(-logit) + nn.functional.softplus(d(2 * fake.detach()))
+    grads = torch.autograd.grad(loss.mean(), list(d.parameters()))
+    with torch.no_grad():
+        for p, grad in zip(d.parameters(), grads, strict=True):
+            p -= 0.1 * grad
+    torch.testing.assert_close(list(model.discriminator.parameters()), list(d.parameters()))
+    grads = torch.autograd.grad(nn.functional.softplus(-d(2 * fake)).mean(), list(g.parameters()))
+    for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
+        torch.testing.assert_close(p, q - 0.1 * grad)
+    ((signs, examples),) = model.augment.told
+    assert signs == pytest.approx(logit.sign().mean().item()) and examples == 8
+    assert model.seen[0][1]["augment_p"] == pytest.approx(signs)
+    assert torch.equal(model.loss({"x": X})["loss_discriminator"][:0], X[:0, 0])  # per example
+    clean = nn.functional.softplus(-model.discriminator(X))  # a held-out loss is of x as it is
+    fake = nn.functional.softplus(model.discriminator(model.generator(latents[0])))
+    model._latents = lambda x: latents[0]
+    torch.testing.assert_close(model.loss({"x": X})["loss_discriminator"], clean + fake)
+
+
+@pytest.mark.parametrize(
+    ("objective", "middle"),
+    [(NonSaturating(), 0.0), (Hinge(), 0.0), (LeastSquares(), 0.5), (Relativistic(), None),
+     (WGANGP(), None)],
+)  # fmt: skip
+def test_how_often_the_discriminator_is_right(objective, middle):
+    """Its best logit for what is as likely real as fake lies on the boundary, if there is one."""
+    model = gan(objective, augment=Counted())
+    real, fake = torch.tensor([-1.0, 0.2, 0.4, 3.0]), torch.tensor([0.0, 0.3, 0.1, 9.0])
+    model._overfits(real, fake)
+    right = [r > (f if middle is None else middle) for r, f in zip(real, fake, strict=True)]
+    assert model.augment.told == [((2 * sum(right) - 4) / 4, 4)]
+    if middle is not None and not isinstance(objective, Hinge):  # the hinge has no single best
+        d = torch.linspace(-1, 1, 2001)
+        alone = objective.discriminator(d, d)  # each example is both
+        assert d[alone.argmin()].item() == pytest.approx(middle, abs=1e-3)
+
+
+def test_inversion_finds_the_z_of_a_sample():
+    """The generator is linear here: z of its own sample comes back, whatever the batch."""
+    model = gan()
+    z = torch.randn(5, 2)
+    x = model.decode(z)
+    torch.testing.assert_close(x, model.generator(z))
+    found = model.invert(x, inversion=Inversion(weight=0.0, steps=400))
+    torch.testing.assert_close(found, z, atol=1e-2, rtol=1e-2)
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    part = model.invert(x[2:], inversion=Inversion(weight=0.0, steps=400), first=2)
+    torch.testing.assert_close(part, found[2:], atol=1e-4, rtol=1e-4)
 
 
 def test_errors():

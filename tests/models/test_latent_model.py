@@ -262,6 +262,23 @@ def test_a_codec_whose_latents_do_not_vary_is_refused():
         diffusion(codec).calibrate([batch()])
 
 
+def test_a_look_counts_the_codes_of_all_its_examples():
+    """Two batches of one look: their codes together, not the mean of each."""
+    codec, data = build("transformer").codec.eval(), batch(16)
+    parts = [{k: v[i : i + 8] for k, v in data.items()} for i in (0, 8)]
+    assert codec.over_look() == {}
+    codec.on_validation_epoch_start()
+    for i, part in enumerate(parts):
+        codec.validation_step(part, i)
+    found = codec.over_look()
+    codes = codec.encode(data["x"])
+    assert found["codes_used"] == pytest.approx(len(codes.unique()) / VOCAB)
+    p = codes.flatten().bincount(minlength=VOCAB) / codes.numel()
+    assert found["perplexity"] == pytest.approx(torch.special.entr(p).sum().exp().item())
+    codec.loss(data)
+    assert codec.over_look() == {}, "outside of a look nothing is counted"
+
+
 def test_the_vqvaes_bound_is_the_likelihood_less_uniform_codes():
     codec, data = build("transformer").codec, batch(4)
     codes = codec.encode(data["x"])

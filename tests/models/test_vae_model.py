@@ -86,6 +86,14 @@ def test_the_bound_is_below_the_likelihood_and_rises_with_importance_draws():
     assert error < 0.03
 
 
+def test_the_variance_of_the_estimate_is_that_of_estimates_drawn_again():
+    model, x = vae(0.4, 200), X[:1].expand(4000, 3)
+    torch.manual_seed(0)
+    found, variance = model.log_prob_drawn({"x": x})
+    assert variance.mean().item() == pytest.approx(found.var().item(), rel=0.15)
+    assert vae(0.4).log_prob_drawn({"x": x})[1] is None
+
+
 def test_the_loss_is_minus_the_bound():
     model, x = vae(0.2), X
     torch.manual_seed(0)

@@ -129,6 +129,29 @@ def test_spectral_norm_bounds_each_layer():
             )
 
 
+def test_conditional_norm_is_batch_norm_with_the_classes_own_scale_and_shift():
+    norm, x = conv.ConditionalBatchNorm(3, num_classes=2), 5 + 2 * torch.randn(6, 3, 4, 4)
+    cond = torch.tensor([0, 1, 2, 0, 1, 2])
+    plain = torch.nn.functional.batch_norm(x, None, None, training=True)
+    torch.testing.assert_close(norm(x, cond), plain)  # at the start
+    torch.nn.init.normal_(norm.scale.weight)
+    torch.nn.init.normal_(norm.shift.weight)
+    scale, shift = (e.weight[cond][:, :, None, None] for e in (norm.scale, norm.shift))
+    torch.testing.assert_close(norm(x, cond), plain * (1 + scale) + shift)
+
+
+def test_a_generator_with_conditional_norms():
+    net = build("conv", "generator", (1, 8, 8), norm="conditional")
+    norms = [m for m in net.modules() if isinstance(m, conv.ConditionalBatchNorm)]
+    assert len(norms) == 2
+    z = torch.randn(3, LATENT)
+    torch.testing.assert_close(net(z, None), net(z, torch.full((3,), 4)))
+    torch.nn.init.zeros_(net.classes.weight)  # the class enters at the norms too
+    assert (net(z, torch.tensor([0, 1, 2])) - net(z, None)).abs().max() > 1e-4
+    fresh = conv.DCGANGenerator((1, 8, 8), latent_dim=5, num_classes=4, norm="conditional")
+    assert not any(e.scale.weight.any() for e in fresh.layers if hasattr(e, "scale"))
+
+
 def test_an_encoder_stays_finite():
     _mean, logvar = build("mlp", "encoder", (2,))(torch.full((1, 2), 1e8))
     assert logvar.exp().isfinite().all() and (-logvar).exp().isfinite().all()
@@ -147,6 +170,10 @@ def test_dcgan_starts_from_its_papers_scale():
         ("multiples of 4", lambda: conv.ConvEncoder((1, 4, 4), latent_dim=2)),
         ("net.fold=3: must divide", lambda: conv.ConvEncoder((1, 8, 8), latent_dim=2, fold=3)),
         ("net.fold=4: .* leave 4", lambda: conv.ConvDecoder((1, 8, 8), latent_dim=2, fold=4)),
+        (
+            "net.generator.norm=conditional: the data have no classes",
+            lambda: conv.DCGANGenerator((1, 8, 8), latent_dim=2, norm="conditional"),
+        ),
         ("net.generator.norm='x'", lambda: conv.DCGANGenerator((1, 8, 8), latent_dim=2, norm="x")),
         ("net.discriminator.norm='x'", lambda: conv.DCGANDiscriminator((1, 8, 8), norm="x")),
     ],

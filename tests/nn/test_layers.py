@@ -90,6 +90,8 @@ KINDS = {
     "dit": ("image",),
     "mlp_gan": ("image", "points"),
     "dcgan": ("image",),
+    "resgan": ("larger image",),
+    "stylegan": ("larger image",),
     "mlp_vae": ("image", "points"),
     "conv_vae": ("image",),
     "gpt": ("text",),
@@ -103,6 +105,8 @@ KINDS = {
     "ladder": ("image", "larger image"),
     "mlp_ladder": ("image", "points"),
     "made": ("text",),
+    **dict.fromkeys(("realnvp", "maf", "iaf"), ("image", "points")),
+    "glow": ("image", "larger image"),
     "fvsbn": ("text",),
     **dict.fromkeys(("frame_rnn", "frame_gru", "frame_lstm", "tcn"), ("rolls",)),
 }
@@ -138,6 +142,9 @@ def test_yaml_builds_a_network_that_runs(name, kind):
         latent = net.get("latent_map") or net.get("latent_shape") or [net.latent_dim]
         assert all(part.shape == (2, *latent) for part in (z, *more))
         assert net.decoder(z, None).shape == x.shape
+    elif hasattr(net, "inverse"):
+        y, log_det = net(x, None)
+        assert y.shape == x.shape and log_det.shape == (2,)
     else:
         assert net(x, torch.zeros(2), None).shape == x.shape
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from genlab.objectives.quantisation import FSQ, VQ, VectorQuantiser, perplexity
+from genlab.objectives.quantisation import FSQ, VQ, ResidualVQ, VectorQuantiser, perplexity
 from genlab.objectives.variational import Gaussian
 
 K, D = 7, 3
@@ -103,7 +103,7 @@ def test_it_begins_on_the_data_and_dead_codes_come_back():
     for _ in range(300):
         vq(z)
     assert torch.cdist(vq.codebook[:1], flat).min() < 1
-    assert perplexity(vq.eval().codes(z), K) > 0.6 * K
+    assert perplexity(vq.counts(vq.eval().codes(z)))[0] > 0.6 * K
     off = quantiser(revive=0.0).train()
     off(z)
     off.codebook[0] = 1e4
@@ -125,6 +125,82 @@ def test_clusters_are_found():
     assert len(set(nearest.argmin(1).tolist())) == 4
 
 
+def residual(**options) -> ResidualVQ:
+    torch.manual_seed(0)
+    return ResidualVQ(**{"stages": 3, "vocab": K, "dim": D, **options})
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (2, 4)])
+def test_each_stage_stands_for_what_those_before_left_over(shape):
+    """Algorithm 1 of SoundStream by brute force: vector by vector, code by code."""
+    vq, z = residual().eval(), latents(shape=shape)
+    quantised, codes, distance = vq(z)
+    assert codes.shape == (5, *vq.code_shape(shape)) == (5, *shape, 3)
+    flat, found = z.movedim(1, -1).reshape(-1, D), codes.reshape(-1, 3)
+    far = torch.zeros(len(flat))
+    for n, vector in enumerate(flat):
+        left = vector
+        for i, stage in enumerate(vq.each):
+            distances = [(left - e).square().sum().item() for e in stage.codebook]
+            assert found[n, i] == distances.index(min(distances))
+            left = left - stage.codebook[found[n, i]]
+            far[n] += left.square().sum()
+        torch.testing.assert_close(quantised.movedim(1, -1).reshape(-1, D)[n], vector - left)
+    torch.testing.assert_close(distance, far.view(5, -1).sum(1))
+    assert torch.equal(vq.codes(z), codes)
+    torch.testing.assert_close(vq.vectors(codes), quantised)
+    coarse = vq.each[0].vectors(codes[..., 0]) + vq.each[1].vectors(codes[..., 1])
+    torch.testing.assert_close(vq.vectors(codes[..., :2]), coarse)
+
+
+def test_more_stages_come_nearer_and_learn_with_their_inputs():
+    vq, z = residual(decay=0.8).train(), latents(400)
+    for _ in range(50):
+        vq(z)
+    codes = vq.eval().codes(z)
+    far = [(z - vq.vectors(codes[..., :n])).square().mean().item() for n in (1, 2, 3)]
+    assert far[1] < 0.7 * far[0] and far[2] < 0.7 * far[1]
+    alone = quantiser(decay=0.8).train()
+    for _ in range(50):
+        alone(z)
+    assert far[0] < 1.2 * alone.eval()(z)[2].mean().item() / z[0].numel()
+
+
+def test_dropout_decodes_from_the_first_codes_alone():
+    vq, z = residual(dropout=True, decay=0.0, revive=0.0), latents(64)
+    for stage in vq.each:
+        stage.begun.fill_(True)
+    torch.manual_seed(3)
+    frozen = [stage.codebook.clone() for stage in vq.each]
+    quantised, codes, distance = vq.train()(z)
+    for stage, codebook in zip(vq.each, frozen):
+        stage.codebook.copy_(codebook)  # as it was when the codes were read
+    lasts = []
+    for i in range(64):
+        whole = [vq.vectors(codes[i : i + 1, ..., :n])[0] for n in (1, 2, 3)]
+        lasts.append(next(n for n, w in enumerate(whole) if torch.allclose(w, quantised[i])))
+        far, left = 0.0, z[i]
+        for n in range(lasts[-1] + 1):
+            left = z[i] - whole[n]
+            far += left.square().sum()
+        torch.testing.assert_close(distance[i], far)
+    assert min(lasts.count(n) for n in range(3)) > 10
+    whole = vq.eval()(z)
+    torch.testing.assert_close(whole[0], vq.vectors(whole[1]))
+
+
+def test_the_residuals_gradient_passes_straight_through():
+    vq, z = residual().eval(), latents().requires_grad_(True)
+    weight = torch.randn(z.shape, generator=torch.Generator().manual_seed(2))
+    (vq(z)[0] * weight).sum().backward()
+    torch.testing.assert_close(z.grad, weight)
+    z.grad = None
+    vq(z)[2].sum().backward()  # each stage's commitment: 2 (z - its sum so far)
+    codes = vq.codes(z)
+    sums = sum(2 * (z - vq.vectors(codes[..., :n])) for n in (1, 2, 3))
+    torch.testing.assert_close(z.grad, sums.detach())
+
+
 def test_fsq_is_the_whole_grid():
     fsq = FSQ(levels=(4, 3))
     assert (fsq.vocab, fsq.dim) == (12, 2)
@@ -139,8 +215,13 @@ def test_fsq_is_the_whole_grid():
 
 
 def test_perplexity_counts_the_codes_in_use():
-    assert perplexity(torch.arange(8).repeat(3), 10).item() == pytest.approx(8, rel=1e-5)
-    assert perplexity(torch.zeros(9, dtype=torch.long), 10).item() == pytest.approx(1)
+    counts = VectorQuantiser(vocab=10, dim=D).counts
+    assert perplexity(counts(torch.arange(8).repeat(3))).tolist() == pytest.approx([8], rel=1e-5)
+    assert perplexity(counts(torch.zeros(9, dtype=torch.long))).tolist() == pytest.approx([1])
+    vq = ResidualVQ(stages=2, vocab=4, dim=D)
+    codes = torch.stack([torch.arange(4).repeat(2), torch.tensor([0, 1] * 4)], -1).view(2, 4, 2)
+    assert vq.counts(codes).tolist() == [[2, 2, 2, 2], [4, 4, 0, 0]]
+    assert perplexity(vq.counts(codes)).tolist() == pytest.approx([4, 2], rel=1e-5)
 
 
 def test_the_loss_is_in_nats_per_example():
@@ -159,6 +240,8 @@ def test_the_loss_is_in_nats_per_example():
         (lambda: VectorQuantiser(vocab=1), "objective.quantiser.vocab=1"),
         (lambda: VectorQuantiser(decay=1.0), "objective.quantiser.decay=1.0"),
         (lambda: VectorQuantiser(revive=1.0), "objective.quantiser.revive=1.0"),
+        (lambda: ResidualVQ(stages=0), "objective.quantiser.stages=0"),
+        (lambda: ResidualVQ(vocab=64, dim=D)(latents()), "a batch has 40 vectors"),
         (lambda: FSQ(levels=(5, 4), vocab=21), "write 20"),
         (lambda: FSQ(levels=(1, 5)), "objective.quantiser.levels="),
         (lambda: VQ(Gaussian(), FSQ(), beta=-1.0), "objective.beta=-1.0"),

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch.distributions import Categorical, Normal
 
+from genlab.objectives import posteriors
+from genlab.objectives.priors import StandardNormal
 from genlab.objectives.tabular import Mixed
 from genlab.objectives.variational import ELBO
 
@@ -94,9 +96,14 @@ def test_the_bound_is_below_the_likelihood_where_it_is_known() -> None:
     """A decoder that ignores z: p(x) = p(x | z), and the bound is it at q = p(z)."""
     x, params = rows(6)
     elbo, mean = ELBO(likelihood()), torch.zeros(6, 2)
-    found = elbo.loss(x, params, mean, mean)["loss"]
+
+    def loss(mean, logvar):
+        q, parts = posteriors.Normal(mean, logvar), {"decode": lambda z: params, "infer": None}
+        return elbo.loss(x, q, StandardNormal(), **parts)["loss"]
+
+    found = loss(mean, mean)
     torch.testing.assert_close(found, -likelihood().log_prob(x, params))
-    assert (elbo.loss(x, params, mean + 1, mean)["loss"] > found).all()
+    assert (loss(mean + 1, mean) > found).all()
 
 
 @pytest.mark.parametrize("widths", [[], [1, 0]])

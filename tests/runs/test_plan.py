@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from running import settled
 
 from genlab.runs.folder.layout import find_run
 from genlab.runs.say.errors import UserError
+from genlab.runs.settings.compose import plan_of
+from genlab.runs.settings.mistakes import check_words, explain
 from genlab.runs.settings.plan import Plan
 
 OWN = """
@@ -50,6 +53,7 @@ def test_what_the_data_finds_is_asked_for_before_what_needs_it() -> None:
         (["model=ladder_vae", "net=conv_vae"], "ladder, mlp_ladder"),
         (["model=vae", "net=ladder"], "conv_codec, conv_vae, mlp_vae, plain_vae"),
         (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan"),
+        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan, resgan, stylegan"),
     ],
 )
 def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> None:
@@ -98,3 +102,33 @@ def test_a_folder_of_runs_names_the_newest(tmp_path) -> None:
         (tmp_path / name / "provenance.json").write_text(f'{{"started": {ord("c") - ord(name)}}}')
     with pytest.raises(UserError, match=f"newest in it: {tmp_path / 'a'}$"):
         find_run(tmp_path)
+
+
+def test_a_discriminators_optimiser_is_the_generators_but_for_what_is_set() -> None:
+    both = settled(["model=gan", "optim.optimizer.lr=1e-4", "optim.warmup=7"])["model"]
+    assert both["optim_discriminator"] == both["optim"]
+    assert both["optim"]["optimizer"]["lr"] == 1e-4
+    words = ["model=gan", "optim.optimizer.lr=1e-4", "optim_discriminator.optimizer.lr=4e-4"]
+    two = settled([*words, "optim_discriminator.warmup=9"])["model"]
+    expected = {**two["optim"], "warmup": 9}
+    expected["optimizer"] = {**two["optim"]["optimizer"], "lr": 4e-4}
+    assert two["optim_discriminator"] == expected and two["optim"]["optimizer"]["lr"] == 1e-4
+    muon = settled(["model=gan", "optim=muon", "optim_discriminator.weight_decay=0.0"])["model"]
+    assert muon["optim_discriminator"] == {**muon["optim"], "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["optim_discriminator.optimizer.lrr=1"], "no key 'lrr' in .*optimizer; nearest: lr"),
+        (["model=vae", "augment=ada"], "augment=ada: this model has no augment; model=gan would"),
+        (["augment=adda"], "augment=adda: there is no such option; nearest: ada"),
+    ],
+)
+def test_a_group_that_only_some_models_have(words, line: str) -> None:
+    words = words if "model=vae" in words else ["model=gan", *words]
+    with pytest.raises(Exception) as refused:
+        plan_of(words)
+    assert re.search(line, explain(refused.value, words))
+    with pytest.raises(UserError, match="augment is given twice"):
+        check_words(["augment=ada", "augment=diffaugment"])

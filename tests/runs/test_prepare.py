@@ -51,6 +51,7 @@ def raw(tmp_path: Path) -> Path:
             r"nothing is left of 1 documents: length left out 1; look at the rule's limits",
         ),
         (["kind=image", "from={raw}/a.txt", "to={new}"], r"pictures are a folder of files"),
+        (["kind=image", "from={raw}", "to={new}", "tokenizer=bpe"], r"pictures are no texts"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(raw, tmp_path, words, says, capsys) -> None:
@@ -128,3 +129,41 @@ def test_what_failed_before_anything_was_done_is_begun_anew(tmp_path, capsys) ->
     assert "kind.column=NAME says which is the text; there are body" in capsys.readouterr().err
     prepare_command([*words, "kind.column=body"])
     assert (tmp_path / "set" / "documents.jsonl").is_file()
+
+
+def test_tokens_are_written_once_and_found_by_data_prepared(tmp_path, capsys) -> None:
+    from made import documents, write_jsonl
+    from running import settled
+
+    raw = write_jsonl(tmp_path / "raw.jsonl", documents(60))
+    words = ["kind=text", f"from={raw}", "tokenizer=bpe", "tokenizer.size=300", "~rules.markup"]
+    sets = [tmp_path / "one", tmp_path / "two"]
+    for num, to in enumerate(sets, 1):
+        prepare_command([*words, f"to={to}", f"processes={num}"])
+    files = [sorted(p.name for p in to.glob("tokens/*")) for to in sets]
+    assert files[0] == files[1] and len(files[0]) == 2
+    for name in [*(f"tokens/{n}" for n in files[0]), "dataset.json"]:
+        assert (sets[0] / name).read_bytes() == (sets[1] / name).read_bytes()
+    mode = (sets[0] / "documents.jsonl").stat().st_mode
+    assert all(p.stat().st_mode == mode for p in sets[0].glob("tokens/*"))
+    told = json.loads((sets[0] / "dataset.json").read_text())["tokens"]
+    assert told["vocab"] == 300 and f"train {told['train']:,}" in capsys.readouterr().err
+    found = chosen(["data=prepared", f"data.root={sets[0]}"])
+    assert found[2:] == ["tokenizer=bpe", "tokenizer.size=300"]
+    assert chosen(["data=prepared", f"data.root={sets[0]}", "tokenizer=bytes"])[1:] == [
+        f"data.path='{sets[0] / 'documents.jsonl'}'", "tokenizer=bytes"]  # fmt: skip
+    from genlab.runs.settings.plan import Plan
+
+    data = Plan(settled([*found, "model=autoregressive"])).data()
+    assert data.train.targets == told["train"] and data.val.targets == told["val"]
+    assert data.source.tokens == sets[0] / "tokens" and "anew" not in data.describe()
+
+
+def test_a_strangers_set_names_no_other_tokenizer(tmp_path) -> None:
+    told = {"genlab": "dataset", "kind": "text",
+            "recipe": {"tokenizer": {"_target_": "os.system", "size": 3}}}  # fmt: skip
+    (tmp_path / "dataset.json").write_text(json.dumps(told))
+    assert len(chosen(["data=prepared", f"data.root={tmp_path}"])) == 2
+    told["recipe"]["tokenizer"] = {"_target_": "genlab.data.tokenizers.BPE", "size": "x y"}
+    (tmp_path / "dataset.json").write_text(json.dumps(told))
+    assert chosen(["data=prepared", f"data.root={tmp_path}"])[2:] == ["tokenizer=bpe"]

@@ -336,6 +336,15 @@ def test_nothing_stands_where_nothing_was_looked_for(tmp_path: Path) -> None:
     assert "nearest neighbours" not in Page(write_report(run)).text
 
 
+def test_rows_between_samples_are_shown_where_there_are_some(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    assert "From one sample to another" not in Page(write_report(run)).text
+    digits(run / "evaluation" / "between.png", seed=0, noise=0.05, scale=5)
+    page = Page(write_report(run))
+    assert "From one sample to another" in page.text
+    assert "rows of samples from one to another" in [i["alt"] for i in page.of("img")]
+
+
 def test_metrics_come_before_curves_and_settings(tmp_path: Path) -> None:
     page = Page(write_report(fake_run(tmp_path / "run")))
     places = [page.source.index(f"<h2>{h}") for h in ("Samples", "Metrics", "Curves", "To repeat")]

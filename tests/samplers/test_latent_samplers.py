@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from genlab.rng import Draws
-from genlab.samplers.latent import Prior
+from genlab.samplers.latent import Prior, between
 
 
 def test_temperature_scales_the_normal():
@@ -28,3 +29,26 @@ def test_errors_name_the_key():
         Prior(truncation=0)
     with pytest.raises(ValueError, match=r"sampler.temperature=-1"):
         Prior(temperature=-1)
+
+
+@pytest.mark.parametrize("shape", [(64,), (2, 3, 4)])
+def test_between_follows_the_great_circle(shape):
+    """Ends are kept, steps are of one angle, and the length goes evenly from one to the other."""
+    a, b = torch.randn(5, *shape), 2 * torch.randn(5, *shape)
+    way = between(a, b, 9)
+    assert way.shape == (5, 9, *shape)
+    torch.testing.assert_close(way[:, 0], a)
+    torch.testing.assert_close(way[:, -1], b, atol=1e-5, rtol=1e-4)
+    flat = way.flatten(2)
+    lengths = flat.norm(dim=2)
+    t = torch.linspace(0, 1, 9)
+    torch.testing.assert_close(lengths, lengths[:, :1] * (1 - t) + lengths[:, -1:] * t)
+    turns = torch.nn.functional.cosine_similarity(flat[:, 1:], flat[:, :-1], dim=2).acos()
+    torch.testing.assert_close(turns, turns[:, :1].expand(-1, 8), atol=1e-3, rtol=1e-3)
+
+
+def test_between_a_point_and_itself_is_that_point():
+    a = torch.randn(3, 8)
+    torch.testing.assert_close(between(a, a, 4), a[:, None].expand(-1, 4, -1))
+    torch.testing.assert_close(between(a, 3 * a, 3)[:, 1], 2 * a)
+    assert between(a, -a, 3).isfinite().all()

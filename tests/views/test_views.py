@@ -91,3 +91,18 @@ def test_a_row_of_a_table_is_not_drawn_as_points(tmp_path: Path) -> None:
 def test_a_text_says_what_it_was_asked_for(tmp_path: Path) -> None:
     path = Texts().save(["one", "two"], tmp_path / "x", ["a poem", "a law"])
     assert path.read_text().split(RULE) == ["[a poem]\none", "[a law]\ntwo"]
+
+
+def test_rows_are_rows_of_a_grid_and_nothing_where_they_show_nothing(tmp_path: Path) -> None:
+    items = [np.full((8, 8, 1), 10 * i, np.uint8) for i in range(12)]
+    assert Grid().rows(items, 4, tmp_path / "rows.png")
+    picture = np.asarray(Image.open(tmp_path / "rows.png"))
+    side = picture.shape[0] // 3
+    assert picture.shape[1] // 4 == pytest.approx(side, abs=2)
+    seen = [
+        [int(picture[r * side + side // 2, c * side + side // 2]) for c in range(4)]
+        for r in range(3)
+    ]
+    assert seen == [[40 * r + 10 * c for c in range(4)] for r in range(3)]
+    assert not Scatter().rows(items, 4, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()

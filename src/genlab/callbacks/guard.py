@@ -147,6 +147,8 @@ class Guard(Callback):
         row = {"what": name, "batch": batch, "seed": model.seed, "ids": ids}
         with open_to_append(self.path) as f:
             f.write(json.dumps(row).encode() + b"\n")
+        if trainer.run.doctor is not None:
+            trainer.run.doctor.broke(trainer, model, name, batch)
 
 
 class Sums:

@@ -1,6 +1,7 @@
 """The ledger: metrics.jsonl, one row per event, appended and never rewritten.
 
-Rows: {"kind": "train"|"look"|"evaluate"|"end", "examples", "batches", "seconds", name: value, ...}.
+Rows: {"kind": "train"|"look"|"evaluate"|"end", "examples", "batches", "seconds", name: value, ...};
+of the doctor's "signs", and "finding" with its cause, evidence and what to try.
 Where the system shows it, "energy/joules" says what the processors used since the run began.
 Terms are summed on the device and read every `log_every` batches, in one transfer: `self.log` would
 cost 0.3 to 0.5 ms a term and a step. The same rows go to the loggers (wandb), whose x-axis is
@@ -73,9 +74,9 @@ class Ledger(Callback):
 
     def write(
         self, trainer: Trainer, model: GenerativeModel, kind: str, values: dict[str, float],
-        *, state: str = "",
+        *, said: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """Append one row, on the first rank, and log it; `state` where a run ends as another."""
+        """Append one row, on the first rank, and log its values; `said`: what is no figure."""
         if trainer.world_size > 1 and kind == "train":
             values = _mean_over_ranks(trainer, model, values)
         self.latest.update(values)
@@ -91,7 +92,7 @@ class Ledger(Callback):
             "batches": clock.batches,
             "seconds": round(seconds, 3),
             **values,
-            **({"state": state} if state else {}),
+            **(said or {}),
         }
         if self._file is None:
             self._file = open_to_append(self.path)
@@ -99,11 +100,14 @@ class Ledger(Callback):
         self._rows += kind in ("train", "look")
         for logger in trainer.loggers:
             logger.log_metrics({"examples": clock.examples, **values}, step=clock.batches)
+        if trainer.run.doctor is not None:
+            trainer.run.doctor.read(trainer, model, row)
 
     def on_train_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if terms := pl_module.flush():
             self.write(trainer, pl_module, "train", {f"train/{k}": v for k, v in terms.items()})
-        self.write(trainer, pl_module, "end", {}, state=trainer.run.ended)
+        said = {"state": trainer.run.ended} if trainer.run.ended else None
+        self.write(trainer, pl_module, "end", {}, said=said)
         self.close()
 
     def on_save_checkpoint(

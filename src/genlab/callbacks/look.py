@@ -72,7 +72,8 @@ class Look(Callback):
             both = torch.cat([self._sum, count])
             if trainer.world_size > 1:
                 both = trainer.strategy.reduce(both, reduce_op="sum")
-            values = {f"val/{k}": v for k, v in zip(self._names, (both[:-1] / both[-1]).tolist())}
+            values = dict(zip(self._names, (both[:-1] / both[-1]).tolist())) | model.over_look()
+            values = {f"val/{k}": v for k, v in values.items()}
             for name, value in values.items():
                 model.log(name, value, logger=False)  # for EarlyStopping and the like
         trainer.run.ledger.write(trainer, model, "look", values)
@@ -90,6 +91,7 @@ class Look(Callback):
         x = self._draw(model, num, cond, given, limited=baseline, together=together)
         trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
         if trainer.is_global_zero:
+            trainer.run.drawn = (x, cond)
             known = given["x"] if given else None
             self._show(trainer, model, f"{model.clock.examples:012d}", x, cond, known)
 

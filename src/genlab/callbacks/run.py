@@ -1,7 +1,7 @@
 """What callbacks know of their run: `trainer.run`, its folder and its settings.
 
-Callbacks that others call (the ledger writes rows, the checkpoint saves, the guard watches) put
-themselves here when they are set up, so that nobody searches for them.
+Callbacks that others call (the ledger writes rows, the checkpoint saves, the guard watches, the
+doctor judges) put themselves here when they are set up, so that nobody searches for them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genlab.batch import Cond
     from genlab.callbacks.checkpoint import Checkpoint
+    from genlab.callbacks.doctor import Doctor
     from genlab.callbacks.guard import Guard
     from genlab.callbacks.ledger import Ledger
 
@@ -36,3 +40,5 @@ class Run:
     ledger: Ledger | None = None
     checkpoint: Checkpoint | None = None
     guard: Guard | None = None
+    doctor: Doctor | None = None
+    drawn: tuple[Tensor, Cond | None] | None = None  # a look's samples and what they were asked for

@@ -1,10 +1,10 @@
 """Columns of a table: from cells as they are read to floats that a model learns, and back.
 
 Read: `Column` (what each can do), `Numbers` (ranks made normal; `Integers` are drawn whole) and
-`Categories` (one value of +1 a category); kinds.py chooses between them. `widths` counts the values
-of x that a column takes: a number 1 (and 2, present or missing, where some are missing), a category
-from 2 on. So they tell a likelihood which values of x are numbers and which are blocks of a
-category.
+`Categories` (one value of +1 a category); modes.py has another for numbers, and kinds.py chooses.
+`widths` counts the values of x that a column takes: a number 1 (and 2, present or missing, where
+some are missing), a category from 2 on. So they tell a likelihood which values of x are numbers and
+which are blocks of a category.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from genlab.data import naming
 from genlab.shown import figure
 
-Kind = Literal["integer", "continuous", "category"]
+Kind = Literal["integer", "continuous", "category", "modes"]
 Cells = Sequence[str | None]  # of one column; None where missing
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")  # 007 is a name
 REAL = re.compile(r"-?([0-9]++(\.[0-9]*+)?|\.[0-9]++)([eE][+-]?[0-9]{1,3})?")
@@ -219,7 +219,7 @@ class Numbers(Column):
     def holds(cls, state: dict[str, Any]) -> bool:
         values, decimals = state["values"], state["decimals"]
         few = decimals is None or (type(decimals) is int and abs(decimals) < 300)
-        if not few or not _figures(values, state["low"], state["high"]):
+        if not few or not figures(values, state["low"], state["high"]):
             return False
         if decimals and not max(map(abs, values)) * 10.0**decimals < 1e300:
             return False  # it could not be rounded so
@@ -331,7 +331,7 @@ class Categories(Column):
     def holds(cls, state: dict[str, Any]) -> bool:
         values = state["values"]
         texts = all(v is None or (isinstance(v, str) and len(v) <= CELL) for v in values)
-        return texts and len({*values}) == len(values) and _figures(state["shares"])
+        return texts and len({*values}) == len(values) and figures(state["shares"])
 
     def check(self, cell: str | None) -> None:
         if cell not in self.codes:
@@ -347,27 +347,7 @@ class Categories(Column):
         return [self.values[i] for i in at.clip(max=len(self.values) - 1)]
 
 
-KINDS: dict[str, type[Column]] = {c.kind: c for c in (Integers, Numbers, Categories)}
-
-
-def restored(state: Any) -> Column:
-    """The column that gave `state`; what none can have given (a stranger's) is refused."""
-    if not isinstance(state, dict) or not _whole(state):
-        raise ValueError(f"no column of a table says {str(state)[:80]!r}")
-    return KINDS[state["kind"]](**{k: v for k, v in state.items() if k != "kind"})
-
-
-def _whole(state: dict[str, Any]) -> bool:
-    kind = state.get("kind")
-    cls = KINDS.get(kind) if isinstance(kind, str) else None
-    if cls is None or {*state} != {"name", "kind", *cls.keys}:
-        return False
-    held = [state[k] for k in cls.lists]
-    alike = all(isinstance(some, list) and len(some) == len(held[0]) > 0 for some in held)
-    return alike and isinstance(state["name"], str) and cls.holds(state)
-
-
-def _figures(*lists: list[Any]) -> bool:
+def figures(*lists: list[Any]) -> bool:
     """Whether all are numbers of a size to work with."""
     numbers = [n for some in lists for n in some]
     return all(type(n) in (int, float) for n in numbers) and all(abs(n) < 1e300 for n in numbers)

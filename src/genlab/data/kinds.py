@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from typing import Any
 
 from genlab.data import naming
-from genlab.data.columns import EXACT, KINDS, REAL, WHOLE, Cells, Column, Kind
+from genlab.data.columns import (
+    EXACT,
+    REAL,
+    WHOLE,
+    Categories,
+    Cells,
+    Column,
+    Integers,
+    Kind,
+    Numbers,
+)
+from genlab.data.modes import Modes
 
+KINDS: dict[str, type[Column]] = {c.kind: c for c in (Integers, Numbers, Categories, Modes)}
 SLIPS = 0.05  # of a column's cells: fewer words than that among numbers are a mistake
 # numbers as people write them: 1,234.50  1.234,50  1 234  3,5  $12  12.5 %  EUR 3  (12)
 SIGN = r"(?:[%‰$€£¥₹₽₩₺₴]|USD|EUR|GBP|CHF|JPY)?"
@@ -65,3 +78,20 @@ def _refuse_numbers(name: str, told: list[str]) -> None:
             f"column {name!r} holds numbers, but {word!r} too: mend the file, or write {missing}"
             f" where it says nothing, or {keep}"
         )
+
+
+def restored(state: Any) -> Column:
+    """The column that gave `state`; what none can have given (a stranger's) is refused."""
+    if not isinstance(state, dict) or not _whole(state):
+        raise ValueError(f"no column of a table says {str(state)[:80]!r}")
+    return KINDS[state["kind"]](**{k: v for k, v in state.items() if k != "kind"})
+
+
+def _whole(state: dict[str, Any]) -> bool:
+    kind = state.get("kind")
+    cls = KINDS.get(kind) if isinstance(kind, str) else None
+    if cls is None or {*state} != {"name", "kind", *cls.keys}:
+        return False
+    held = [state[k] for k in cls.lists]
+    alike = all(isinstance(some, list) and len(some) == len(held[0]) > 0 for some in held)
+    return alike and isinstance(state["name"], str) and cls.holds(state)

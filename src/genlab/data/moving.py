@@ -1,6 +1,7 @@
 """The one gate through which a moving picture of any origin comes in: frames, and when each starts.
 
-Read: `opened` (a file or folder as frames of one size), then a class a kind: `Animation` (GIF and
+Read: `films_in` (what is a clip in a folder: a file, or a folder that itself holds pictures, one a
+frame), `opened` (a clip as frames of one size), then a class a kind: `Animation` (GIF and
 WebP, by Pillow, after a walk over the file's own blocks), `Coded` (MP4 and the like, by PyAV),
 `Folder` (a picture a frame), `Strip` (one picture with its frames side by side). What a header
 claims is held against bounds before anything is decoded, and what comes is counted again.
@@ -275,6 +276,29 @@ def stills(folder: Path) -> list[Path]:
     """The pictures that lie in a folder itself."""
     files = (p for p in folder.iterdir() if p.suffix.lower() in STILLS and p.is_file())
     return [p for p in files if not p.name.startswith(".")]
+
+
+def is_clip(folder: Path) -> bool:
+    """Whether a folder is a clip: two pictures or more lie in it, a frame each."""
+    return len(stills(folder)) > 1
+
+
+def films_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
+    """The clips of a folder, and the names of files that are no part of one."""
+    if deep and is_clip(folder):
+        return [], []  # its parent's clip
+    found, skipped, below = [], [], []
+    for path in sorted(folder.iterdir()):
+        hidden = path.name.startswith(".")
+        if path.is_dir() and not hidden:
+            (found if is_clip(path) else below).append(path)
+        elif path.is_file():
+            (found if path.suffix.lower() in endings and not hidden else skipped).append(path)
+    skipped = [p.name for p in skipped]
+    for path in below if deep else ():
+        more, others = films_in(path, endings, deep=True)
+        found, skipped = found + more, skipped + others
+    return sorted(found), skipped
 
 
 def numbered(name: str) -> list[tuple[int, int, str]]:

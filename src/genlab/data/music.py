@@ -22,6 +22,7 @@ from genlab.batch import Batch, Given
 from genlab.data.base import DataModule, Examples
 from genlab.data.class_names import NamedClasses
 from genlab.data.events import END, Piece, Remi
+from genlab.data.held import Chosen
 from genlab.data.sources.tunes import TuneSource, twice
 from genlab.data.stated import check, sha256
 from genlab.views.midi import Note
@@ -58,7 +59,7 @@ class EventExamples(Examples):
         windows = (self.lengths + block - 1) // block
         self.piece = torch.arange(len(ended)).repeat_interleave(windows)  # of each window
         self.slot = torch.arange(len(self.piece)) - (windows.cumsum(0) - windows)[self.piece]
-        self.labels = None if labels is None else torch.tensor(labels)
+        self.labels = None if labels is None else torch.tensor(labels)[self.piece]
         self.draws = 2 if drawn else 0
         self.mean = self.counts(torch.arange(len(self))).double().mean()
 
@@ -84,6 +85,9 @@ class EventExamples(Examples):
         """Where a window begins in its piece [B]."""
         return self.slot[ids] * self.block
 
+    def chosen(self, ids: Tensor) -> SomeEvents:
+        return SomeEvents(self, ids)
+
     def batch(self, ids: LongTensor, draws: Tensor | None = None) -> Batch:
         piece, first = self.piece[ids], self.first(ids)
         lengths = self.lengths[piece]
@@ -101,8 +105,23 @@ class EventExamples(Examples):
         batch = Batch(x=tokens[:, 1:], start=tokens[:, 0], mask=mask[:, 1:])
         batch["weight"] = self.weights(ids).float()
         if self.labels is not None:
-            batch["cond"] = self.labels[piece]
+            batch["cond"] = self.labels[ids]
         return batch
+
+
+class SomeEvents(Chosen):
+    """Some windows. Its pieces are those of which the first window is there, for that is as much of
+    a piece as samples are measured beside."""
+
+    def __init__(self, whole: EventExamples, ids: Tensor) -> None:
+        super().__init__(whole, ids)
+        self.pieces = whole.piece[ids[whole.slot[ids] == 0]]
+        self.lengths = whole.lengths[self.pieces]
+        found = whole.batch(ids)
+        self.tokens = found["x"][found["mask"]]
+
+    def events(self, i: int) -> np.ndarray:
+        return self.whole.events(int(self.pieces[i]))
 
 
 class Music(NamedClasses, DataModule):
@@ -198,7 +217,8 @@ class Music(NamedClasses, DataModule):
         parts: list = [f"{self.remi.grid} {self.remi.longest} {self.remi.velocities}"]
         for split in (self.train, self.split("val")):
             parts += [split.tokens, split.lengths]
-            parts += [split.labels if split.labels is not None else b"no labels"]
+            labels = split.labels
+            parts += [b"no labels" if labels is None else labels[split.slot == 0]]
         return sha256(*parts)
 
     def size(self) -> str:
@@ -256,7 +276,11 @@ class Music(NamedClasses, DataModule):
         return [self.remi.decode(r).notes[:, :3] / self._units() for r in rows]
 
     def tunes(
-        self, examples: EventExamples, ids: Sequence[int] | None = None, *, whole: bool = True
+        self,
+        examples: EventExamples | SomeEvents,
+        ids: Sequence[int] | None = None,
+        *,
+        whole: bool = True,
     ) -> list[np.ndarray]:
         """Pieces of a split as notes [N, 3], by default all: whole, or as long as a sample."""
         ids = range(len(examples.lengths)) if ids is None else ids

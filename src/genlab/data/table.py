@@ -19,8 +19,8 @@ from genlab.batch import Batch, Given
 from genlab.data import naming
 from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
-from genlab.data.columns import KINDS, Column, Kind, restored
-from genlab.data.kinds import fit_column
+from genlab.data.columns import Column, Kind
+from genlab.data.kinds import KINDS, fit_column, restored
 from genlab.data.origins import Origins, of_table
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written

@@ -14,8 +14,10 @@ import torch
 from torch import LongTensor, Tensor
 
 from genlab.batch import Batch, Given
+from genlab.data import naming
 from genlab.data.base import Examples
 from genlab.data.columns import Column
+from genlab.data.modes import Modes
 from genlab.data.sources.tables import TableSource
 from genlab.data.stated import written
 from genlab.data.table import MISSING, Columns, Table, TableExamples
@@ -66,6 +68,11 @@ class Slots:
 
 def parts_of(column: Column, bins: int) -> tuple[Tensor, Tensor]:
     """Where the parts of a column's normal scores end [n - 1], and their middles [n]."""
+    if isinstance(column, Modes):
+        raise ValueError(
+            f"data.columns.{column.name}=modes: a number's tokens are parts of its ranks; write"
+            f" {naming.kind(column.name, 'continuous')}"
+        )
     if len(column.values) <= bins:
         low, high = torch.from_numpy(np.asarray(column.low)), torch.from_numpy(column.high)
         ranks = (torch.special.ndtr(v.double()) for v in (low, high))

@@ -26,7 +26,7 @@ from genlab.data.origins import Origins
 from genlab.data.sources.documents import held
 from genlab.data.sources.text import TextSource
 from genlab.data.stated import check, sha256
-from genlab.data.token_files import Tokens, held_tokens, mapped
+from genlab.data.token_files import Tokens, beside, held_tokens, mapped
 from genlab.data.tokenizers import END, Tokenizer
 from genlab.rng import generator
 from genlab.views.texts import Texts
@@ -136,6 +136,7 @@ class Text(DataModule):
         self.default_prompt, self.in_memory = default_prompt, in_memory
         self._bytes: dict[str, int] = {}
         self._documents = 1  # of train, where they are held
+        self._anew: list[str] = []  # why the tokens beside the text are not read
 
     def prepare(self) -> None:
         self.source.prepare()
@@ -172,6 +173,10 @@ class Text(DataModule):
         }
 
     def _tokens(self, documents: Iterable[str]) -> Tokens:
+        if (folder := self.source.tokens) is not None:
+            if (found := beside(folder, documents, self.tokenizer)) is not None:
+                return found
+            self._anew = [f"{folder} has tokens of another text or tokenizer: tokenised anew"]
         if isinstance(documents, list):
             return held_tokens(documents, self.tokenizer)
         return mapped(documents, self.tokenizer)
@@ -239,7 +244,7 @@ class Text(DataModule):
             f"{self.train.targets:,} tokens of text, {self.val.targets:,} held out;"
             f" vocabulary {self.vocab} ({kind})"
         )
-        return "; ".join([said, *self.source.notes()])
+        return "; ".join([said, *self.source.notes(), *self._anew])
 
     # --- samples --------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Tokens of a text larger than memory: written once to a file in the cache, then read from there.
 
-Read: `encoded` (a text as ids, a little at a time), `mapped` (the file). A file is named by a hash
-of the text and of the tokenizer; its head says what it was made from, and holds the hash of its
-tokens. One that is damaged, or of another text, is written anew; it comes into being whole or not
-at all.
+Read: `encoded` (a text as ids, a little at a time), `mapped` (the file), then `put` and `beside`,
+which are for files that lie with the text (`genlab prepare tokenizer=...`). A file is named by a
+hash of the text and of the tokenizer; its head says what it was made from, and holds the hash of
+its tokens. One that is damaged, or of another text, is written anew; it comes into being whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -97,8 +98,7 @@ def mapped(documents: Iterable[str], tokenizer: Tokenizer) -> Tokens:
     from filelock import FileLock
 
     made_of = _made_of(documents, tokenizer)
-    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache().parent / "tokens" / f"{name}.tokens"
+    path = _file_of(made_of, cache().parent / "tokens")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of several processes one writes
@@ -114,6 +114,33 @@ def mapped(documents: Iterable[str], tokenizer: Tokenizer) -> Tokens:
     if found is None:
         raise ValueError(f"{path} does not hold what was written to it: is the disk damaged?")
     return found
+
+
+def put(folder: Path, documents: Iterable[str], tokenizer: Tokenizer) -> Path:
+    """Write the stream of documents to its file in a folder."""
+    made_of = _made_of(documents, tokenizer)
+    path = _file_of(made_of, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(path, documents, tokenizer, made_of)
+    return path
+
+
+def beside(folder: Path, documents: Iterable[str], tokenizer: Tokenizer) -> Tokens | None:
+    """The stream of documents from a folder that may be a stranger's; None where none there fits.
+
+    What says that it is of this text and tokenizer is taken at its word, if all ids are known.
+    """
+    made_of = _made_of(documents, tokenizer)
+    found = opened(_file_of(made_of, folder), made_of)
+    if found is None:
+        return None
+    low, high = (int(n) for n in found.stream.aminmax())
+    return found if low >= 0 and high < tokenizer.vocab else None
+
+
+def _file_of(made_of: dict[str, Any], folder: Path) -> Path:
+    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+    return folder / f"{name}.tokens"
 
 
 def _made_of(documents: Iterable[str], tokenizer: Tokenizer) -> dict[str, Any]:

@@ -87,8 +87,8 @@ MORE = (
     "precision", "recall", "coverage", "coverage_worst_class", "class_agreement",
     "confident_share", "classes_drawn", "modes_covered", "high_quality_share", "in_support",
     "law_log_prob", "known_words", "distinct_2", "finite_share", "shape", "trend", "taught_auc",
-    "taught_r2", "tstr_f1", "tstr_accuracy", "tstr_auc", "tstr_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
-    "heard_agreement", "well_formed_share",
+    "taught_r2", "two_sample", "two_sample_linear", "two_sample_xgb", "readable_share",
+    "heard_agreement", "well_formed_share", "tstr_f1", "tstr_accuracy", "tstr_auc", "tstr_r2",
     "heard_agreement", "order_real", "order_preferred", "path_share",
 )  # fmt: skip
 LESS = (

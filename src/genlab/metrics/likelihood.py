@@ -31,6 +31,7 @@ class Totals:
     examples: int = 0
     values: int = 0  # numbers in x, or tokens, that count (mask)
     log_prob: float = 0.0  # nats
+    drawn: float = 0.0  # the variance of log_prob where it is estimated by draws of the model
     # of each example: (loss [N], log-probability [N], values that count [N])
     each: tuple[list[Tensor], list[Tensor], list[Tensor]] = field(
         default_factory=lambda: ([], [], [])
@@ -75,6 +76,8 @@ def held_out(
         as_units = partial(data.units, discrete=bool(discrete) or width is not None)
         found = as_units(totals)
         values |= {name + bound: v for name, v in found.items()}
+        if totals.drawn:  # nats an example, of the model's own draws; the interval is over examples
+            values["importance_error"] = totals.drawn**0.5 / totals.examples
         if several:
             half = Z * totals.spread()
             ends = [as_units(replace(totals, log_prob=totals.log_prob + h)) for h in (half, -half)]
@@ -111,7 +114,9 @@ def sums(
             with seeded(model, seed, i):
                 if width is not None:
                     batch["x"] = batch["x"] + (torch.rand_like(batch["x"]) - 0.5) * width
-                log_p = model.log_prob(batch).double().cpu()
+                log_p, variance = model.log_prob_drawn(batch)
+            log_p = log_p.double().cpu()
+            totals.drawn += 0.0 if variance is None else float(variance.double().sum())
             log_probs.append(log_p + (values * math.log(width) if width is not None else 0.0))
             counts.append(values)
             totals.log_prob += float(log_probs[-1].sum())

@@ -58,9 +58,20 @@ class GenerativeModel(Loop, ABC):
         """
         yield self.sample(num, cond, given, seed=seed, first=first)
 
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor | None:
+        """[num, steps, *shape]: row i goes from sample first + i to sample first + num + i, both of
+        the first one's condition. None where a family has no latent to go along."""
+        return None
+
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-likelihood per example in nats [B]; a lower bound where `likelihood` is "bound"."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
+
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """`log_prob`, and where it is an estimate from draws the variance of each, both [B]."""
+        return self.log_prob(batch), None
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Measure what must be known of the data before the first step; most need nothing.

@@ -63,8 +63,10 @@ def flow(model: GenerativeModel, size: Sequence[int], *, tokens: bool) -> tuple[
     try:
         with shapes_alone():
             model.loss(batch)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         first = str(error).splitlines()[0]
+        if isinstance(error, TypeError) and "forward()" not in first:
+            raise  # a fault; else a net of another family, which is called in another way
         if "meta" not in first and "data-dependent" not in first:
             raise ValueError(
                 f"the net does not take what the data gives (shape {list(size[1:])}): {first}"

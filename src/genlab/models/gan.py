@@ -1,9 +1,10 @@
 """The generative adversarial network: a generator against a discriminator.
 
 Reading map
-  network     nn/conv.py (DCGANGenerator, DCGANDiscriminator), nn/mlp.py (MLPGenerator, ...)
-  formula     objectives/adversarial.py: NonSaturating with R1, Hinge, WGANGP
-  sampler     samplers/latent.py: Prior
+  network     nn/conv.py (DCGANGenerator, ...), nn/resgan.py (R3GAN), nn/style.py (StyleGAN2),
+              nn/mlp.py (MLPGenerator, ...), nn/maxout.py (PacGAN)
+  formula     objectives/adversarial.py: NonSaturating, Relativistic, LeastSquares, Hinge, WGANGP
+  sampler     samplers/latent.py: Prior, between; samplers/inversion.py: Inversion (x to z)
   experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
 
 One batch is one step: both networks move once on it. Only the generator's optimiser is stepped
@@ -20,13 +21,14 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given
+from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
 from genlab.objectives.adversarial import Adversarial
 from genlab.optim import Optim
 from genlab.rng import Draws, randn_like
-from genlab.samplers.latent import Prior
+from genlab.samplers.inversion import Inversion
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
@@ -46,11 +48,14 @@ class GAN(GenerativeModel):
         shape: Sequence[int],
         latent_dim: int,
         conditions: Conditions | None = None,
+        augment: nn.Module | None = None,
         clip: float | None = None,
         optim: Optim | None = None,
         optim_discriminator: Optim | None = None,
     ) -> None:
         """`clip` limits the norm of each network's gradient; `optim` is the generator's.
+
+        `augment` changes what the discriminator sees in training (nn/augment.py).
 
         `optim_discriminator` is the same as `optim` where it is not given.
         """
@@ -59,6 +64,7 @@ class GAN(GenerativeModel):
         self.optim_discriminator = optim if optim_discriminator is None else optim_discriminator
         self.generator, self.discriminator = generator, discriminator
         self.objective, self.sampler, self.clip = objective, sampler, clip
+        self.augment = augment
         self.shape, self.latent_dim = tuple(shape), latent_dim
         self.conditions = conditions or Conditions()
 
@@ -76,14 +82,18 @@ class GAN(GenerativeModel):
                 if i > 0:
                     with torch.no_grad():
                         fixed = self.generator(self._latents(x), cond)
-                terms = self._discriminator_terms(x, fixed, cond)
+                terms = self._discriminator_terms(self._seen(x), self._seen(fixed), cond)
                 # the raw optimiser: Lightning's wrapper would count a second step
                 self._step(
                     terms.pop("total").mean(), self.discriminator, discriminator_optimizer.optimizer
                 )
             with frozen(self.discriminator):
-                loss = self.objective.generator(self.discriminator(fake, cond))
+                loss = self.objective.generator(
+                    self.discriminator(self._seen(fake), cond),
+                    lambda: self.discriminator(self._seen(x), cond),
+                )
                 self._step(loss.mean(), self.generator, generator_optimizer)
+        terms |= self._overfits(terms["logit_real"], terms["logit_fake"])
         total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
         self.record(total | terms)
         self.tick(batch, batch_idx)
@@ -102,6 +112,20 @@ class GAN(GenerativeModel):
             loss = sum((every * p for p in penalty.values()), loss)
         return {"total": loss} | {k: v.detach() for k, v in terms.items()}
 
+    def _seen(self, x: Tensor) -> Tensor:
+        return x if self.augment is None else self.augment(x)
+
+    def _overfits(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Tell the augmentation how often the discriminator is right about real examples."""
+        if self.augment is None:
+            return {}
+        middle = self.objective.boundary
+        signs = (real - (fake if middle is None else middle)).float().sign().mean()
+        if self._trainer is not None:
+            signs = self.trainer.strategy.reduce(signs, reduce_op="mean")
+        world = 1 if self._trainer is None else self.trainer.world_size
+        return self.augment.follow(signs, len(real) * world)
+
     def _step(self, loss: Tensor, net: nn.Module, optimizer) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -115,8 +139,9 @@ class GAN(GenerativeModel):
         """Both players' losses per example; gradient penalties belong to training_step alone."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         fake = self.discriminator(self.generator(self._latents(x), cond), cond)
-        generator = self.objective.generator(fake)
-        discriminator = self.objective.discriminator(self.discriminator(x, cond), fake)
+        real = self.discriminator(x, cond)
+        generator = self.objective.generator(fake, lambda: real)
+        discriminator = self.objective.discriminator(real, fake)
         return {
             "loss": generator + discriminator,
             "loss_generator": generator,
@@ -169,6 +194,38 @@ class GAN(GenerativeModel):
         with self.drawing():
             z = self.sampler(draws, (self.latent_dim,))
             return self.generator(z, self.conditions(self.conditions.asked_or_drawn(cond, draws)))
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample to another; GenerativeModel.between says which."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        z = between(*(self.sampler(draws, (self.latent_dim,)) for draws in ends), steps)
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        return self.decode(z.flatten(0, 1), cond).unflatten(0, (num, steps))
+
+    def decode(self, z: Tensor, cond: Asked = None) -> Tensor:
+        """z [B, latent_dim] -> x [B, *shape]."""
+        with self.drawing():
+            cond = self.conditions.asked(cond, len(z), self.device)
+            return self.generator(z, self.conditions(cond))
+
+    def invert(
+        self,
+        x: Tensor,
+        cond: Asked = None,
+        *,
+        inversion: Inversion | None = None,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Tensor:
+        """x [B, *shape] -> z [B, latent_dim] that `decode` makes into the nearest it can."""
+        draws = Draws(seed, first, len(x), self.device)
+        with self.drawing(), frozen(self.generator):
+            cond = self.conditions(self.conditions.asked(cond, len(x), self.device))
+            search = inversion or Inversion()
+            return search(lambda z: self.generator(z, cond), x, draws, (self.latent_dim,))
 
 
 @contextmanager

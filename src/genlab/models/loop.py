@@ -87,20 +87,40 @@ class Loop(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.batch_now = self.clock.batches
-        parts, world = self.trainer.accumulate_grad_batches, self.trainer.world_size
-        part, rank = batch_idx % parts, self.trainer.global_rank if world > 1 else 0
-        if self._noise is None or self._noise.device != self.device:
-            self._noise = torch.Generator(self.device)
-        self._noise.manual_seed(seed_of(self.seed, "step", self.batch_now, 0))
-        self._shares = (part * world + rank, parts * world)  # as data.base cuts the batch
-        own = seed_of(self.seed, "step", self.batch_now, self._shares[0])
-        seed_generators(own, self.device)
+        self._seed_step(self.batch_now, batch_idx % self.trainer.accumulate_grad_batches)
         if self.optim is None:  # nothing learns by gradient
             return
         factor = self.optim.factor(self.clock.examples, self.spent)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
+
+    def _seed_step(self, batch: int, part: int) -> None:
+        parts, world = self.trainer.accumulate_grad_batches, self.trainer.world_size
+        rank = self.trainer.global_rank if world > 1 else 0
+        if self._noise is None or self._noise.device != self.device:
+            self._noise = torch.Generator(self.device)
+        self._noise.manual_seed(seed_of(self.seed, "step", batch, 0))
+        self._shares = (part * world + rank, parts * world)  # as data.base cuts the batch
+        own = seed_of(self.seed, "step", batch, self._shares[0])
+        seed_generators(own, self.device)
+
+    @contextmanager
+    def as_in_step(self, batch: int, part: int = 0) -> Iterator[None]:
+        """Within: the noise is that of a part of a training batch, by its number.
+
+        The step that is going on, and its noise, are afterwards as they were.
+        """
+        shares, noise = self._shares, self._noise and self._noise.get_state()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            try:
+                self._seed_step(batch, part)
+                with self.share():
+                    yield
+            finally:
+                self._shares = shares
+                if noise is not None:
+                    self._noise.set_state(noise)
 
     def tick(self, batch: Batch, batch_idx: int) -> None:
         """Count the batch as seen; at the end of training_step, before any callback looks."""
@@ -139,6 +159,10 @@ class Loop(LightningModule):
                 counts[name] = counts.get(name, 0) + batches
         self.terms = {}
         return {name: sum(parts) / counts[name] for name, parts in found.items()}
+
+    def over_look(self) -> dict[str, float]:
+        """What a look's row says of its held-out examples as a whole; most have means alone."""
+        return {}
 
     # --- for the families ----------------------------------------------------------------------
 

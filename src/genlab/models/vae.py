@@ -3,31 +3,35 @@
 Reading map
   network     nn/conv.py (ConvEncoder, ConvDecoder), nn/mlp.py (MLPEncoder, MLPDecoder),
               nn/codec.py (ConvGaussianEncoder, ConvCodecDecoder: the latent is a map)
-  formula     objectives/variational.py: ELBO, and the likelihoods p(x | z)
-  sampler     samplers/latent.py: Prior
+  formula     objectives/variational.py: ELBO, and the likelihoods p(x | z); bounds.py: others;
+              posteriors.py: q(z | x); priors.py: p(z)
+  sampler     samplers/latent.py: Prior, between
   experiment  conf/experiment/digits_vae.yaml, fashion_kl_vae.yaml (a codec)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given
+from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
-from genlab.objectives.variational import ELBO
+from genlab.objectives.posteriors import Diagonal, Law
+from genlab.objectives.priors import LatentPrior, StandardNormal
+from genlab.objectives.variational import Bound
 from genlab.optim import Optim
-from genlab.rng import Draws, randn_like
-from genlab.samplers.latent import Prior
+from genlab.rng import Draws
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
 class VAE(GenerativeModel):
-    """Encoder q(z | x), decoder p(x | z) and a normal prior: Kingma & Welling 2013.
+    """Encoder q(z | x), decoder p(x | z) and a prior p(z): Kingma & Welling 2013.
 
     With `latent_shape` a map [c, h, w] it serves as a codec (models/latent.py).
     """
@@ -40,15 +44,20 @@ class VAE(GenerativeModel):
         encoder: nn.Module,
         decoder: nn.Module,
         *,
-        objective: ELBO,
+        objective: Bound,
         sampler: Prior,
         shape: Sequence[int],
         latent_shape: Sequence[int],
         conditions: Conditions | None = None,
+        posterior: nn.Module | None = None,
+        prior: LatentPrior | None = None,
         num_importance: int = 1,
         optim: Optim | None = None,
     ) -> None:
-        """`num_importance` draws of z per example in log_prob: more is a tighter bound."""
+        """`num_importance` draws of z per example in log_prob: more is a tighter bound.
+
+        Without another `posterior` and `prior` both laws are normal ones of independent values.
+        """
         super().__init__(optim=optim)
         if num_importance < 1:
             raise ValueError(f"model.num_importance={num_importance}: must be at least 1")
@@ -56,6 +65,11 @@ class VAE(GenerativeModel):
         self.objective, self.sampler = objective, sampler
         self.shape, self.latent_shape = tuple(shape), tuple(latent_shape)
         self.conditions = conditions or Conditions()
+        self.posterior, self.prior = posterior or Diagonal(), prior or StandardNormal()
+        if self.conditions.some and not self.prior.conditional:
+            raise ValueError(
+                f"model.prior: a {type(self.prior).__name__} is of no class; write conditions=none"
+            )
         self.num_importance = num_importance
 
     @property
@@ -63,31 +77,37 @@ class VAE(GenerativeModel):
         """Whether log_prob is a probability or a density: bits per dimension depend on it."""
         return self.objective.likelihood.discrete
 
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        self.prior.begin(batches)
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """loss = reconstruction + beta kl, in nats per example."""
+        """The objective's terms; of the ELBO reconstruction + beta kl, in nats per example."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-        mean, logvar = self._posterior(x, cond)
-        params = as_input(self.decoder(_reparameterised(mean, logvar), cond), x, "decoder")
-        return self.objective.loss(x, params, mean, logvar)
+        q, parts = self._q(x, cond), self._parts(x, cond)
+        seen = self.clock.examples if self.training else None
+        return self.objective.loss(x, q, self.prior, **parts, seen=seen)
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """A lower bound in nats [B]: with num_importance = 1 the ELBO, its KL in closed form.
+        """A lower bound in nats [B]: with num_importance = 1 the ELBO, its KL in closed form if any
 
         Else log 1/K sum_k p(x, z_k) / q(z_k | x), z_k ~ q: Burda et al. 2016 (arXiv 1509.00519),
         eq. 8. z is drawn from torch's generator; seed it for the same value again.
         """
+        return self.log_prob_drawn(batch)[0]
+
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The variance is that of the log of a mean of K weights, to first order in 1 / K."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-        mean, logvar = self._posterior(x, cond)
+        q, parts = self._q(x, cond), self._parts(x, cond)
         if self.num_importance == 1:
-            params = self.decoder(_reparameterised(mean, logvar), cond)
-            likelihood = self.objective.likelihood
-            return likelihood.log_prob(x, params) - self.objective.kl(mean, logvar)
-        weights = []
-        for _ in range(self.num_importance):
-            z = _reparameterised(mean, logvar)
-            params = self.decoder(z, cond)
-            weights.append(self.objective.log_weight(x, params, z, mean, logvar))
-        return torch.stack(weights).logsumexp(0) - math.log(self.num_importance)
+            z = q.draw()
+            fit = self.objective.likelihood.log_prob(x, parts["decode"](z))
+            return fit - self.prior.kl(q, z, self._infer), None
+        log_w = torch.stack([
+            self.objective.log_weight(x, q, self.prior, **parts) for _ in range(self.num_importance)
+        ])  # fmt: skip
+        bound = log_w.logsumexp(0) - math.log(self.num_importance)
+        return bound, (log_w - bound).exp().var(0) / self.num_importance
 
     def sample(
         self,
@@ -106,7 +126,8 @@ class VAE(GenerativeModel):
             raise ValueError("given: a VAE cannot fill in a part of x; a diffusion model can")
         draws = Draws(seed, first, num, self.device)
         with self.drawing():
-            z = self.sampler(draws, self.latent_shape)
+            noise = self.sampler(draws, self.latent_shape)
+            z = self.prior.draw(noise, draws, self._infer)
             cond = self.conditions.asked_or_drawn(cond, draws)
             params = self.decoder(z, self.conditions(cond))
             if self.sampler.noise:
@@ -125,11 +146,37 @@ class VAE(GenerativeModel):
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))
 
-    def _posterior(self, x: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample to another; GenerativeModel.between says which."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        with self.drawing():
+            z = [
+                self.prior.draw(self.sampler(draws, self.latent_shape), draws, self._infer)
+                for draws in ends
+            ]
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        way = between(*z, steps).flatten(0, 1)
+        return self.decode(way, cond).unflatten(0, (num, steps))
+
+    def _q(self, x: Tensor, cond: Any) -> Law:
         mean, logvar = self.encoder(x, cond)
+        return self.posterior(mean.float(), logvar.float())
+
+    def _infer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logvar = self.encoder(x, None)
         return mean.float(), logvar.float()
 
+    def _parts(self, x: Tensor, cond: Any) -> dict[str, Any]:
+        """What an objective calls: `decode` takes any number of draws, one after another."""
+        channels = self.objective.likelihood.outputs * x.shape[1]
 
-def _reparameterised(mean: Tensor, logvar: Tensor) -> Tensor:
-    """z = mean + sigma eps (Kingma & Welling 2013, section 2.4)."""
-    return mean + (logvar / 2).exp() * randn_like(mean)
+        def decode(z: Tensor) -> Tensor:
+            num = len(z) // len(x)
+            own = each(lambda c: c.repeat(num, *[1] * (c.ndim - 1)), cond) if num > 1 else cond
+            like = x.new_empty((len(z), channels, *x.shape[2:]), device="meta")
+            return as_input(self.decoder(z, own), like, "decoder")
+
+        return {"decode": decode, "infer": self._infer}

@@ -2,7 +2,7 @@
 
 Reading map
   network     nn/codec.py: ConvCodecEncoder, ConvCodecDecoder
-  formula     objectives/quantisation.py: VQ with VectorQuantiser or FSQ
+  formula     objectives/quantisation.py: VQ with VectorQuantiser, FSQ or ResidualVQ
   sampler     none: codes are uniform here, as in training; models/latent.py has a prior of theirs
   experiment  conf/experiment/fashion_vqvae.yaml
 """
@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
-from genlab.objectives.quantisation import VQ
+from genlab.objectives.quantisation import VQ, by_stage, of_all, perplexity
 from genlab.optim import Optim
 from genlab.rng import Draws
 
@@ -25,8 +26,8 @@ from genlab.rng import Draws
 class VQVAE(GenerativeModel):
     """Encoder, quantiser, decoder: van den Oord et al. 2017 (arXiv 1711.00937).
 
-    As a codec it gives codes [B, T], the map's positions row by row: `latent_shape` is [T] and
-    `latent_vocab` how many codes there are.
+    As a codec it gives codes [B, T], the map's positions row by row, each with the codes of all its
+    stages: `latent_shape` is [T] and `latent_vocab` how many codes there are.
     """
 
     likelihood = "bound"
@@ -44,23 +45,23 @@ class VQVAE(GenerativeModel):
         latent_vocab: int,
         optim: Optim | None = None,
     ) -> None:
-        """`latent_map`: the encoder's output [dim, h, w].
+        """`latent_map`: the encoder's output [dim, h, w] (of a waveform [dim, t]).
 
-        `latent_shape` [h w] and `latent_vocab` follow from it and from the quantiser; they are
-        stated so that a prior's settings are read without building the codec.
+        `latent_shape` [h w stages] and `latent_vocab` follow from it and from the quantiser; they
+        are stated so that a prior's settings are read without building the codec.
         """
         super().__init__(optim=optim)
-        positions, vocab = math.prod(latent_map[1:]), objective.quantiser.vocab
+        code_map, vocab = objective.quantiser.code_shape(latent_map[1:]), objective.quantiser.vocab
         if latent_map[0] != objective.quantiser.dim:
             raise ValueError(
                 f"model.latent_map={list(latent_map)}: the quantiser takes vectors of"
                 f" {objective.quantiser.dim} values; write net.latent_map="
                 f"[{','.join(map(str, (objective.quantiser.dim, *latent_map[1:])))}]"
             )
-        if list(latent_shape) != [positions]:
+        if list(latent_shape) != [math.prod(code_map)]:
             raise ValueError(
-                f"model.latent_shape={list(latent_shape)}: a map of {list(latent_map)} has the"
-                f" positions [{positions}]"
+                f"model.latent_shape={list(latent_shape)}: a map of {list(latent_map)} with"
+                f" {objective.quantiser.stages} code(s) a position has [{math.prod(code_map)}]"
             )
         if latent_vocab != vocab:
             raise ValueError(
@@ -68,8 +69,9 @@ class VQVAE(GenerativeModel):
             )
         self.encoder, self.decoder, self.objective = encoder, decoder, objective
         self.conditions = Conditions()
-        self.shape, self.latent_map = tuple(shape), tuple(latent_map[1:])
-        self.latent_shape, self.latent_vocab = (positions,), vocab
+        self.shape, self.code_map = tuple(shape), code_map
+        self.latent_shape, self.latent_vocab = (math.prod(code_map),), vocab
+        self._counts: Tensor | None = None  # of codes in a look [stages, vocab]
 
     def on_train_start(self) -> None:
         parts = self.trainer.accumulate_grad_batches
@@ -86,8 +88,29 @@ class VQVAE(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """loss = reconstruction + beta commitment, in nats per example."""
-        z, codes, distance = self.objective.quantiser(self.encoder(batch["x"]))
-        return self.objective.loss(batch["x"], self.decoder(z), codes, distance)
+        return self.objective.loss(batch["x"], *self._coded(batch["x"]))
+
+    def _coded(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The parameters of p(x | codes), the codes, and how far the vectors lie from them [B]."""
+        z, codes, distance = self.objective.quantiser(self.encoder(x))
+        if self._counts is not None:
+            self._counts += self.objective.quantiser.counts(codes)
+        return self.decoder(z), codes, distance
+
+    def on_validation_epoch_start(self) -> None:
+        quantiser = self.objective.quantiser
+        shape = quantiser.stages, quantiser.vocab
+        self._counts = torch.zeros(shape, dtype=torch.long, device=self.device)
+
+    def over_look(self) -> dict[str, float]:
+        """How many codes all held-out examples of a look together use: perplexity, and share."""
+        counts, self._counts = self._counts, None
+        if counts is None:
+            return {}
+        counts = of_all(counts)
+        found = by_stage("perplexity", perplexity(counts))
+        found |= by_stage("codes_used", (counts > 0).float().mean(1))
+        return {name: value.item() for name, value in found.items()}
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p(x | codes) + log p(codes) in nats [B]: a lower bound, for one z among all.
@@ -99,7 +122,7 @@ class VQVAE(GenerativeModel):
 
     def log_prob_given(self, x: Tensor, codes: Tensor) -> Tensor:
         """log p(x | codes [B, T]) in nats [B]."""
-        z = self.objective.quantiser.vectors(codes.unflatten(1, self.latent_map))
+        z = self.objective.quantiser.vectors(codes.unflatten(1, self.code_map))
         return self.objective.likelihood.log_prob(x, self.decoder(z))
 
     def sample(
@@ -127,7 +150,7 @@ class VQVAE(GenerativeModel):
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, T] -> the mean of p(x | codes) [B, *shape]."""
         with self.drawing():
-            z = self.objective.quantiser.vectors(codes.unflatten(1, self.latent_map))
+            z = self.objective.quantiser.vectors(codes.unflatten(1, self.code_map))
             return self.objective.likelihood.mean(self.decoder(z))
 
     def _codes(self, x: Tensor) -> Tensor:

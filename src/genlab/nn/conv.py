@@ -24,7 +24,7 @@ from genlab.nn.layers import (
     zeroed,
 )
 
-GENERATOR_NORMS = ("batch", "group", "none")
+GENERATOR_NORMS = ("batch", "conditional", "group", "none")
 DISCRIMINATOR_NORMS = ("spectral", "batch", "none")
 
 
@@ -73,11 +73,25 @@ class ResBlock(nn.Module):
         return self.skip(x) + self.conv2(h)
 
 
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm whose scale and shift are the class's own (de Vries et al. 2017, 1707.00683)."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(dim, affine=False)
+        self.scale, self.shift = (zeroed(ClassEmbedding(num_classes, dim)) for _ in range(2))
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        scale, shift = (e(cond, len(x))[:, :, None, None] for e in (self.scale, self.shift))
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+
 class DCGANGenerator(nn.Module):
     """z [B, latent_dim], class -> image in [-1, 1] (Radford et al. 2016, any size from 8x8).
 
     `width` is the number of channels at full size; it doubles with each halving, to at most
-    8 * width. The last layer is a 3x3 convolution, as in Miyato et al. 2018, table 3.
+    8 * width. The last layer is a 3x3 convolution, as in Miyato et al. 2018, table 3. With
+    norm=conditional the class enters at each norm too, as in Miyato and Koyama 2018.
     """
 
     def __init__(
@@ -92,15 +106,17 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         at_least_1(width=width, latent_dim=latent_dim)
         one_of("net.generator.norm", norm, GENERATOR_NORMS)
+        if norm == "conditional" and num_classes is None:
+            raise ValueError("net.generator.norm=conditional: the data have no classes; take batch")
         channels, self.height, self.width, n = halvings(shape, "dcgan")
         dims = [width * min(8, 2**i) for i in reversed(range(n + 1))]  # smallest map first
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, latent_dim)
         inputs = latent_dim * (1 if num_classes is None else 2)
         self.first = nn.Linear(inputs, dims[0] * self.height * self.width)
-        layers: list[nn.Module] = [_norm(norm, dims[0]), nn.ReLU()]
+        layers: list[nn.Module] = [_norm(norm, dims[0], num_classes), nn.ReLU()]
         for dim_in, dim_out in itertools.pairwise(dims):
             up = nn.ConvTranspose2d(dim_in, dim_out, 4, stride=2, padding=1)
-            layers += [up, _norm(norm, dim_out), nn.ReLU()]
+            layers += [up, _norm(norm, dim_out, num_classes), nn.ReLU()]
         layers += [nn.Conv2d(dims[-1], channels, 3, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         _dcgan_init(self)
@@ -109,7 +125,9 @@ class DCGANGenerator(nn.Module):
         if self.classes is not None:
             z = torch.cat([z, self.classes(cond, len(z))], dim=1)
         h = self.first(z).unflatten(1, (-1, self.height, self.width))
-        return self.layers(h)
+        for layer in self.layers:
+            h = layer(h, cond) if isinstance(layer, ConditionalBatchNorm) else layer(h)
+        return h
 
 
 class DCGANDiscriminator(nn.Module):
@@ -205,6 +223,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """z [B, latent_dim], class -> raw parameters of p(x | z), shaped as x: one location a value.
 
+    With `outputs` n there are n numbers a value, [B, n C, H, W].
     The class stands beside z at the input too (CVAE, Sohn et al. 2015): what an image of a class
     looks like on the whole need not be told by z.
     """
@@ -217,10 +236,11 @@ class ConvDecoder(nn.Module):
         num_classes: int | None = None,
         width: int = 32,
         fold: int = 1,
+        outputs: int = 1,
     ) -> None:
         """`width` and `fold` as in ConvEncoder."""
         super().__init__()
-        at_least_1(width=width, latent_dim=latent_dim)
+        at_least_1(width=width, latent_dim=latent_dim, outputs=outputs)
         channels, self.height, self.width, n = halvings(shape, "conv_vae", fold)
         dims = [width * min(4, 2**i) for i in reversed(range(n + 1))]
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
@@ -231,7 +251,7 @@ class ConvDecoder(nn.Module):
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(dims)
         )
-        self.last = nn.Conv2d(dims[-1], channels, 3, padding=1)
+        self.last = nn.Conv2d(dims[-1], outputs * channels, 3, padding=1)
         self.unfold = nn.PixelShuffle(fold) if fold > 1 else nn.Identity()
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
@@ -243,7 +263,9 @@ class ConvDecoder(nn.Module):
         return self.unfold(self.last(F.silu(h)))
 
 
-def _norm(kind: str, dim: int) -> nn.Module:
+def _norm(kind: str, dim: int, num_classes: int | None) -> nn.Module:
+    if kind == "conditional" and num_classes is not None:
+        return ConditionalBatchNorm(dim, num_classes)
     if kind == "batch":
         return nn.BatchNorm2d(dim)
     return group_norm(dim) if kind == "group" else nn.Identity()
@@ -255,5 +277,5 @@ def _dcgan_init(net: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
-        elif isinstance(layer, ClassEmbedding):
+        elif layer is getattr(net, "classes", None):  # those of norms start at 0
             nn.init.normal_(layer.weight, std=0.02)

@@ -172,7 +172,10 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """z [B, latent_dim], class -> raw parameters of p(x | z) [B, *shape]: one location a value."""
+    """z [B, latent_dim], class -> raw parameters of p(x | z) [B, *shape]: one location a value.
+
+    With `outputs` n there are n numbers a value, [B, n * shape[0], ...].
+    """
 
     def __init__(
         self,
@@ -182,11 +185,13 @@ class MLPDecoder(nn.Module):
         num_classes: int | None = None,
         width: int = 256,
         depth: int = 2,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
-        self.shape = tuple(shape)
+        at_least_1(outputs=outputs)
+        self.shape = (outputs * shape[0], *shape[1:])
         self.stack = _Stack(
-            latent_dim, math.prod(shape), num_classes=num_classes, width=width, depth=depth
+            latent_dim, math.prod(self.shape), num_classes=num_classes, width=width, depth=depth
         )
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:

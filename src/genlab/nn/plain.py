@@ -47,14 +47,20 @@ class PlainEncoder(nn.Module):
 
 
 class PlainDecoder(nn.Module):
-    """z [B, latent_dim] -> raw parameters of p(x | z) [B, *shape]."""
+    """z [B, latent_dim] -> raw parameters of p(x | z) [B, *shape]; `outputs` numbers a value."""
 
     def __init__(
-        self, shape: Sequence[int], *, latent_dim: int, width: int = 400, depth: int = 1
+        self,
+        shape: Sequence[int],
+        *,
+        latent_dim: int,
+        width: int = 400,
+        depth: int = 1,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
-        self.shape = tuple(shape)
-        self.layers = layers([latent_dim, *[width] * depth, math.prod(shape)])
+        self.shape = (outputs * shape[0], *shape[1:])
+        self.layers = layers([latent_dim, *[width] * depth, math.prod(self.shape)])
 
     def forward(self, z: Tensor, cond: None = None) -> Tensor:
         return self.layers(z).unflatten(1, self.shape)

@@ -2,7 +2,8 @@
 
 Read: each class is one paper's formula whole: `generator` and `discriminator` take logits [B],
 `penalty` takes the discriminator as a function of x. `penalty_every` is how often (in batches) it
-is due, and it is weighted by as much.
+is due, and it is weighted by as much. What real examples score is given to the generator's loss as
+a function: a pass of the discriminator that only a loss of pairs pays for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from genlab.rng import rand
 from genlab.shapes import append_dims, sum_example
 
 Critic = Callable[[Tensor], Tensor]
+Logits = Callable[[], Tensor]
 
 
 class Adversarial(Protocol):
@@ -25,38 +27,59 @@ class Adversarial(Protocol):
 
     critic_steps: int  # of the discriminator, a batch
     penalty_every: int  # batches
+    boundary: float | None  # the logit between real and fake; None: only differences count
 
-    def generator(self, fake: Tensor) -> Tensor: ...
+    def generator(self, fake: Tensor, real: Logits) -> Tensor: ...
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]: ...
 
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
-    """d critic(x) / d x, itself differentiable; examples must not mix in the critic."""
+    """d sum_j critic(x)_j / d x, itself differentiable.
+
+    Where the critic judges each example by itself this is each one's own gradient. Where it mixes
+    them (batch norm, packs, minibatch deviations) it is that of all their logits together.
+    """
     x = x.detach().requires_grad_()
     with torch.autocast(x.device.type, enabled=False):  # a squared gradient wants full precision
         (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient
 
 
-class NonSaturating:
-    """The non-saturating game, Goodfellow et al. 2014 (arXiv 1406.2661), section 3, with R1.
+class ZeroCentred:
+    """R1 and R2, Mescheder et al. 2018 (arXiv 1801.04406), eq. 9-10: gradients of D tend to zero.
 
-    R1 is Mescheder et al. 2018 (arXiv 1801.04406), eq. 9: gamma/2 |grad D(x)|^2 on real x, taken
-    every `penalty_every` batches with that weight (lazy, Karras et al. 2020, appendix B).
+    gamma/2 |grad D|^2 on real and on generated x, taken every `penalty_every` batches with that
+    weight (lazy, Karras et al. 2020, appendix B).
     """
 
     critic_steps = 1
 
-    def __init__(self, *, r1_gamma: float = 0.0, penalty_every: int = 16) -> None:
-        if r1_gamma < 0 or penalty_every < 1:
+    def __init__(
+        self, *, r1_gamma: float = 0.0, r2_gamma: float = 0.0, penalty_every: int = 16
+    ) -> None:
+        if min(r1_gamma, r2_gamma) < 0 or penalty_every < 1:
             raise ValueError(
-                f"objective.r1_gamma={r1_gamma} must be at least 0, "
+                f"objective.r1_gamma={r1_gamma}, objective.r2_gamma={r2_gamma} must be at least 0, "
                 f"objective.penalty_every={penalty_every} at least 1"
             )
-        self.r1_gamma, self.penalty_every = r1_gamma, penalty_every
+        self.r1_gamma, self.r2_gamma, self.penalty_every = r1_gamma, r2_gamma, penalty_every
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        due = {"r1": (self.r1_gamma, real), "r2": (self.r2_gamma, fake)}
+        return {
+            name: gamma / 2 * sum_example(input_gradient(critic, x) ** 2)
+            for name, (gamma, x) in due.items()
+            if gamma > 0
+        }
+
+
+class NonSaturating(ZeroCentred):
+    """The non-saturating game, Goodfellow et al. 2014 (arXiv 1406.2661), section 3."""
+
+    boundary = 0.0
+
+    def generator(self, fake: Tensor, real: Logits) -> Tensor:
         """- log sigmoid(D(G(z)))."""
         return F.softplus(-fake.float())
 
@@ -64,10 +87,35 @@ class NonSaturating:
         """- log sigmoid(D(x)) - log(1 - sigmoid(D(G(z)))) (eq. 1)."""
         return F.softplus(-real.float()) + F.softplus(fake.float())
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        if self.r1_gamma == 0:
-            return {}
-        return {"r1": self.r1_gamma / 2 * sum_example(input_gradient(critic, real) ** 2)}
+
+class Relativistic(ZeroCentred):
+    """The relativistic pairing game of R3GAN, Huang et al. 2024 (arXiv 2501.05441), eq. 2.
+
+    Each generated example plays against one real example, of the same condition: f of their logits'
+    difference, f(t) = - log(1 + exp(-t)). With R1 and R2 it converges locally (section 2.3).
+    """
+
+    boundary = None
+
+    def generator(self, fake: Tensor, real: Logits) -> Tensor:
+        """- log sigmoid(D(G(z)) - D(x))."""
+        return F.softplus(real().float() - fake.float())
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """- log sigmoid(D(x) - D(G(z)))."""
+        return F.softplus(fake.float() - real.float())
+
+
+class LeastSquares(ZeroCentred):
+    """Least squares, Mao et al. 2017 (arXiv 1611.04076), eq. 9: real is 1, fake 0, to be 1."""
+
+    boundary = 0.5
+
+    def generator(self, fake: Tensor, real: Logits) -> Tensor:
+        return (fake.float() - 1) ** 2 / 2
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return (real.float() - 1) ** 2 / 2 + fake.float() ** 2 / 2
 
 
 class Hinge:
@@ -75,8 +123,9 @@ class Hinge:
 
     critic_steps = 1
     penalty_every = 1
+    boundary = 0.0
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, fake: Tensor, real: Logits) -> Tensor:
         return -fake.float()
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -94,6 +143,7 @@ class WGANGP:
     """
 
     penalty_every = 1
+    boundary = None
 
     def __init__(self, *, gp_weight: float = 10.0, critic_steps: int = 5) -> None:
         if gp_weight < 0 or critic_steps < 1:
@@ -103,7 +153,7 @@ class WGANGP:
             )
         self.gp_weight, self.critic_steps = gp_weight, critic_steps
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, fake: Tensor, real: Logits) -> Tensor:
         return -fake.float()
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 Read: a quantiser maps z [B, D, *S] to codes [B, *S] and back, and lets gradients through; `VQ` is
 the objective of an autoencoder with a quantiser between. Vector quantisation has a learned codebook
 (van den Oord et al. 2017, arXiv 1711.00937), FSQ a fixed grid (Mentzer et al. 2023, arXiv
-2309.15505). S is any shape: a map [h, w], a sequence [T], or nothing.
+2309.15505), residual vector quantisation several codebooks, one for what the one before left over
+(Zeghidour et al. 2021, arXiv 2107.03312). S is any shape: a map [h, w], a sequence [T], or nothing.
 """
 
 from __future__ import annotations
@@ -16,24 +17,35 @@ import torch
 from torch import Tensor, nn
 
 from genlab.objectives.variational import Likelihood
-from genlab.rng import rand_alike
-from genlab.shapes import sum_example
+from genlab.rng import rand, rand_alike
+from genlab.shapes import append_dims, sum_example
 
 
 class Quantiser(nn.Module, ABC):
-    """`vocab` codes, each a vector of `dim` values."""
+    """`vocab` codes, each a vector of `dim` values; of several `stages` a position has as many."""
 
     vocab: int
     dim: int
+    stages = 1
     follows = False  # whether it learns from each batch, whole, by itself
 
     @abstractmethod
     def codes(self, z: Tensor) -> Tensor:
-        """z [B, dim, *S] -> the codes that stand for it, int64 [B, *S]."""
+        """z [B, dim, *S] -> the codes that stand for it, int64 [B, *S] ([B, *S, stages])."""
 
     @abstractmethod
     def vectors(self, codes: Tensor) -> Tensor:
-        """codes [B, *S] -> their vectors [B, dim, *S]."""
+        """codes [B, *S] ([B, *S, stages]) -> their vectors [B, dim, *S]."""
+
+    def code_shape(self, places: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the codes of a map of `places`."""
+        return tuple(places)
+
+    def counts(self, codes: Tensor) -> Tensor:
+        """How often each code of each stage stands in `codes`, int64 [stages, vocab]."""
+        flat = codes.reshape(-1, self.stages).T
+        found = flat.new_zeros(self.stages, self.vocab)
+        return found.scatter_add_(1, flat, torch.ones_like(flat))
 
     @abstractmethod
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,12 +57,17 @@ def straight_through(z: Tensor, quantised: Tensor) -> Tensor:
     return z + (quantised - z).detach()
 
 
-def perplexity(codes: Tensor, vocab: int) -> Tensor:
-    """exp(entropy) of how often each code stands in `codes`: how many are in use, as one number."""
-    # counted so, for bincount asks how large the codes are, which shapes alone do not tell
-    flat = codes.flatten()
-    p = flat.new_zeros(vocab).index_add_(0, flat, torch.ones_like(flat)).float() / codes.numel()
-    return torch.special.entr(p).sum().exp()
+def perplexity(counts: Tensor) -> Tensor:
+    """exp(entropy) of how often each code is used [..., vocab]: how many are in use [...]."""
+    p = counts.float() / counts.sum(-1, keepdim=True)
+    return torch.special.entr(p).sum(-1).exp()
+
+
+def by_stage(name: str, values: Tensor) -> dict[str, Tensor]:
+    """One value for each stage by name: `name` of a single stage, else name_1, name_2, ..."""
+    if len(values) == 1:
+        return {name: values[0]}
+    return {f"{name}_{i}": value for i, value in enumerate(values, 1)}
 
 
 class VectorQuantiser(Quantiser):
@@ -107,8 +124,8 @@ class VectorQuantiser(Quantiser):
     def _follow(self, z: Tensor, codes: Tensor) -> None:
         """N_i and m_i of appendix A.1 (eq. 6-8), then the restarts."""
         one_hot = nn.functional.one_hot(codes.flatten(), self.vocab).to(z)  # [N, K]
-        count = _of_all(one_hot.sum(0))
-        total = _of_all(one_hot.T @ z.movedim(1, -1).flatten(0, -2))
+        count = of_all(one_hot.sum(0))
+        total = of_all(one_hot.T @ z.movedim(1, -1).flatten(0, -2))
         held = self.codebook * self.usage[:, None] * self.decay + (1 - self.decay) * total
         self.usage.mul_(self.decay).add_(count, alpha=1 - self.decay)
         used = count > 0  # the others keep their place: both sums fall by the same factor
@@ -119,7 +136,7 @@ class VectorQuantiser(Quantiser):
     def _place(self, which: Tensor, z: Tensor) -> None:
         """Move codes onto vectors of this step, which get the average code's share of them."""
         flat = z.movedim(1, -1).flatten(0, -2)
-        average = _of_all(z.new_tensor(float(len(flat)))) / self.vocab
+        average = of_all(z.new_tensor(float(len(flat)))) / self.vocab
         self.codebook[which] = self._drawn(flat)[which]
         self.usage.masked_fill_(which, average)
 
@@ -128,7 +145,85 @@ class VectorQuantiser(Quantiser):
         rank, world = _process()
         at = (rand_alike(self.vocab, flat.device) * (world * len(flat))).long() - rank * len(flat)
         here = (at >= 0) & (at < len(flat))  # each is held by one process; the others add 0
-        return _of_all(flat[at.clamp(0, len(flat) - 1)] * here[:, None])
+        return of_all(flat[at.clamp(0, len(flat) - 1)] * here[:, None])
+
+
+class ResidualVQ(Quantiser):
+    """Vector quantisers in a row, each of what those before it left over.
+
+    Zeghidour et al. 2021 (SoundStream, arXiv 2107.03312), algorithm 1: `stages` log2(vocab) bits a
+    position, with codebooks of `vocab` vectors. The commitment is summed over the stages, as in
+    Defossez et al. 2022 (EnCodec, arXiv 2210.13438), eq. 3. The stages' codes stand side by side,
+    [B, *S, stages]: flattened, a prior reads a position's codes one after another, coarse to fine.
+    """
+
+    follows = True
+
+    def __init__(
+        self,
+        *,
+        stages: int = 4,
+        vocab: int = 256,
+        dim: int = 16,
+        decay: float = 0.99,
+        revive: float = 0.1,
+        dropout: bool = False,
+    ) -> None:
+        """`vocab`, `decay`, `revive`: each stage's; as a VectorQuantiser's.
+
+        `dropout`: in training an example is decoded from its first 1 to `stages` codes, a number
+        that is drawn (section III-C), so that codes[..., :n] of a trained one decode as well. All
+        codebooks follow all examples.
+        """
+        super().__init__()
+        if stages < 1:
+            raise ValueError(f"objective.quantiser.stages={stages}: must be at least 1")
+        self.stages, self.vocab, self.dim, self.dropout = stages, vocab, dim, dropout
+        self.each = nn.ModuleList(
+            VectorQuantiser(vocab=vocab, dim=dim, decay=decay, revive=revive) for _ in range(stages)
+        )
+
+    def code_shape(self, places: Sequence[int]) -> tuple[int, ...]:
+        return (*places, self.stages)
+
+    def codes(self, z: Tensor) -> Tensor:
+        left, found = z.float(), []
+        for quantiser in self.each:
+            found.append(quantiser.codes(left))
+            left = left - quantiser.vectors(found[-1])
+        return torch.stack(found, -1)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Of the first of the codes [B, *S, n <= stages], too."""
+        return sum(q.vectors(k) for q, k in zip(self.each, codes.unbind(-1)))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z = z.float()
+        self._refuse_few(z)
+        last = self._last(z)  # [B]
+        left, quantised, found, distance = z, torch.zeros_like(z), [], z.new_zeros(len(z))
+        for i, quantiser in enumerate(self.each):
+            vectors, codes, far = quantiser(left)
+            used, vectors = (last >= i).to(z), vectors.detach()
+            quantised = quantised + append_dims(used, z) * vectors
+            left, distance = left - vectors, distance + used * far
+            found.append(codes)
+        return straight_through(z, quantised), torch.stack(found, -1), distance
+
+    def _last(self, z: Tensor) -> Tensor:
+        """The last stage that each example is decoded from."""
+        if not (self.dropout and self.training):
+            return z.new_full((len(z),), self.stages - 1)
+        return (rand(len(z), z.device) * self.stages).floor()
+
+    def _refuse_few(self, z: Tensor) -> None:
+        """Refuse a first batch of fewer vectors than codes: they are to be placed on them."""
+        num = _process()[1] * z.numel() // self.dim
+        if self.training and num < self.vocab and not z.is_meta and not self.each[0].begun:
+            raise ValueError(
+                f"objective.quantiser.vocab={self.vocab}: a batch has {num} vectors, on which as"
+                " many codes are placed; fewer codes, or a larger data.batch_size"
+            )
 
 
 class FSQ(Quantiser):
@@ -195,12 +290,12 @@ class VQ(nn.Module):
 
     def loss(self, x: Tensor, params: Tensor, codes: Tensor, distance: Tensor) -> dict[str, Tensor]:
         reconstruction = -self.likelihood.log_prob(x, params)
-        used = perplexity(codes, self.quantiser.vocab)
+        used = by_stage("perplexity", perplexity(self.quantiser.counts(codes)))
         return {
             "loss": reconstruction + self.beta * distance,
             "reconstruction": reconstruction,
             "commitment": distance,
-            "perplexity": used.expand(len(x)),  # of the batch
+            **{name: value.expand(len(x)) for name, value in used.items()},  # of the batch
         }
 
 
@@ -215,7 +310,7 @@ def _process() -> tuple[int, int]:
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
-def _of_all(t: Tensor) -> Tensor:
+def of_all(t: Tensor) -> Tensor:
     """The sum over the processes of a step."""
     if _distributed():
         torch.distributed.all_reduce(t)

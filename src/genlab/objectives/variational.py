@@ -1,18 +1,22 @@
 """Variational autoencoders: the evidence lower bound, and what p(x | z) may be.
 
-Read: `ELBO.loss` is the formula; a likelihood is log_prob, mean and sample of p(x | z), given the
-decoder's output `params` (one location per value of x). Values are scaled to [-1, 1]; likelihoods
-are in nats, summed over an example.
+Read: `ELBO.loss` is the formula (others are in bounds.py, q(z | x) in posteriors.py, p(z) in
+priors.py); a likelihood is log_prob, mean and sample of p(x | z), given the decoder's output
+`params` (one location per value of x). Values are scaled to [-1, 1]; likelihoods are in nats,
+summed over an example.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genlab.objectives.posteriors import Law
+from genlab.objectives.priors import Infer, LatentPrior
 from genlab.shapes import sum_example
 
 
@@ -24,6 +28,7 @@ class Likelihood(nn.Module):
     """
 
     discrete: bool | None = None
+    outputs: int = 1  # of the decoder for each value of x: params is [B, outputs * C, ...]
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """log p(x | z) in nats [B]."""
@@ -99,19 +104,8 @@ class DiscretisedLogistic(Likelihood):
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        """log [F((x + delta - m) / s) - F((x - delta - m) / s)], F the sigmoid, delta half a level.
-
-        By F(a) - F(b) = F(a) F(-b) (1 - e^(b - a)), which is exact and never takes log 0.
-        """
-        delta = 1 / (self.levels - 1)
-        inverse_scale = (-self.log_scale).exp()
-        centred = x - params.float()
-        a, b = (centred + delta) * inverse_scale, (centred - delta) * inverse_scale
-        log_width = torch.log(-torch.expm1(-2 * delta * inverse_scale))  # b - a = -2 delta / s
-        below, above = F.logsigmoid(a), F.logsigmoid(-b)
-        inside = below + above + log_width
-        lowest, highest = x < -1 + delta, x > 1 - delta
-        return sum_example(torch.where(lowest, below, torch.where(highest, above, inside)))
+        """Of each value, summed."""
+        return sum_example(log_level(x, params.float(), self.log_scale, self.levels))
 
     def mean(self, params: Tensor) -> Tensor:
         """The location within [-1, 1]: the logistic law's mean, but for the levels' tails."""
@@ -123,39 +117,102 @@ class DiscretisedLogistic(Likelihood):
         return 2 * k / (self.levels - 1) - 1
 
 
-class ELBO(nn.Module):
+def log_level(x: Tensor, location: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """log [F((x + delta - m) / s) - F((x - delta - m) / s)], F the sigmoid, delta half a level.
+
+    By F(a) - F(b) = F(a) F(-b) (1 - e^(b - a)), which is exact and never takes log 0.
+    """
+    delta = 1 / (levels - 1)
+    inverse_scale = (-log_scale).exp()
+    centred = x - location
+    a, b = (centred + delta) * inverse_scale, (centred - delta) * inverse_scale
+    log_width = torch.log(-torch.expm1(-2 * delta * inverse_scale))  # b - a = -2 delta / s
+    below, above = F.logsigmoid(a), F.logsigmoid(-b)
+    inside = below + above + log_width
+    lowest, highest = x < -1 + delta, x > 1 - delta
+    return torch.where(lowest, below, torch.where(highest, above, inside))
+
+
+Decode = Callable[[Tensor], Tensor]  # z [num B, *S] -> the parameters of p(x | z)
+
+
+class Bound(nn.Module):
+    """What a VAE minimises: a likelihood, and how far q(z | x) may lie from p(z)."""
+
+    def __init__(self, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.likelihood = likelihood
+
+    def loss(
+        self,
+        x: Tensor,
+        q: Law,
+        prior: LatentPrior,
+        *,
+        decode: Decode,
+        infer: Infer,
+        seen: int | None = None,
+    ) -> dict[str, Tensor]:
+        """The terms per example [B], in nats. `seen`: training examples so far; None: all."""
+        raise NotImplementedError
+
+    def log_weight(self, x: Tensor, q: Law, prior: LatentPrior, *, decode: Decode, infer: Infer):
+        """log p(x | z) p(z) / q(z | x) [B] of one draw each (Burda et al. 2016, eq. 7-8)."""
+        z = q.draw()
+        log_prior = prior.log_prob(z, infer)
+        return self.likelihood.log_prob(x, decode(z)) + log_prior - q.log_prob(z)
+
+
+class ELBO(Bound):
     """- log p(x | z) + beta KL(q(z | x) || p(z)), z ~ q: Kingma & Welling 2013, eq. 3 and 10.
 
-    q is N(mean, exp(logvar)) and p(z) = N(0, I), for z of any shape. beta = 1 is the bound; others
-    are the beta-VAE (Higgins et al. 2017). In nats per example.
+    beta = 1 is the bound; others are the beta-VAE (Higgins et al. 2017). In nats per example.
     """
 
-    def __init__(self, likelihood: Likelihood, *, beta: float = 1.0) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        *,
+        beta: float = 1.0,
+        warmup: int = 0,
+        cycle: int | None = None,
+    ) -> None:
+        """beta rises in a line from 0 over `warmup` examples (Bowman et al. 2016), and does so anew
+
+        every `cycle` examples where that is stated (Fu et al. 2019, arXiv 1903.10145).
+        """
+        super().__init__(likelihood)
         if beta < 0:
             raise ValueError(f"objective.beta={beta}: must be at least 0; 1 is the bound")
-        self.likelihood, self.beta = likelihood, beta
+        if warmup < 0 or (cycle is not None and cycle < max(warmup, 1)):
+            raise ValueError(
+                f"objective.warmup={warmup} objective.cycle={cycle}: warmup is the examples over"
+                " which beta rises, at least 0; cycle, after which it does so again, is no less"
+            )
+        self.beta, self.warmup, self.cycle = beta, warmup, cycle
 
-    def loss(self, x: Tensor, params: Tensor, mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
-        reconstruction = -self.likelihood.log_prob(x, params)
-        kl = self.kl(mean, logvar)
+    def beta_now(self, seen: int | None) -> float:
+        """beta after `seen` training examples; the whole of it where nothing is trained."""
+        if seen is None or self.warmup == 0:
+            return self.beta
+        since = seen if self.cycle is None else seen % self.cycle
+        return self.beta * min(1.0, since / self.warmup)
+
+    def loss(
+        self,
+        x: Tensor,
+        q: Law,
+        prior: LatentPrior,
+        *,
+        decode: Decode,
+        infer: Infer,
+        seen: int | None = None,
+    ) -> dict[str, Tensor]:
+        z = q.draw()
+        reconstruction = -self.likelihood.log_prob(x, decode(z))
+        kl = prior.kl(q, z, infer)
         return {
-            "loss": reconstruction + self.beta * kl,
+            "loss": reconstruction + self.beta_now(seen) * kl,
             "reconstruction": reconstruction,
             "kl": kl,
         }
-
-    @staticmethod
-    def kl(mean: Tensor, logvar: Tensor) -> Tensor:
-        """KL(N(mean, exp(logvar)) || N(0, I)) in nats [B], over all latents (appendix B)."""
-        mean, logvar = mean.float(), logvar.float()
-        return -0.5 * sum_example(1 + logvar - mean**2 - logvar.exp())
-
-    def log_weight(
-        self, x: Tensor, params: Tensor, z: Tensor, mean: Tensor, logvar: Tensor
-    ) -> Tensor:
-        """log p(x | z) p(z) / q(z | x) [B]: an importance weight (Burda et al. 2016, eq. 7-8)."""
-        log_prior = -0.5 * sum_example(z**2)
-        # both without ln(2 pi) / 2
-        log_q = -0.5 * sum_example(logvar + (z - mean) ** 2 / logvar.exp())
-        return self.likelihood.log_prob(x, params) + log_prior - log_q

@@ -1,7 +1,8 @@
 """`genlab evaluate`: measure a trained model with the metric that its data names.
 
 Writes evaluation.json (metrics, the same numbers for held-out real data as the floor, notes),
-evaluation/samples.png and evaluation/neighbours.png, and a row in the ledger.
+evaluation/samples.png, evaluation/neighbours.png and, of a family with a latent,
+evaluation/between.png, and a row in the ledger.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from genlab.runs.settings.overrides import Change, changed, device_of, drawer, p
 from genlab.runs.settings.plan import Plan
 from genlab.shown import described, one_line
 
+BETWEEN = 8, 10  # pairs of samples, and steps from the one to the other
 FIGURES = ("figure", "value", "low", "high", "floor")  # of the table that dashboards are given
 
 
@@ -153,6 +155,7 @@ def evaluate_run(
     }
     place = to or folder
     shown = save_pictures(found.pictures, data, own_folder(place / "evaluation"))
+    save_between(model, data, own_folder(place / "evaluation"))
     write_json(place / "evaluation.json", result)
     if to is None:
         row = _note(folder, model, result)
@@ -235,6 +238,15 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
     if mine is not None and theirs is not None:
         view.pairs(data.decode(mine), data.decode(theirs), folder / f"neighbours{view.suffix}")
     return shown
+
+
+def save_between(model: Any, data: Any, folder: Path) -> None:
+    """Rows of what lies between two samples, where the family has a latent: a picture of it."""
+    rows, steps = BETWEEN
+    x = model.between(rows, steps)
+    if x is not None:
+        view = data.view
+        view.rows(data.decode(x.flatten(0, 1).cpu()), steps, folder / f"between{view.suffix}")
 
 
 def log_evaluation(

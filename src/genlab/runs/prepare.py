@@ -35,6 +35,7 @@ from genlab.curation.shards import (
     split_of,
 )
 from genlab.curation.tables import write_ledger
+from genlab.curation.tokens import write_tokens
 from genlab.data import archives
 from genlab.runs.folder.layout import write_json, write_text
 from genlab.runs.say.errors import UserError, nearest
@@ -54,13 +55,14 @@ def prepare_command(words: list[str]) -> None:
     source, to = Path(plan["from"]).expanduser(), Path(plan["to"]).expanduser()
     kind, rules = plan.build("kind"), plan.all("rules")
     check(plan, source, to, kind, rules)
+    tokenizer = plan.build("tokenizer") if plan.get("tokenizer") else None
     work = begin(to, recipe_of(plan, source, kind))
     try:
         with (
             Meter("preparing") as meter,
             Curation(kind, rules, source, work, plan.build("pool"), Told(meter)) as curation,
         ):
-            found = finish(curation, curation.run(), to)
+            found = finish(curation, curation.run(), to, tokenizer)
     except ValueError as error:  # of the recipe or the data: the next try is another one
         shutil.rmtree(work, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -131,6 +133,8 @@ def check(plan: Plan, source: Path, to: Path, kind: Any, rules: dict[str, Any]) 
         raise UserError(f"from={plan['from']}: an archive: unpack it, and name the folder")
     if source.resolve() == to.resolve() or source.resolve() in to.resolve().parents:
         raise UserError(f"to={plan['to']} lies in from={plan['from']}: write another folder")
+    if plan.get("tokenizer") and kind.name != "text":
+        raise UserError(f"tokenizer: {kind.noun} are no texts: leave it out")
     if not rules:
         raise UserError("rules: there is none, so nothing would be done; see genlab list rule")
     for name, rule in rules.items():
@@ -151,8 +155,9 @@ def recipe_of(plan: Plan, source: Path, kind: Kind) -> dict[str, Any]:
     """What the result depends on: the recipe, and which raw files there are."""
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     names = "".join(f"{p.relative_to(source.parent)} {p.stat().st_size}\n" for p in files)
+    tokens = {"tokenizer": node} if (node := plan.get("tokenizer")) else {}
     return {
-        "kind": plan["kind"], "rules": plan["rules"], "shard": kind.shard,
+        "kind": plan["kind"], "rules": plan["rules"], "shard": kind.shard, **tokens,
         "raw": {
             "name": source.name, "files": len(files),
             "digest": blake2b(names.encode(), digest_size=16).hexdigest(),
@@ -185,7 +190,7 @@ def begin(to: Path, recipe: dict[str, Any]) -> Path:
     return work
 
 
-def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
+def finish(curation: Curation, shards: int, to: Path, tokenizer: Any = None) -> dict[str, Any]:
     """Write the set, its ledger, card and page; what there is to tell."""
     from genlab.runs.page.curation import write_page
 
@@ -202,6 +207,9 @@ def finish(curation: Curation, shards: int, to: Path) -> dict[str, Any]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     curation.write(shards, out)
+    if tokenizer is not None:
+        curation.told("writing tokens", 0, 1)
+        found["tokens"] = write_tokens(out, tokenizer)
     write_ledger(out / "ledger.parquet", ledger_of(curation, shards))
     if notes := [*said_of_all(curation), *said_of_splits(curation, found)]:
         found["notes"] = notes
@@ -338,6 +346,8 @@ def card(dataset: dict[str, Any]) -> str:
         if counts := dataset.get(f"by_{name}"):
             told = ", ".join(f"{one_line(k)} {n:,}" for k, n in list(counts.items())[:20])
             lines += ["", f"{title}: {told}."]
+    if tokens := dataset.get("tokens"):
+        lines += ["", f"Tokens, in `tokens`: {tokens_told(tokens)}."]
     if notes := dataset.get("notes"):
         lines += ["", *(f"- {one_line(note)}" for note in notes)]
     lines += [
@@ -346,6 +356,10 @@ def card(dataset: dict[str, Any]) -> str:
         "", f"Fingerprint: `{dataset['fingerprint']}`. The recipe stands in `dataset.json`.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def tokens_told(tokens: dict[str, int]) -> str:
+    return f"train {tokens['train']:,}, val {tokens['val']:,}, vocabulary {tokens['vocab']:,}"
 
 
 class Told:
@@ -372,6 +386,8 @@ def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
         say(f"  note         {one_line(line)}")
     split = ", ".join(f"{k} {n:,}" for k, n in dataset["by_split"].items())
     say(f"  split        {split}")
+    if tokens := dataset.get("tokens"):
+        say(f"  tokens       {tokens_told(tokens)}")
     places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}
     for name, place in places.items():
         say(f"  {name:12} {place}")

@@ -34,6 +34,11 @@ class View(ABC):
         """Write each of `mine` beside its neighbour in `theirs`; False where that shows nothing."""
         return False
 
+    def rows(self, items: Sequence[Any], columns: int, path: Path) -> bool:
+        """Write rows of so many items that change from the first to the last; False where that
+        shows nothing."""
+        return False
+
     @abstractmethod
     def log(self, logger: Any, name: str, items: Sequence[Any], path: Path, *, step: int) -> None:
         """Hand the items, or the file at `path` that shows them, to a logger that takes them."""

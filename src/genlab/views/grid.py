@@ -33,6 +33,10 @@ class Grid(View):
         save_grid([image for pair in zip(mine, theirs) for image in pair], path, columns=8)
         return True
 
+    def rows(self, items: Sequence[np.ndarray], columns: int, path: Path) -> bool:
+        save_grid(items, path, columns=columns)
+        return True
+
     def log(
         self, logger: Any, name: str, items: Sequence[np.ndarray], path: Path, *, step: int
     ) -> None:

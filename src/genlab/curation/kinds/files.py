@@ -23,12 +23,17 @@ class FileKind(Kind):
         if source.is_file():
             raise ValueError(f"from={source}: {self.noun} are a folder of files; unpack it first")
         facts = facts_of(source)
+        for path in self.paths(source):
+            name = path.relative_to(source).as_posix()
+            folder = path.parent.relative_to(source).as_posix()
+            own = {} if folder == "." or facts else {"label": folder}
+            yield Raw(name, path, facts.get(name, own))
+
+    def paths(self, source: Path) -> Iterator[Path]:
+        """The raw files below a folder, in one order."""
         for path in sorted(p for p in source.rglob("*") if p.is_file()):
             if path.suffix.lower() in self.endings and not path.name.startswith("."):
-                name = path.relative_to(source).as_posix()
-                folder = path.parent.relative_to(source).as_posix()
-                own = {} if folder == "." or facts else {"label": folder}
-                yield Raw(name, path, facts.get(name, own))
+                yield path
 
     def suffix_of(self, example: Example) -> str:
         """How the name of what is written ends."""
@@ -38,12 +43,16 @@ class FileKind(Kind):
     def packed(self, data: Any) -> bytes:
         """The file that is written of it."""
 
+    def store(self, data: Any, path: Path) -> None:
+        """Write it to its place in the set."""
+        path.write_bytes(self.packed(data))
+
     def write(self, examples: Sequence[Example], folder: Path, shard: int) -> None:
         rows = []
         for example in examples:
-            stem = example.id.rpartition(".")[0].replace("/", "_")[-80:]
+            stem = example.id.removesuffix(Path(example.id).suffix).replace("/", "_")[-80:]
             name = f"{stem}_{hash_of('file', example.id):016x}{self.suffix_of(example)}"
-            (folder / name).write_bytes(self.packed(example.data))
+            self.store(example.data, folder / name)
             rows.append({"file_name": name, "id": example.id, **example.facts})
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f".{shard:06d}.part").write_text("".join(lines), encoding="utf-8")

@@ -127,39 +127,77 @@ def sharpness(luma: np.ndarray) -> float:
 
 
 class Look(Sketch):
-    """A small picture in colour, brought to one mean and contrast.
+    """A small picture in colour and a finer one in grey, brought to one mean and contrast.
 
-    Candidates are found by the signs of its products with random directions (Charikar 2002), 40
-    times 16 of them: two pictures that share 0.95 of their variance differ in one sign of ten, and
-    are missed once in 3,000. Two are alike if `least` of the variance is in both.
+    Candidates are found by the signs of the small one's products with random directions (Charikar
+    2002), 40 times 16 of them: two pictures that share 0.95 of their variance differ in one sign of
+    ten, and are missed once in 3,000. Two are alike if `least` of the variance is in both, and no
+    patch of the finer ones differs by more than `patch`: signs of which one has another letter, or
+    figures of another skin, share all but a hundredth of their variance, in one place.
     """
 
     kinds: ClassVar = ("image",)
     SIDE: ClassVar = 16
+    FINE: ClassVar = 32
+    PATCH: ClassVar = 3  # pixels of the finer picture: packing moves one, and a mean of 9 little
     BANDS: ClassVar = 40
+    TYPE: ClassVar = np.dtype([("small", "u1", SIDE * SIDE * 3), ("fine", "u1", (FINE, FINE))])
 
-    def __init__(self, *, least: float = 0.97) -> None:
-        """`least`: of the variance that is in both."""
-        self.least = least
+    def __init__(self, *, least: float = 0.97, patch: float = 16.0) -> None:
+        """`least`: of the variance that is in both; `patch`: grey levels, in the mean of one."""
+        if not 0 < least <= 1 or patch <= 0:
+            raise ValueError(f"least={least} patch={patch}: a share, and grey levels")
+        self.least, self.patch = least, patch
 
     def of(self, data: np.ndarray) -> bytes:
         from PIL import Image
 
-        small = Image.fromarray(data).resize((self.SIDE, self.SIDE), Image.Resampling.BOX)
-        return np.asarray(small, np.uint8).tobytes()
+        found, image = np.zeros((), self.TYPE), Image.fromarray(data)
+        small = image.resize((self.SIDE, self.SIDE), Image.Resampling.BOX)
+        found["small"] = np.asarray(small, np.uint8).ravel()
+        fine = image.convert("L").resize((self.FINE, self.FINE), Image.Resampling.BOX)
+        found["fine"] = np.asarray(fine, np.uint8)
+        return found.tobytes()
 
     def bands(self, sketches: np.ndarray) -> Iterator[np.ndarray]:
-        draws = np.random.default_rng(0)
-        rows = range(0, len(sketches), 4096)
+        draws, small = np.random.default_rng(0), self.small(sketches)
+        rows = range(0, len(small), 4096)
         for _ in range(self.BANDS):
-            directions = draws.standard_normal((sketches.shape[1], 16), np.float32)
-            products = [standard(sketches[i : i + 4096].astype(np.float32)) for i in rows]
+            directions = draws.standard_normal((small.shape[1], 16), np.float32)
+            products = [standard(small[i : i + 4096].astype(np.float32)) for i in rows]
             signs = np.concatenate([p @ directions > 0 for p in products])
             yield np.packbits(signs, axis=1).view(np.uint16)[:, 0].astype(np.uint64)
 
+    def fields(self, sketches: np.ndarray) -> np.ndarray:
+        """Of each example one look, or one of each of its frames [N, looks]."""
+        return np.ascontiguousarray(sketches).view(self.TYPE)
+
+    def small(self, sketches: np.ndarray) -> np.ndarray:
+        return flat(self.fields(sketches)["small"])
+
     def alike(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        first, second = (standard(s.astype(np.float32)) for s in (a, b))
-        return 1 - ((first - second) ** 2).mean(1) / 2 >= self.least
+        first, second = (standard(self.small(s).astype(np.float32)) for s in (a, b))
+        found = 1 - ((first - second) ** 2).mean(1) / 2 >= self.least
+        at = np.flatnonzero(found)
+        found[at] = self.differing(a[at], b[at]) <= self.patch
+        return found
+
+    def differing(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """By how many grey levels the patch differs that differs most [P]."""
+        fine = [self.fields(s)["fine"] for s in (a, b)]  # [P, looks, FINE, FINE]
+        x, y = (flat(f).astype(np.float32) for f in fine)
+        contrast = np.maximum(x.std(1), y.std(1))[:, None]
+        apart = (contrast * (standard(x) - standard(y))).reshape(fine[0].shape)
+        for axis in (2, 3):
+            end = self.FINE - self.PATCH + 1
+            shifted = (np.take(apart, range(i, i + end), axis) for i in range(self.PATCH))
+            apart = sum(shifted) / self.PATCH
+        return np.abs(apart).max((1, 2, 3))
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """[N, ...] as [N, D], whatever N is."""
+    return x.reshape(len(x), int(np.prod(x.shape[1:])))
 
 
 def standard(x: np.ndarray) -> np.ndarray:

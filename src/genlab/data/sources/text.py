@@ -21,6 +21,7 @@ from genlab.rng import seed_of
 
 SHARED = 100  # characters in two lines from which on files that share them are one cluster
 
+TOKENS = "tokens"  # the folder beside a text that `genlab prepare tokenizer=...` fills
 PACKED = (b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ")  # gzip, zip, bzip2, xz
 
 
@@ -29,6 +30,7 @@ class TextSource(Traced, ABC):
 
     characters: int | None = None  # how many different ones there are, where it is known unread
     found: Origins | None = None  # of the training documents, where each has an origin of its own
+    tokens: Path | None = None  # a folder beside the text, with the tokens of it (token_files.py)
 
     def prepare(self) -> None:
         """Download what is missing; any number of processes may call it."""
@@ -194,6 +196,7 @@ class TextFile(TextSource):
 
     def documents(self) -> tuple[Iterable[str], Iterable[str]]:
         path = self.file()
+        self.tokens = folder if (folder := path.parent / TOKENS).is_dir() else None
         if records.is_records(path):
             return documents.of_rows(
                 path,

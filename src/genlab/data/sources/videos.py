@@ -1,8 +1,7 @@
 """Where clips come from: a folder of one's own, with classes or captions, and LPC's figures.
 
-Read: `VideoSource` is what data/videos.py asks for, `films_in` says what is a clip in a folder: a
-file (GIF, WebP, MP4, ...), or a folder that itself holds pictures, a frame each. What is let in of
-a stranger's file is moving.py.
+Read: `VideoSource` is what data/videos.py asks for. What is a clip in a folder, and what is let in
+of a stranger's file, is moving.py.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from genlab.data.films import FilmFiles, Films
-from genlab.data.moving import ANIMATIONS, CODED, stills
+from genlab.data.moving import ANIMATIONS, CODED, films_in
 from genlab.data.records import read_records
 from genlab.data.sources.captioned import CaptionedFolder, KnownPictures
 from genlab.data.sources.listing import METADATA, FileFolder, Listing, listed
@@ -39,29 +38,6 @@ class VideoSource(ABC):
     def name(self) -> str:
         """What it is called in messages."""
         return type(self).__name__
-
-
-def is_clip(folder: Path) -> bool:
-    """Whether a folder is a clip: two pictures or more lie in it, a frame each."""
-    return len(stills(folder)) > 1
-
-
-def films_in(folder: Path, endings: Sequence[str], *, deep: bool) -> tuple[list[Path], list[str]]:
-    """The clips of a folder, and the names of files that are no part of one."""
-    if deep and is_clip(folder):
-        return [], []  # its parent's clip
-    found, skipped, below = [], [], []
-    for path in sorted(folder.iterdir()):
-        hidden = path.name.startswith(".")
-        if path.is_dir() and not hidden:
-            (found if is_clip(path) else below).append(path)
-        elif path.is_file():
-            (found if path.suffix.lower() in endings and not hidden else skipped).append(path)
-    skipped = [p.name for p in skipped]
-    for path in below if deep else ():
-        more, others = films_in(path, endings, deep=True)
-        found, skipped = found + more, skipped + others
-    return sorted(found), skipped
 
 
 class FilmFolder(FileFolder):

@@ -52,6 +52,7 @@ def write_report(run: Path) -> Path:
         "samples": samples(record, width=560),
         "real": read_named(run, "evaluation/real", width=560)
         or read_named(run, "samples/real", width=560),
+        "between": read_named(run, "evaluation/between", width=560),
         "neighbours": neighbours(read_named(run, "evaluation/neighbours", width=900)),
         "metrics": found,
         "leaked": told_of_leakage(record.evaluation),

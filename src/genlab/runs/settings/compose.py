@@ -7,6 +7,7 @@ plan is checked. What can be told without torch is told before it is imported.
 from __future__ import annotations
 
 import inspect
+import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,10 +41,18 @@ OmegaConf.register_new_resolver("genlab.folder", folder_name, replace=True)
 OmegaConf.register_new_resolver(
     "genlab.quarter", lambda shape, axis: shape[axis] // 4 if len(shape) == 3 else 1, replace=True
 )
-OmegaConf.register_new_resolver("genlab.cells", lambda map: map[-2] * map[-1], replace=True)
+OmegaConf.register_new_resolver(
+    "genlab.cells", lambda map, stages: math.prod(map[1:]) * stages, replace=True
+)
 # in a model's defaults: the option that goes with the kind of data that the data's file states
 OmegaConf.register_new_resolver(
     "genlab.of_kind", lambda kind, options: options.get(kind, options["image"]), replace=True
+)
+# of two optimisers: as the one, but for what the other sets
+OmegaConf.register_new_resolver(
+    "genlab.but",
+    lambda *both: _but(*(OmegaConf.to_container(o, resolve=True) for o in both)),
+    replace=True,
 )
 
 
@@ -110,6 +119,14 @@ def checked(settings: dict[str, Any], words: Sequence[str], *, here: bool = Fals
     return _fitting(settings)
 
 
+def _but(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`usual` with what `own` sets: what is null there stays as it is."""
+    set_there = {k: v for k, v in own.items() if v is not None}
+    inner = {k: _but(usual[k], v) for k, v in set_there.items()
+             if isinstance(v, dict) and isinstance(usual.get(k), dict)}  # fmt: skip
+    return {**usual, **set_there, **inner}
+
+
 def _fitting(settings: dict[str, Any]) -> Plan:
     check_fit(settings)
     plan = Plan(settings, settings.get("trust") or (), secrets=True)
@@ -130,7 +147,8 @@ def resolved(cfg: DictConfig, choices: dict[str, str | None]) -> dict[str, Any]:
             raise cause from None
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(settings, dict)
-    if settings.get("tokenizer") and "tokenizer" not in settings["data"]:
+    reads = settings.get("data")  # of `genlab prepare` there are none
+    if settings.get("tokenizer") and reads is not None and "tokenizer" not in reads:
         tokenizer, data = (choices.get(k) for k in ("tokenizer", "data"))
         raise UserError(f"tokenizer={tokenizer}: data={data} takes none; leave it out")
     return settings

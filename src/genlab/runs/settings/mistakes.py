@@ -17,11 +17,18 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.data import naming
 from genlab.runs.gate.types import SIMPLE, fits
 from genlab.runs.say.errors import UserError, nearest
-from genlab.runs.settings.conf import SWEEPERS, conf_dir, groups, options, options_with
+from genlab.runs.settings.conf import (
+    SWEEPERS,
+    conf_dir,
+    groups,
+    options,
+    options_that,
+    options_with,
+)
 
 # of these a run has one
 ONE = {"data", "net", "model", "objective", "sampler", "optim", "trainer", "metric", "experiment",
-       "kind"}  # fmt: skip
+       "kind", "augment"}  # fmt: skip
 NONE = {"logger": "logger=none", "metric": "evaluate=false", "callbacks": "callbacks.NAME=null"}
 # what others call a setting
 SYNONYMS = {
@@ -127,6 +134,11 @@ def explain(error: Exception, words: Sequence[str], *own: Path, sweep: bool = Fa
                 return f"the cell {' '.join(differing)}: {line}" if differing else line
     except UserError as refusal:
         return str(refusal)
+    for word in words:  # a group that only some models have
+        group = word.partition("=")[0]
+        if str(error).startswith(f"Could not override '{group}'") and group in groups(*own):
+            having = options_that("model", lambda node, g=group: f"'/{g}@" in str(node))
+            return f"{word}: this model has no {group}; model={', '.join(having)} would have it"
     if file := getattr(error, "missing_cfg_file", None):
         group, _, option = file.rpartition("/")
         there = list(getattr(error, "options", None) or ())  # of a group of Hydra's own

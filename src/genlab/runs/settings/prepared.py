@@ -7,6 +7,7 @@ that a stranger's set chooses among those alone.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from genlab.runs.folder.layout import read_json
 from genlab.runs.say.errors import UserError
@@ -26,6 +27,9 @@ ASKED = {
     "video": {"conditions=captions": "captioned_videos"},
     "table": {"model=autoregressive": "table_tokens"},
 }
+# what may lie there as tokens, and the tokenizer by its class
+TOKENIZED = ("text",)
+TOKENIZERS = {f"genlab.data.tokenizers.{k}": k.lower() for k in ("Bytes", "Characters", "BPE")}
 # more words of an option, where the user has not said otherwise
 SPLIT = {"table": {"data.split": "split"}}
 
@@ -52,9 +56,23 @@ def chosen(words: list[str]) -> list[str]:
     file = next((f for f in files if (path.parent / f).is_file()), *files[:1] or [""])
     named = f"data.path='{path.parent / file}'" if file else ""
     more = dict(SPLIT.get(kind, {}))
-    if more and dict(found.get("by_split") or {}).get("val"):
+    more |= _tokenizer(found) if kind in TOKENIZED else {}
+    if SPLIT.get(kind) and dict(found.get("by_split") or {}).get("val"):
         more["data.val_fraction"] = "null"
     words = [f"data={option}" if w == "data=prepared" else w for w in words]
     said = {w.partition("=")[0] for w in words}
+    if "tokenizer" in said:
+        more = {k: v for k, v in more.items() if not k.startswith("tokenizer")}
     words += [f"{key}={value}" for key, value in more.items() if key not in said]
     return [named if file and w.startswith("data.root=") else w for w in words]
+
+
+def _tokenizer(found: dict[str, Any]) -> dict[str, Any]:
+    """The words for the tokenizer whose tokens a set has."""
+    recipe = found.get("recipe")
+    node = recipe.get("tokenizer") if isinstance(recipe, dict) else None
+    name = TOKENIZERS.get(str(node.get("_target_"))) if isinstance(node, dict) else None
+    if name is None:
+        return {}
+    size = {"tokenizer.size": node["size"]} if type(node.get("size")) is int else {}
+    return {"tokenizer": name, **size}
