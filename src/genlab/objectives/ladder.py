@@ -50,7 +50,7 @@ class LadderELBO(nn.Module):
             raise ValueError(f"objective.warmup={warmup}: must be at least 0, in examples")
         self.likelihood, self.beta, self.warmup = likelihood, beta, warmup
 
-    def beta_at(self, seen: int | None) -> float:
+    def beta_now(self, seen: int | None) -> float:
         """Beta after `seen` examples of training; None: the last one."""
         if seen is None or seen >= self.warmup:
             return self.beta
@@ -64,7 +64,7 @@ class LadderELBO(nn.Module):
         kls = [kl(posterior, prior) for _, prior, posterior in layers]
         total = torch.stack(kls).sum(0)
         return {
-            "loss": reconstruction + self.beta_at(seen) * total,
+            "loss": reconstruction + self.beta_now(seen) * total,
             "reconstruction": reconstruction,
             "kl": total,
             **{f"kl_{number}": each for number, each in enumerate(kls, 1)},
