@@ -4,7 +4,7 @@ Reading map
   network     nn/ladder.py: ConvBottomUp and ConvTopDown, MLPBottomUp and MLPTopDown
   formula     objectives/ladder.py: LadderELBO; the likelihoods of objectives/variational.py
   sampler     samplers/latent.py: Prior, between
-  experiment  conf/experiment/fashion_ladder_vae.yaml, digits_ladder_vae.yaml
+  experiment  conf/experiment/fashion_ladder_vae.yaml
 """
 
 from __future__ import annotations
