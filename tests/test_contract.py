@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from genlab.batch import Batch
 from genlab.models.base import GenerativeModel
 from genlab.models.gan import GAN
+from genlab.models.ladder import LadderVAE
 from genlab.models.loop import learns
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
@@ -206,7 +207,7 @@ def test_64_at_once_are_64_in_chunks_of_7(name, with_class):
 
 def test_ways_between_samples_begin_and_end_at_them(name):
     model, _ = perturbed(name)
-    if isinstance(model, GAN | VAE):
+    if isinstance(model, GAN | VAE | LadderVAE):
         cond = classes(model, torch.arange(6) % CLASSES)
         rows = model.between(6, 4, cond, seed=5, first=2)
         model.sampler = replace(model.sampler, noise=False)  # a VAE's mean

@@ -14,7 +14,7 @@ from genlab.nn.ladder import ConvBottomUp, ConvTopDown
 from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.variational import DiscretisedLogistic, Gaussian
 from genlab.rng import Draws
-from genlab.samplers.latent import Prior
+from genlab.samplers.latent import Prior, between
 
 # z_1 ~ N(0, I), z_2 ~ N(A z_1, S^2), x ~ N(W z_2 + SHIFT, SIGMA^2); A, S diagonal and the columns
 # of W orthogonal, so that both posteriors are diagonal
@@ -105,6 +105,17 @@ def test_the_bound_is_below_the_likelihood_and_rises_with_importance_draws():
     assert error < 0.03
 
 
+def test_what_the_draws_alone_move_the_bound_by_is_told():
+    """So many draws of one x spread as the variance says, which is of the mean's logarithm."""
+    x = X[:1].expand(4000, 3)
+    torch.manual_seed(0)
+    found, variance = ladder(0.3, 64).log_prob_drawn({"x": x})
+    assert variance.mean().sqrt().item() == pytest.approx(found.std().item(), rel=0.15)
+    assert ladder(0.3).log_prob_drawn({"x": x})[1] is None
+    exact = ladder(num_importance=8).log_prob_drawn({"x": x})[1]
+    assert exact.max() < 1e-8
+
+
 def test_the_loss_is_minus_the_bound_once_beta_is_warm():
     model = ladder(0.2, warmup=100)
     model.clock.tick(25)
@@ -152,6 +163,24 @@ def test_a_code_is_noise_by_which_the_prior_draws_the_posteriors_means():
     z_1, z_2 = (z for z, *_ in layers)
     torch.testing.assert_close(code, torch.cat([z_1, (z_2 - A * z_1) / S], 1))
     torch.testing.assert_close(model.decode(code), params)
+
+
+def test_a_way_goes_over_the_codes_of_two_samples():
+    model = ladder(temperature=0.7)
+    found = model.between(4, 3, seed=2)
+    ends = model.sample(8, seed=2)
+    torch.testing.assert_close(found[:, 0], ends[:4])
+    torch.testing.assert_close(found[:, 2], ends[4:])
+    codes = [0.7 * Draws(2, first, 4).randn((4,)) for first in (0, 4)]
+    torch.testing.assert_close(found[:, 1], model.decode(between(*codes, 3)[:, 1]))
+
+
+def test_a_net_that_gives_too_little_is_refused():
+    model = ladder()
+    forward = model.top_down.forward
+    model.top_down.forward = lambda *given: (forward(*given)[0][:, :1], forward(*given)[1])
+    with pytest.raises(ValueError, match=r"top_down: for x .*: they must be alike"):
+        model.loss({"x": X})
 
 
 def test_a_net_tells_of_x_by_z_alone():

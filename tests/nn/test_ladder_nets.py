@@ -58,6 +58,14 @@ def test_the_stages_are_a_vector_and_maps_of_doubled_sides():
     assert whole.latent_shapes[2:] == [(2, 4, 4), (1, 8, 8), (1, 8, 8)]
 
 
+def test_outputs_are_parameters_for_each_value():
+    for down, shape in (
+        (ConvTopDown((3, 12, 12), **CONV, outputs=5), (15, 12, 12)),
+        (MLPTopDown((2,), **MLP, outputs=5), (10,)),
+    ):
+        assert down(noise_of(down))[0].shape == (3, *shape)
+
+
 def test_both_laws_are_standard_normal_at_the_start():
     _, layers = ConvTopDown((1, 8, 8), **CONV)(
         noise_of(ConvTopDown((1, 8, 8), **CONV)),

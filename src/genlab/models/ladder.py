@@ -3,8 +3,8 @@
 Reading map
   network     nn/ladder.py: ConvBottomUp and ConvTopDown, MLPBottomUp and MLPTopDown
   formula     objectives/ladder.py: LadderELBO; the likelihoods of objectives/variational.py
-  sampler     samplers/latent.py: Prior
-  experiment  conf/experiment/fashion_ladder_vae.yaml, digits_ladder_vae.yaml
+  sampler     samplers/latent.py: Prior, between
+  experiment  conf/experiment/fashion_ladder_vae.yaml
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given
+from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
 from genlab.objectives.ladder import LadderELBO, Layer
 from genlab.optim import Optim
 from genlab.rng import Draws, randn
-from genlab.samplers.latent import Prior
+from genlab.samplers.latent import Prior, between
 from genlab.shapes import as_input
 
 
@@ -75,7 +75,7 @@ class LadderVAE(GenerativeModel):
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         params, layers = self._inferred(x, cond, self.bottom_up(x, cond))
         seen = self.clock.examples if self.training else None
-        return self.objective.loss(x, as_input(params, x, "top_down"), layers, seen=seen)
+        return self.objective.loss(x, params, layers, seen=seen)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """A lower bound in nats [B]: with num_importance = 1 the ELBO, its KLs in closed form.
@@ -83,15 +83,20 @@ class LadderVAE(GenerativeModel):
         Else log 1/K sum_k p(x, z_k) / q(z_k | x), z_k ~ q: Burda et al. 2016 (arXiv 1509.00519),
         eq. 8. z is drawn from torch's generator; seed it for the same value again.
         """
+        return self.log_prob_drawn(batch)[0]
+
+    def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The variance is that of the log of a mean of K weights, to first order in 1 / K."""
         x, cond = batch["x"], self.conditions(self.conditions.of(batch))
         told = self.bottom_up(x, cond)
         if self.num_importance == 1:
-            return self.objective.bound(x, *self._inferred(x, cond, told))
-        weights = [
+            return self.objective.bound(x, *self._inferred(x, cond, told)), None
+        log_w = torch.stack([
             self.objective.log_weight(x, *self._inferred(x, cond, told))
             for _ in range(self.num_importance)
-        ]
-        return torch.stack(weights).logsumexp(0) - math.log(self.num_importance)
+        ])  # fmt: skip
+        bound = log_w.logsumexp(0) - math.log(self.num_importance)
+        return bound, (log_w - bound).exp().var(0) / self.num_importance
 
     def sample(
         self,
@@ -140,12 +145,25 @@ class LadderVAE(GenerativeModel):
             params, _ = self.top_down(self._layered(z), told)
             return self.objective.likelihood.mean(params)
 
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: from one sample's code to another's; GenerativeModel.between."""
+        ends = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        way = between(*(self.sampler(draws, self.latent_shape) for draws in ends), steps)
+        cond = self.conditions.asked_or_drawn(cond, ends[0])
+        cond = each(lambda rows: rows.repeat_interleave(steps, 0), cond)
+        return self.decode(way.flatten(0, 1), cond).unflatten(0, (num, steps))
+
     def _inferred(
         self, x: Tensor, cond: Tensor | None, told: list[Tensor]
     ) -> tuple[Tensor, list[Layer]]:
         """The parameters of p(x | z) and the layers, z ~ q(z | x)."""
         noise = self._layered(randn((len(x), *self.latent_shape), x.device))
-        return self.top_down(noise, cond, told)
+        params, layers = self.top_down(noise, cond, told)
+        channels = self.objective.likelihood.outputs * x.shape[1]
+        like = x.new_empty((len(x), channels, *x.shape[2:]), device="meta")
+        return as_input(params, like, "top_down"), layers
 
     def _layered(self, z: Tensor) -> list[Tensor]:
         """[B, *latent_shape] -> each layer's, [B, ...]."""

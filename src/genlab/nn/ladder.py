@@ -142,14 +142,17 @@ class MLPTopDown(TopDown):
         latent_dims: Sequence[int],
         num_classes: int | None = None,
         width: int = 128,
+        outputs: int = 1,
     ) -> None:
-        at_least_1(width=width, latent_dims=min(latent_dims, default=0))
+        """`outputs`: the parameters of p(x | z) for each value of x."""
+        at_least_1(width=width, outputs=outputs, latent_dims=min(latent_dims, default=0))
         emb_dim = None if num_classes is None else width
         stages = [
             Stage(nn.Identity(), [Rung(width, n, Block(width, emb_dim=emb_dim), nn.Linear)])
             for n in latent_dims
         ]
-        last = nn.Sequential(nn.Linear(width, math.prod(shape)), nn.Unflatten(1, tuple(shape)))
+        out = nn.Linear(width, outputs * math.prod(shape))
+        last = nn.Sequential(out, nn.Unflatten(1, (outputs * int(shape[0]), *shape[1:])))
         super().__init__(width, num_classes, stages, last, [(n,) for n in latent_dims])
 
 
@@ -215,8 +218,11 @@ class ConvTopDown(TopDown):
         latent_dims: Sequence[int],
         rungs: Sequence[int],
         num_classes: int | None = None,
+        outputs: int = 1,
     ) -> None:
-        """`widths`: the network's channels in each stage, the vector first."""
+        """`widths`: the network's channels in each stage, the vector first; `outputs`: the
+        parameters of p(x | z) for each value of x."""
+        at_least_1(outputs=outputs)
         sides, fold = stages_of(shape, widths, latent_dims=latent_dims, rungs=rungs)
         emb_dim = None if num_classes is None else widths[0]
         stages, shapes = [], []
@@ -237,7 +243,7 @@ class ConvTopDown(TopDown):
                 ]
                 shapes += [(latent, *sides[i - 1])] * num
             stages.append(Stage(up, here))
-        out = nn.Conv2d(widths[-1], int(shape[0]) * fold**2, 3, padding=1)
+        out = nn.Conv2d(widths[-1], outputs * int(shape[0]) * fold**2, 3, padding=1)
         last = nn.Sequential(out, nn.PixelShuffle(fold))
         super().__init__(widths[0], num_classes, stages, last, shapes)
 
