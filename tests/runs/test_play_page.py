@@ -162,7 +162,10 @@ def test_two_runs_are_asked_and_judged_by_keys(runs, serve, tmp_path: Path) -> N
     page.mouse.up()
     page.wait_for_timeout(500)
     page.click("#draw")
-    page.wait_for_selector("#draw[disabled]", timeout=WAIT)
+    for _ in range(300):  # the button is grey for less than a look at it takes
+        if len(history.read_history(runs["one"])) == 2:
+            break
+        page.wait_for_timeout(200)
     page.wait_for_selector("#draw:not([disabled])", timeout=WAIT)
     row = history.read_history(runs["one"])[0]
     mask = np.asarray(Image.open(row["asked"]["mask"]))
