@@ -18,6 +18,8 @@ def append_dims(t: Tensor, like: Tensor) -> Tensor:
 
 def as_input(out: Tensor, x: Tensor, net: str = "net") -> Tensor:
     """`out`, which a net gave for x; a ValueError where it would only broadcast to x."""
+    if not torch.is_tensor(out):
+        raise ValueError(f"{net}: for x it gives several things: it is a net of another family")
     if out.shape != x.shape:
         raise ValueError(
             f"{net}: for x {list(x.shape)} it gives {list(out.shape)}: they must be alike"

@@ -55,3 +55,10 @@ def test_what_a_net_takes_and_gives_in_lists_is_told_too():
         "([8, 4], [8, 2, 4, 4], [8, 1, 8, 8], [8, 1, 8, 8]), [8], ([8, 16]"
     )
     assert down.given == "[8, 1, 8, 8]"
+
+
+def test_a_net_that_gives_more_than_x_is_refused_in_a_line() -> None:
+    model = Plan(settled(["data=ring", "net=mlp"])).model_of_shapes()
+    model.net = Plan(settled(["data=jsb_chorales", "model=frames"])).model_of_shapes().net
+    with pytest.raises(ValueError, match="it is a net of another family"):
+        flops(model, (4, 6, 88), tokens=False)
