@@ -308,5 +308,7 @@ def test_repetition_is_judged_beside_held_out_examples() -> None:
     assert told(sampled).remedies == ("sampler.temperature=1.0", "sampler.top_k=null")
     assert told({"sampler": {"length": None}}).remedies == ("sampler=sample",)
     assert told({}, loops=0.3, loops_real=0.1, distinct=0.6) is None
-    assert told({}, loops=0.3, loops_real=0.0, distinct=0.6) is not None
-    assert told({}, loops=0.0, distinct=0.4) is not None
+    looping = told({}, loops=0.3, loops_real=0.0, distinct=0.6).evidence
+    assert "samples end in a loop" in looping and "differ" not in looping
+    alike = told({}, loops=0.0, distinct=0.4).evidence
+    assert "samples differ" in alike and "loop" not in alike

@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Normal
 from genlab.objectives import posteriors
 from genlab.objectives.priors import StandardNormal
 from genlab.objectives.tabular import Mixed
-from genlab.objectives.variational import ELBO
+from genlab.objectives.variational import ELBO, Coded
 
 WIDTHS = [1, 3, 2, 1, 1, 4]
 BLOCKS = [slice(1, 4), slice(4, 6), slice(8, 12)]
@@ -98,8 +98,8 @@ def test_the_bound_is_below_the_likelihood_where_it_is_known() -> None:
     elbo, mean = ELBO(likelihood()), torch.zeros(6, 2)
 
     def loss(mean, logvar):
-        q, parts = posteriors.Normal(mean, logvar), {"decode": lambda z: params, "infer": None}
-        return elbo.loss(x, q, StandardNormal(), **parts)["loss"]
+        q = posteriors.Normal(mean, logvar)
+        return elbo.loss(Coded(x, q, StandardNormal(), lambda z: params, None))["loss"]
 
     found = loss(mean, mean)
     torch.testing.assert_close(found, -likelihood().log_prob(x, params))

@@ -8,7 +8,13 @@ from torch.distributions import Normal, kl_divergence
 
 from genlab.objectives import posteriors
 from genlab.objectives.priors import StandardNormal
-from genlab.objectives.variational import ELBO, Bernoulli, DiscretisedLogistic, Gaussian
+from genlab.objectives.variational import (
+    ELBO,
+    Bernoulli,
+    Coded,
+    DiscretisedLogistic,
+    Gaussian,
+)
 
 
 @pytest.mark.parametrize("levels", [2, 17, 256])
@@ -86,9 +92,9 @@ def test_bernoulli_is_torchs():
     torch.testing.assert_close(Bernoulli().mean(logits), p - (1 - p))
 
 
-def parts(params):
-    """What an objective calls, of a decoder that always says `params`."""
-    return {"decode": lambda z: params.repeat(len(z) // len(params), 1), "infer": None}
+def coded(x, q, params) -> Coded:
+    """A batch whose decoder always says `params`."""
+    return Coded(x, q, StandardNormal(), lambda z: params, None)
 
 
 def test_kl_is_torchs_and_beta_weighs_it():
@@ -96,8 +102,7 @@ def test_kl_is_torchs_and_beta_weighs_it():
     q = posteriors.Normal(mean, logvar)
     expected = kl_divergence(Normal(mean, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(q.kl_to_normal(mean), expected)
-    x, prior = torch.zeros(6, 2), StandardNormal()
-    terms = ELBO(Gaussian(), beta=3.0).loss(x, q, prior, **parts(torch.ones(6, 2)))
+    terms = ELBO(Gaussian(), beta=3.0).loss(coded(torch.zeros(6, 2), q, torch.ones(6, 2)))
     torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 3 * terms["kl"])
     torch.testing.assert_close(terms["kl"], expected)
     assert terms["loss"].shape == (6,)

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal
 from genlab.objectives.bounds import IWAE, BetaTC, DoublyReparameterised, FreeBits, averaged
 from genlab.objectives.posteriors import Bent, Flowed, Normal, log_normal
 from genlab.objectives.priors import FlowPrior, StandardNormal, VampPrior
-from genlab.objectives.variational import ELBO, Gaussian
+from genlab.objectives.variational import ELBO, Coded, Gaussian
 from genlab.rng import Draws, share_of
 
 SIGMA = 0.5
@@ -35,8 +35,8 @@ def posterior(off: float = 0.0, num: int = 1) -> Normal:
     return Normal(mean + off, -precision.diagonal().log().expand(num, -1) + off)
 
 
-def loss(bound, q, x, prior=PRIOR, **seen):
-    return bound.loss(x, q, prior, decode=decode, infer=None, **seen)
+def loss(bound, q, x, decode=decode):
+    return bound.loss(Coded(x, q, PRIOR, decode, None))
 
 
 # --- importance weights ---------------------------------------------------------------------------
@@ -71,9 +71,7 @@ def gradient(kind, k: int, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     mean, logvar = (t.clone().requires_grad_() for t in (start.mean, start.logvar))
     w = W.clone().requires_grad_()
     q = Normal(mean.expand(n, -1), logvar.expand(n, -1))
-    terms = kind(Gaussian(sigma=SIGMA), num=k).loss(
-        X.expand(n, -1), q, PRIOR, decode=lambda z: z @ w.T, infer=None
-    )
+    terms = loss(kind(Gaussian(sigma=SIGMA), num=k), q, X.expand(n, -1), lambda z: z @ w.T)
     grads = torch.autograd.grad(terms["loss"].mean(), (mean, logvar, w))
     return torch.cat([grads[0], grads[1]], 1), grads[2]
 
@@ -106,7 +104,7 @@ def test_a_value_that_holds_less_than_its_free_nats_has_no_gradient() -> None:
     mean = torch.tensor([[0.1, 3.0], [-0.1, 2.0]], requires_grad=True)  # KL 0.005 and 3.25
     q = Normal(mean, torch.zeros(2, 2))
     bound = FreeBits(Gaussian(sigma=SIGMA), nats=0.5)
-    terms = bound.loss(torch.zeros(2, 3), q, PRIOR, decode=lambda z: torch.zeros(2, 3), infer=None)
+    terms = loss(bound, q, torch.zeros(2, 3), lambda z: torch.zeros(2, 3))
     expected = terms["reconstruction"] + 0.5 + (4.5 + 2.0) / 2
     torch.testing.assert_close(terms["loss"], expected)
     (grad,) = torch.autograd.grad(terms["loss"].mean(), mean)
@@ -123,9 +121,8 @@ def test_the_parts_of_the_kl_add_up_and_the_weight_weighs_the_second() -> None:
 
     def terms(weight):
         torch.manual_seed(1)
-        return BetaTC(Gaussian(), tc_weight=weight).loss(
-            torch.zeros(64, 3), q, PRIOR, decode=lambda z: torch.zeros(64, 3), infer=None
-        )
+        bound = BetaTC(Gaussian(), tc_weight=weight)
+        return loss(bound, q, torch.zeros(64, 3), lambda z: torch.zeros(64, 3))
 
     one, six = terms(1.0), terms(6.0)
     torch.testing.assert_close(one["loss"], one["reconstruction"] + one["kl"])

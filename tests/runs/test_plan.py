@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from running import settled
 
 from genlab.runs.folder.layout import find_run
@@ -15,6 +17,7 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.mistakes import check_words, explain
 from genlab.runs.settings.plan import Plan
+from genlab.shapes import shapes_alone
 
 OWN = """
 from genlab.data.images import Images
@@ -132,3 +135,13 @@ def test_a_group_that_only_some_models_have(words, line: str) -> None:
     assert re.search(line, explain(refused.value, words))
     with pytest.raises(UserError, match="augment is given twice"):
         check_words(["augment=ada", "augment=diffaugment"])
+
+
+def test_a_codes_laws_fit_a_vector_and_a_map() -> None:
+    words = ["data=digits", "model=vae", "posterior=iaf", "prior=flow", "conditions=none"]
+    for net, size in (("conv_vae", 32), ("conv_codec", 16)):
+        model = plan_of([*words, f"net={net}"])[0].model_of_shapes()
+        assert model.posterior.flow.context == size == math.prod(model.latent_shape)
+        x = torch.zeros(2, 1, 8, 8, device="meta")
+        with shapes_alone():
+            assert model.loss({"x": x})["loss"].shape == (2,)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,9 @@ from torch import Tensor, nn
 from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
-from genlab.objectives.posteriors import Diagonal, Law
+from genlab.objectives.posteriors import Diagonal
 from genlab.objectives.priors import LatentPrior, StandardNormal
-from genlab.objectives.variational import Bound
+from genlab.objectives.variational import Bound, Coded
 from genlab.optim import Optim
 from genlab.rng import Draws
 from genlab.samplers.latent import Prior, between
@@ -82,10 +81,9 @@ class VAE(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The objective's terms; of the ELBO reconstruction + beta kl, in nats per example."""
-        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-        q, parts = self._q(x, cond), self._parts(x, cond)
-        seen = self.clock.examples if self.training else None
-        return self.objective.loss(x, q, self.prior, **parts, seen=seen)
+        return self.objective.loss(
+            self._coded(batch, self.clock.examples if self.training else None)
+        )
 
     def log_prob(self, batch: Batch) -> Tensor:
         """A lower bound in nats [B]: with num_importance = 1 the ELBO, its KL in closed form if any
@@ -97,15 +95,11 @@ class VAE(GenerativeModel):
 
     def log_prob_drawn(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """The variance is that of the log of a mean of K weights, to first order in 1 / K."""
-        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-        q, parts = self._q(x, cond), self._parts(x, cond)
+        it = self._coded(batch)
         if self.num_importance == 1:
-            z = q.draw()
-            fit = self.objective.likelihood.log_prob(x, parts["decode"](z))
-            return fit - self.prior.kl(q, z, self._infer), None
-        log_w = torch.stack([
-            self.objective.log_weight(x, q, self.prior, **parts) for _ in range(self.num_importance)
-        ])  # fmt: skip
+            z = it.q.draw()
+            return self.objective.likelihood.log_prob(it.x, it.decode(z)) - it.kl(z), None
+        log_w = torch.stack([self.objective.log_weight(it) for _ in range(self.num_importance)])
         bound = log_w.logsumexp(0) - math.log(self.num_importance)
         return bound, (log_w - bound).exp().var(0) / self.num_importance
 
@@ -161,16 +155,14 @@ class VAE(GenerativeModel):
         way = between(*z, steps).flatten(0, 1)
         return self.decode(way, cond).unflatten(0, (num, steps))
 
-    def _q(self, x: Tensor, cond: Any) -> Law:
-        mean, logvar = self.encoder(x, cond)
-        return self.posterior(mean.float(), logvar.float())
-
     def _infer(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, logvar = self.encoder(x, None)
         return mean.float(), logvar.float()
 
-    def _parts(self, x: Tensor, cond: Any) -> dict[str, Any]:
-        """What an objective calls: `decode` takes any number of draws, one after another."""
+    def _coded(self, batch: Batch, seen: int | None = None) -> Coded:
+        """The batch, encoded; `decode` takes any number of draws of it, one after another."""
+        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
+        mean, logvar = self.encoder(x, cond)
         channels = self.objective.likelihood.outputs * x.shape[1]
 
         def decode(z: Tensor) -> Tensor:
@@ -179,4 +171,5 @@ class VAE(GenerativeModel):
             like = x.new_empty((len(z), channels, *x.shape[2:]), device="meta")
             return as_input(self.decoder(z, own), like, "decoder")
 
-        return {"decode": decode, "infer": self._infer}
+        q = self.posterior(mean.float(), logvar.float())
+        return Coded(x, q, self.prior, decode, self._infer, seen)

@@ -1,7 +1,7 @@
 """Other bounds and terms for variational autoencoders than the ELBO, one paper each.
 
-Read: each class is what objectives/variational.py's `Bound` asks for: `loss` with a likelihood, the
-posterior q of a batch, the prior and the decoder. All per example [B], in nats.
+Read: each class is what objectives/variational.py's `Bound` asks for: `loss` of a batch with
+the laws of its code (`Coded`). All per example [B], in nats.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import math
 
 from torch import Tensor
 
-from genlab.objectives.posteriors import HALF_LOG_TAU, Law, Normal, diagonal
-from genlab.objectives.priors import Infer, LatentPrior
-from genlab.objectives.variational import ELBO, Bound, Decode, Likelihood
+from genlab.objectives.posteriors import HALF_LOG_TAU, Normal, diagonal
+from genlab.objectives.variational import ELBO, Bound, Coded, Likelihood
 
 
 class IWAE(Bound):
@@ -27,26 +26,17 @@ class IWAE(Bound):
             raise ValueError(f"objective.num={num}: draws of z for each example, at least 1")
         self.num = num
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        z = q.draw(self.num)
-        fit = self._fit(x, z, decode)
-        log_ratio = _draws(q.log_prob(z) - prior.log_prob(z, infer), x)
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        z = it.q.draw(self.num)
+        fit = self._fit(it, z)
+        log_ratio = _draws(it.q.log_prob(z) - it.log_prior(z), it.x)
         bound = (fit - log_ratio).logsumexp(0) - math.log(self.num)
         return {"loss": -bound, "reconstruction": -fit.mean(0), "kl": log_ratio.mean(0)}
 
-    def _fit(self, x: Tensor, z: Tensor, decode: Decode) -> Tensor:
+    def _fit(self, it: Coded, z: Tensor) -> Tensor:
         """log p(x | z_k) [K, B]."""
-        again = x.repeat(self.num, *[1] * (x.ndim - 1))
-        return _draws(self.likelihood.log_prob(again, decode(z)), x)
+        again = it.x.repeat(self.num, *[1] * (it.x.ndim - 1))
+        return _draws(self.likelihood.log_prob(again, it.decode(z)), it.x)
 
 
 class DoublyReparameterised(IWAE):
@@ -57,20 +47,11 @@ class DoublyReparameterised(IWAE):
     decoder's is IWAE's.
     """
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        q = diagonal(q, "objective=iwae_dreg")
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        q = diagonal(it.q, "objective=iwae_dreg")
         z = q.draw(self.num)
-        fit = self._fit(x, z, decode)
-        log_ratio = _draws(q.fixed().log_prob(z) - prior.log_prob(z, infer), x)
+        fit = self._fit(it, z)
+        log_ratio = _draws(q.fixed().log_prob(z) - it.log_prior(z), it.x)
         log_weight = fit - log_ratio
         share = log_weight.detach().softmax(0)  # w_k [K, B]
         if z.requires_grad:  # a second w_k, on the way to the encoder alone
@@ -102,20 +83,11 @@ class FreeBits(ELBO):
             raise ValueError(f"objective.nats={nats}: must be at least 0")
         self.nats = nats
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        terms = super().loss(x, q, prior, decode=decode, infer=infer, seen=seen)
-        each = diagonal(q, "objective=free_bits").kl_each()
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        terms = super().loss(it)
+        each = diagonal(it.q, "objective=free_bits").kl_each()
         free = each.mean(0).clamp(min=self.nats).sum()
-        terms["loss"] = terms["reconstruction"] + self.beta(seen) * free
+        terms["loss"] = terms["reconstruction"] + self.beta(it.seen) * free
         return terms
 
 
@@ -133,23 +105,14 @@ class BetaTC(Bound):
             raise ValueError(f"objective.tc_weight={tc_weight}: must be at least 0; 1 is the ELBO")
         self.tc_weight = tc_weight
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        q = diagonal(q, "objective=beta_tc")
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        q = diagonal(it.q, "objective=beta_tc")
         z = q.draw()
-        reconstruction = -self.likelihood.log_prob(x, decode(z))
+        reconstruction = -self.likelihood.log_prob(it.x, it.decode(z))
         log_q, each = q.log_prob(z), averaged(q, z)
         log_joint, log_product = each["joint"], each["product"]
         information, tc = log_q - log_joint, log_joint - log_product
-        dimensions = log_product - prior.log_prob(z, infer)
+        dimensions = log_product - it.log_prior(z)
         return {
             "loss": reconstruction + information + self.tc_weight * tc + dimensions,
             "reconstruction": reconstruction,

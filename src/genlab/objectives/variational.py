@@ -137,6 +137,25 @@ def log_level(x: Tensor, location: Tensor, log_scale: Tensor, levels: int) -> Te
 Decode = Callable[[Tensor], Tensor]  # z [num B, *S] -> the parameters of p(x | z)
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A batch and the laws of its code: what a bound is made of."""
+
+    x: Tensor  # [B, ...]
+    q: Law
+    prior: LatentPrior
+    decode: Decode
+    infer: Infer
+    seen: int | None = None  # training examples so far; None: nothing is trained
+
+    def kl(self, z: Tensor) -> Tensor:
+        """KL(q || p) [B], of one draw z each where it has no closed form."""
+        return self.prior.kl(self.q, z, self.infer)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        return self.prior.log_prob(z, self.infer)
+
+
 class Bound(nn.Module):
     """What a VAE minimises: a likelihood, and how far q(z | x) may lie from p(z)."""
 
@@ -144,24 +163,15 @@ class Bound(nn.Module):
         super().__init__()
         self.likelihood = likelihood
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        """The terms per example [B], in nats. `seen`: training examples so far; None: all."""
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        """The terms per example [B], in nats."""
         raise NotImplementedError
 
-    def log_weight(self, x: Tensor, q: Law, prior: LatentPrior, *, decode: Decode, infer: Infer):
+    def log_weight(self, it: Coded) -> Tensor:
         """log p(x | z) p(z) / q(z | x) [B] of one draw each (Burda et al. 2016, eq. 7-8)."""
-        z = q.draw()
-        log_prior = prior.log_prob(z, infer)
-        return self.likelihood.log_prob(x, decode(z)) + log_prior - q.log_prob(z)
+        z = it.q.draw()
+        log_prior = it.log_prior(z)
+        return self.likelihood.log_prob(it.x, it.decode(z)) + log_prior - it.q.log_prob(z)
 
 
 @dataclass(frozen=True)
@@ -212,21 +222,12 @@ class ELBO(Bound):
         super().__init__(likelihood)
         self.beta = Beta(beta, warmup, cycle)
 
-    def loss(
-        self,
-        x: Tensor,
-        q: Law,
-        prior: LatentPrior,
-        *,
-        decode: Decode,
-        infer: Infer,
-        seen: int | None = None,
-    ) -> dict[str, Tensor]:
-        z = q.draw()
-        reconstruction = -self.likelihood.log_prob(x, decode(z))
-        kl = prior.kl(q, z, infer)
+    def loss(self, it: Coded) -> dict[str, Tensor]:
+        z = it.q.draw()
+        reconstruction = -self.likelihood.log_prob(it.x, it.decode(z))
+        kl = it.kl(z)
         return {
-            "loss": reconstruction + self.beta(seen) * kl,
+            "loss": reconstruction + self.beta(it.seen) * kl,
             "reconstruction": reconstruction,
             "kl": kl,
         }

@@ -45,6 +45,7 @@ OmegaConf.register_new_resolver(
 OmegaConf.register_new_resolver(
     "genlab.cells", lambda map, stages: math.prod(map[1:]) * stages, replace=True
 )
+OmegaConf.register_new_resolver("genlab.size", lambda shape: math.prod(shape), replace=True)
 # of a waveform: its samples over the strides
 OmegaConf.register_new_resolver(
     "genlab.strided", lambda shape, strides: shape[-1] // math.prod(strides), replace=True
