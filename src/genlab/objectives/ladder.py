@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from genlab.objectives import posteriors
 from genlab.objectives.variational import Beta, Likelihood
 from genlab.shapes import sum_example
 
@@ -23,12 +24,6 @@ def kl(q: Normal, p: Normal) -> Tensor:
     (mean_q, logvar_q), (mean_p, logvar_p) = q, p
     far = logvar_q.exp() + (mean_q - mean_p) ** 2
     return 0.5 * sum_example(logvar_p - logvar_q + far * (-logvar_p).exp() - 1)
-
-
-def log_density(z: Tensor, law: Normal) -> Tensor:
-    """log N(z; mean, exp(logvar)) [B], without the constant ln(2 pi) / 2 of each value."""
-    mean, logvar = law
-    return -0.5 * sum_example(logvar + (z - mean) ** 2 * (-logvar).exp())
 
 
 class LadderELBO(nn.Module):
@@ -73,5 +68,6 @@ class LadderELBO(nn.Module):
     def log_weight(self, x: Tensor, params: Tensor, layers: Sequence[Layer]) -> Tensor:
         """log p(x, z) / q(z | x) [B]: an importance weight (Burda et al. 2016, eq. 7-8)."""
         return self.likelihood.log_prob(x, params) + sum(
-            log_density(z, prior) - log_density(z, posterior) for z, prior, posterior in layers
+            posteriors.Normal(*prior).log_prob(z) - posteriors.Normal(*posterior).log_prob(z)
+            for z, prior, posterior in layers
         )
