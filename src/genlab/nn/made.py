@@ -65,7 +65,8 @@ class MADE(nn.Module):
         tokens = torch.arange(length).repeat_interleave(kinds)
         degrees, masks = tokens, []
         for _ in range(depth):
-            above = torch.randint(int(degrees.min()), length - 1, (width,))
+            least = 0 if degrees.is_meta else int(degrees.min())  # of shapes alone nothing is known
+            above = torch.randint(least, length - 1, (width,))
             masks.append(above[:, None] >= degrees)
             degrees = above
         return [*masks, tokens[:, None] > degrees]
