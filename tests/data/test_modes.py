@@ -51,6 +51,13 @@ def test_numbers_come_back_and_x_says_mode_and_place(missing: bool) -> None:
     assert ((found.means[ones.argmax(1)] < 0) == low).all()
 
 
+def test_no_number_is_drawn_beyond_those_that_were_seen() -> None:
+    found = column()
+    far = np.zeros((2, sum(found.widths)))
+    far[:, 0] = [-50, 50]
+    assert found.decode(far) == [hills().min(), hills().max()]
+
+
 def test_a_column_of_one_value_is_one_mode() -> None:
     found = column(np.full(50, 7.0))
     assert found.widths == [1, 2] and found.decode(np.array([[0.0, 1, -1]])) == [7.0]
@@ -67,10 +74,13 @@ def test_it_is_fitted_alike_again_and_keeps_its_state() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"stds": [0.0]}, {"shares": [-1.0]}, {"means": []}, {"decimals": 1e9}]
-)
+    "change",
+    [{"stds": [0.0]}, {"shares": [-1.0]}, {"means": []}, {"decimals": 1e9}, {"low": 2.0},
+     {"high": "x"}],
+)  # fmt: skip
 def test_an_odd_state_is_refused(change) -> None:
-    one = {"means": [0.0], "stds": [1.0], "shares": [1.0], "decimals": 1, "missing": False}
+    one = {"means": [0.0], "stds": [1.0], "shares": [1.0], "decimals": 1, "missing": False,
+           "low": -1.0, "high": 1.0}  # fmt: skip
     assert restored({"name": "c", "kind": "modes", **one})
     with pytest.raises(ValueError, match="no column of a table"):
         restored({"name": "c", "kind": "modes", **one, **change})

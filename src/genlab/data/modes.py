@@ -27,7 +27,7 @@ class Modes(Numbers):
     """x = (value - mean_k) / (4 std_k), and +1 for mode k, which is the likeliest of the value."""
 
     kind = "modes"
-    keys = {"decimals", "missing", "means", "stds", "shares"}
+    keys = {"decimals", "missing", "means", "stds", "shares", "low", "high"}
     lists = ("means", "stds", "shares")
 
     def __init__(
@@ -37,11 +37,14 @@ class Modes(Numbers):
         means: Sequence[float],
         stds: Sequence[float],
         shares: Sequence[float],
+        low: float,
+        high: float,
         decimals: int | None,
         missing: bool,
     ) -> None:
-        """`decimals` that are kept, None for all."""
+        """`decimals` that are kept, None for all; `low` and `high` are the training rows' ends."""
         self.name, self.decimals, self.missing = name, decimals, missing
+        self.low, self.high = float(low), float(high)
         self.means, self.stds, self.shares = (
             np.asarray(v, np.float64) for v in (means, stds, shares)
         )
@@ -55,7 +58,8 @@ class Modes(Numbers):
         if len(there) == 0 or there[0] == there[-1]:
             alone = float(there[0]) if len(there) else 0.0
             laws = {"means": [alone], "stds": [max(1e-6, abs(alone) * 1e-6)], "shares": [1.0]}
-            return cls(name, **laws, decimals=decimals, missing=missing)
+            return cls(name, **laws, low=alone, high=alone, decimals=decimals, missing=missing)
+        ends = {"low": there[0], "high": there[-1]}
         if len(there) > FITTED:
             there = there[np.linspace(0, len(there) - 1, FITTED).round().astype(int)]
         middle, scale = there.mean(), there.std()
@@ -72,7 +76,7 @@ class Modes(Numbers):
         order = np.argsort(means)
         shares = mixture.weights_[kept] / mixture.weights_[kept].sum()
         return cls(name, means=means[order], stds=stds[order], shares=shares[order],
-                   decimals=decimals, missing=missing)  # fmt: skip
+                   **ends, decimals=decimals, missing=missing)  # fmt: skip
 
     @property
     def widths(self) -> list[int]:
@@ -97,6 +101,7 @@ class Modes(Numbers):
         """block [N, sum of widths] -> numbers; None where missing."""
         k = block[:, 1 : 1 + len(self.means)].argmax(1)
         found = block[:, 0].astype(np.float64) * WIDE * self.stds[k] + self.means[k]
+        found = found.clip(self.low, self.high)
         if self.decimals is not None:
             found = found.round(self.decimals)
         numbers = [int(v) for v in found] if self.decimals == 0 else found.tolist()
@@ -112,10 +117,15 @@ class Modes(Numbers):
         lists = [state[k] for k in cls.lists]
         if not few or not figures(*lists) or len(lists[0]) > MOST:
             return False
+        if not figures([state["low"], state["high"]]) or state["low"] > state["high"]:
+            return False
         positive = min(state["stds"]) > 0 and min(state["shares"]) > 0
         if decimals and not max(map(abs, [*lists[0], *lists[1]])) * 10.0**decimals < 1e290:
             return False  # it could not be rounded so
         return isinstance(state["missing"], bool) and positive
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "low": self.low, "high": self.high}
 
     def typical(self, num: int) -> list[Any]:
         """Of each mode its share, spread over two standard deviations."""

@@ -24,6 +24,7 @@ class ModeCollapse(Sign):
     """Needs two players: other families fail otherwise."""
 
     needs = ("loss_discriminator",)
+    never = ("commitment",)  # a codec's draws are of uniform codes, not of what it has learned
 
     def __init__(self, *, spread: float = 0.15, modes: float = 0.5) -> None:
         """Told below this share of the data's `spread`, or of the `modes` of real examples."""

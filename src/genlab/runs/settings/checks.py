@@ -165,7 +165,9 @@ def _check_codec(settings: dict[str, Any], trust: Sequence[str]) -> None:
     takes, codes = getattr(cls, "takes", "either"), settings["space"]["vocab"] is not None
     if takes not in ("either", "tokens" if codes else "values"):
         wants, remedy = (
-            ("codes", "vqvae") if takes == "tokens" else ("values", "vae net=conv_codec")
+            ("codes", "vqvae")
+            if takes == "tokens"
+            else ("values", "vae net=conv_codec conditions=none")
         )
         raise UserError(
             f"codec: a prior of {cls.__name__} takes {wants}, which this codec does not give;"
