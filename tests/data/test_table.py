@@ -239,7 +239,8 @@ def test_known_columns_are_given_exactly(tmp_path) -> None:
     for row, values in zip(data.decode(x), asked):
         assert {k: row[k] for k in values} == values
     for wrong, match in (
-        ({"agee": 3}, "given: there is no column 'agee'; there are age, size"),
+        ({"agee": 3}, "given: there is no column 'agee'; there are age, size, hue, ill, score; nearest: age"),
+        ({"age": 300}, r"given.age=300: the rows that were seen have \d+ to \d+$"),
         ({"hue": "blue"}, "given.hue=blue: allowed are green, red"),
         ({"age": "old"}, "given.age=old: write a number"),
         ({"age": None}, "given.age=None: write a number"),
@@ -308,7 +309,7 @@ def test_columns_that_teach_nothing_are_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     "changes, match",
     [
-        ({"target": "wage"}, r"data.target=wage: people.csv has no such column, but age, size"),
+        ({"target": "ages"}, r"data.target=ages: people.csv has no such column, but age, .*; nearest: age"),
         ({"drop": ["wage"]}, r"data.drop=wage: people.csv has no such column"),
         ({"columns": {"wage": "integer"}}, r"data.columns=wage: people.csv has no such column"),
         ({"columns": {"age": "ordinal"}}, r"data.columns.age=ordinal: allowed are integer,"),

@@ -225,6 +225,11 @@ class Numbers(Column):
             return False  # it could not be rounded so
         return isinstance(state["missing"], bool) and values == sorted(values)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest value of the training rows."""
+        return float(self.values[0]), float(self.values[-1])
+
     def check(self, cell: str | None) -> None:
         try:
             fits = self.missing if cell is None else np.isfinite(float(cell))
@@ -232,6 +237,10 @@ class Numbers(Column):
             fits = False
         if not fits:
             raise ValueError(f"given.{self.name}={cell}: write a number")
+        low, high = self.ends
+        if cell is not None and not low <= float(cell) <= high:
+            seen = " to ".join(map(figure, self.ends))
+            raise ValueError(f"given.{self.name}={cell}: the rows that were seen have {seen}")
 
     def no_class(self) -> str:
         return "numbers"
@@ -241,7 +250,7 @@ class Numbers(Column):
         return self.decode(np.stack([z, z + 9, z * 0], 1))  # none of them missing
 
     def __str__(self) -> str:
-        ends = f"{figure(self.values[0])} to {figure(self.values[-1])}"
+        ends = " to ".join(map(figure, self.ends))
         return f"{self.name} {self.kind} {ends}{' or missing' if self.missing else ''}"
 
 

@@ -79,6 +79,10 @@ class Modes(Numbers):
                    **ends, decimals=decimals, missing=missing)  # fmt: skip
 
     @property
+    def ends(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    @property
     def widths(self) -> list[int]:
         block = max(2, len(self.means))  # a block of 1 would be a number
         return [1, block, 2] if self.missing else [1, block]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 
@@ -68,3 +69,10 @@ def listed(names: Sequence[str]) -> str:
     """Names in a message, the odd ones quoted; of many the first."""
     more = [f"and {len(names) - MOST:,} more"] if len(names) > MOST else []
     return ", ".join([*map(item, names[:MOST]), *more])
+
+
+def nearest(word: str, names: Sequence[str]) -> str:
+    """What a message adds where a name is a slip of another: "; nearest: age"."""
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=0.6)
+    return f"; nearest: {', '.join(item(folded[c]) for c in close)}" if close else ""

@@ -202,7 +202,7 @@ class Table(DataModule):
             if name not in names:
                 raise ValueError(
                     f"data.{key}={name}: {self._name} has no such column, but"
-                    f" {naming.listed(names)}{naming.how(key, names)}"
+                    f" {naming.listed(names)}{naming.nearest(name, names)}{naming.how(key, names)}"
                 )
             if name in self.drop and key == "target":
                 raise ValueError(f"data.drop={name}: it is data.target")
@@ -356,8 +356,11 @@ class Table(DataModule):
             for name in values:
                 at = next((i for i, c in enumerate(columns.columns) if c.name == name), None)
                 if at is None:
-                    names = naming.listed([c.name for c in columns.columns])
-                    raise ValueError(f"given: there is no column {name!r}; there are {names}")
+                    names = [c.name for c in columns.columns]
+                    raise ValueError(
+                        f"given: there is no column {name!r}; there are {naming.listed(names)}"
+                        f"{naming.nearest(name, names)}"
+                    )
                 column, span = columns.columns[at], columns.spans[at]
                 cell = None if values[name] is None else str(values[name])
                 column.check(cell)
