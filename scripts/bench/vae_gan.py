@@ -1,0 +1,237 @@
+"""Fashion-MNIST after equal time: genlab's recipes, PyTorch's DCGAN, pythae's VAE.
+
+    pip install pythae imageio
+    python scripts/bench/vae_gan.py [NAME ...] [minutes=20]
+
+Each trains for so many minutes on one thread, its start among them, in a process of its own, and
+draws 10,000 pictures; run no more at once than there are cores. All are measured by genlab's
+metric of pictures, against the same held-out ones. `dcgan`: the networks, rate and batches of
+PyTorch's own example, at 32 x 32 (one stage less; pictures with a margin of two pixels, cut off
+again). `pythae`: its convolutional nets for MNIST, trained by its BaseTrainer at a rate of 1e-3,
+sampled by its normal sampler and, as `pythae_mixture`, by its mixture of ten Gaussians. What was
+drawn is kept in $GENLAB_OUTPUTS/vae_gan and not made again. Needs $GENLAB_DATA.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "vae_gan"
+NUM, CHUNK = 10_000, 500
+OURS = {
+    "fashion_gan": ["experiment=fashion_gan"],
+    "fashion_vae": ["experiment=fashion_vae"],
+    "fashion_ladder_vae": ["experiment=fashion_ladder_vae"],
+    "fashion_vq_gpt": ["experiment=fashion_vq_transformer", "codec=experiment:fashion_vqvae"],
+}
+
+
+def fashion():
+    from genlab.runs.settings.compose import plan_of
+
+    data = plan_of(["data=fashion_mnist", "model=vae", "logger=none"])[0].build("data")
+    data.prepare()
+    data.load()
+    return data
+
+
+def training_pictures() -> Tensor:
+    """[N, 1, 28, 28] in [-1, 1]."""
+    train = fashion().train
+    return train.batch(torch.arange(len(train)), None)["x"]
+
+
+# --- each gives pictures drawn [NUM, 1, 28, 28] in [-1, 1], and how many it saw -------------------
+
+
+def genlab(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+    import genlab
+    from genlab.metrics.image import ImageEvaluation
+
+    run, began = PLACE / f"{name}.run", time.monotonic()
+    words = [*OURS[name], "trainer.threads=1", "logger=none", "evaluate=false",
+             "budget.examples=100_000_000", "look_every=100_000_000", "save_every=100_000_000",
+             f"hydra.run.dir={run}"]  # fmt: skip
+    if name == "fashion_vq_gpt":  # the codec's minutes are of the twenty
+        first = ["experiment=fashion_vqvae", "trainer.threads=1", "logger=none"]
+        train([*first, f"hydra.run.dir={PLACE / 'fashion_vqvae.run'}"])
+        words[1] = f"codec={PLACE / 'fashion_vqvae.run'}"
+        minutes -= (time.monotonic() - began) / 60
+    train([*words, f"budget.minutes={minutes}"])
+    rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    seen = max(row["examples"] for row in rows)
+    model = genlab.load(run)
+    metric = ImageEvaluation(num_samples=NUM)
+    return {name: (metric.draw(model, fashion(), NUM, 0).x, seen)}
+
+
+def train(words: list[str]) -> None:
+    line = [sys.executable, "-m", "genlab.cli", "train", *words]
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+
+
+def dcgan(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+    """github.com/pytorch/examples, dcgan/main.py: nz 100, ngf = ndf = 64, Adam 2e-4, beta1 0.5."""
+    end = time.monotonic() + 60 * minutes
+
+    def up(i: int, o: int, stride: int, pad: int) -> list[nn.Module]:
+        norm = [nn.BatchNorm2d(o), nn.ReLU(True)] if o > 1 else [nn.Tanh()]
+        return [nn.ConvTranspose2d(i, o, 4, stride, pad, bias=False), *norm]
+
+    def down(i: int, o: int, norm: bool) -> list[nn.Module]:
+        normed = [nn.BatchNorm2d(o)] if norm else []
+        return [nn.Conv2d(i, o, 4, 2, 1, bias=False), *normed, nn.LeakyReLU(0.2, inplace=True)]
+
+    def begin(module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)
+
+    torch.manual_seed(0)
+    drawing = nn.Sequential(*up(100, 256, 1, 0), *up(256, 128, 2, 1), *up(128, 64, 2, 1),
+                            *up(64, 1, 2, 1)).apply(begin)  # fmt: skip
+    telling = nn.Sequential(*down(1, 64, False), *down(64, 128, True), *down(128, 256, True),
+                            nn.Conv2d(256, 1, 4, 1, 0, bias=False)).apply(begin)  # fmt: skip
+    rates = {"lr": 2e-4, "betas": (0.5, 0.999)}
+    mine = torch.optim.Adam(drawing.parameters(), **rates)
+    theirs = torch.optim.Adam(telling.parameters(), **rates)
+
+    def loss(x: Tensor, real: bool) -> Tensor:
+        said = telling(x).flatten()
+        return F.binary_cross_entropy_with_logits(said, torch.full_like(said, float(real)))
+
+    x, seen = F.pad(training_pictures(), (2, 2, 2, 2), value=-1.0), 0
+    while True:
+        for ids in torch.randperm(len(x)).split(64):
+            if time.monotonic() > end:
+                drawing.train()  # as the example draws: statistics of the batch
+                with torch.no_grad():
+                    parts = [drawing(torch.randn(CHUNK, 100, 1, 1)) for _ in range(NUM // CHUNK)]
+                return {name: (torch.cat(parts)[..., 2:-2, 2:-2], seen)}
+            fake = drawing(torch.randn(len(ids), 100, 1, 1))
+            theirs.zero_grad()
+            loss(x[ids], True).backward()
+            loss(fake.detach(), False).backward()
+            theirs.step()
+            mine.zero_grad()
+            loss(fake, True).backward()
+            mine.step()
+            seen += len(ids)
+
+
+def pythae(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_VAE_MNIST
+    from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig, NormalSampler
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from pythae.trainers.training_callbacks import TrainingCallback
+
+    end = time.monotonic() + 60 * minutes
+    x, epochs = (training_pictures() + 1) / 2, []
+
+    class Over(Exception):
+        pass
+
+    class Clock(TrainingCallback):
+        def on_train_step_end(self, training_config, **kwargs):
+            epochs.append(1)
+            if time.monotonic() > end:
+                raise Over
+
+    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=16)
+    model = VAE(config, Encoder_Conv_VAE_MNIST(config), Decoder_Conv_AE_MNIST(config))
+    data = BaseDataset(x, torch.ones(len(x)))
+    trainer = BaseTrainer(
+        model, train_dataset=data, callbacks=[Clock()],
+        training_config=BaseTrainerConfig(
+            output_dir=str(PLACE / "pythae.run"), num_epochs=100_000, learning_rate=1e-3,
+            per_device_train_batch_size=64, no_cuda=True, keep_best_on_train=False, seed=0,
+        ),
+    )  # fmt: skip
+    with contextlib.suppress(Over):
+        trainer.train()
+    model.eval()
+    seen = 64 * len(epochs)
+    normal = NormalSampler(model).sample(NUM, batch_size=CHUNK, save_sampler_config=False)
+    mixture = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))
+    mixture.fit(x[:50_000])
+    mixed = mixture.sample(NUM, batch_size=CHUNK, save_sampler_config=False)
+    return {name: (2 * normal.cpu() - 1, seen), f"{name}_mixture": (2 * mixed.cpu() - 1, seen)}
+
+
+PEERS: dict[str, Callable] = {**dict.fromkeys(OURS, genlab), "dcgan": dcgan, "pythae": pythae}
+
+
+def make(name: str, minutes: float) -> None:
+    from safetensors.torch import save_file
+
+    torch.set_num_threads(1)
+    for made, (x, seen) in PEERS[name](name, minutes).items():
+        file = PLACE / f"{made}.safetensors"
+        save_file({"x": x.contiguous().float(), "seen": torch.tensor(seen)}, file)
+
+
+def measure(names: list[str]) -> None:
+    """The table: distance with its interval, precision and recall, classes, copies."""
+    from safetensors.torch import load_file
+
+    from genlab.metrics.base import Samples
+    from genlab.metrics.image import ImageEvaluation
+    from genlab.metrics.reference import pictures
+    from genlab.metrics.report import Report
+
+    data, metric = fashion(), ImageEvaluation(num_samples=NUM)
+    real = metric.real(data)
+    share = real.val_probs.argmax(1).bincount(minlength=10) / len(real.val_probs)
+    print("| | pictures seen | Frechet distance | precision | recall | near copies"
+          " | classes' shares over the real ones |\n|---|---|---|---|---|---|---|")  # fmt: skip
+    for name in names:
+        kept = load_file(PLACE / f"{name}.safetensors")
+        report = Report()
+        samples = Samples(kept["x"], None, None, num=NUM, seed=0)
+        metric.compare(report, None, data, samples)
+        _, probs = real.features(pictures(data, kept["x"]))
+        ratios = probs.argmax(1).bincount(minlength=10) / len(probs) / share
+        found, (low, high) = report.metrics, report.interval["frechet_distance"]
+        print(
+            f"| {name} | {int(kept['seen']):,} | {found['frechet_distance']:.2f} ({low:.2f} to"
+            f" {high:.2f}; real {report.floor['frechet_distance']:.2f})"
+            f" | {found['precision']:.2f} | {found['recall']:.2f}"
+            f" | {found['near_copy_share']:.3f} | {ratios.min():.2f} to {ratios.max():.2f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    minutes = next((float(w[8:]) for w in sys.argv[1:] if w.startswith("minutes=")), 20.0)
+    names = [w for w in sys.argv[1:] if w in PEERS] or list(PEERS)
+    PLACE.mkdir(parents=True, exist_ok=True)
+    if "--one" in sys.argv:
+        return make(names[0], minutes)
+    for name in names:
+        if not (PLACE / f"{name}.safetensors").exists():
+            line = [sys.executable, __file__, "--one", name, f"minutes={minutes}"]
+            subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    drawn = [n for name in names for n in (name, f"{name}_mixture")]
+    measure([name for name in drawn if (PLACE / f"{name}.safetensors").exists()])
+
+
+if __name__ == "__main__":
+    main()
