@@ -239,7 +239,7 @@ def test_known_columns_are_given_exactly(tmp_path) -> None:
     for row, values in zip(data.decode(x), asked):
         assert {k: row[k] for k in values} == values
     for wrong, match in (
-        ({"agee": 3}, "given: there is no column 'agee'; there are age, size, hue, ill, score; nearest: age"),
+        ({"agee": 3}, "given: there is no column 'agee'; there are age, .*; nearest: age"),
         ({"age": 300}, r"given.age=300: the rows that were seen have \d+ to \d+$"),
         ({"hue": "blue"}, "given.hue=blue: allowed are green, red"),
         ({"age": "old"}, "given.age=old: write a number"),
