@@ -3,20 +3,21 @@
     pip install pythae imageio
     python scripts/bench/vae_gan.py [NAME ...] [minutes=20]
 
-Each trains for so many minutes on one thread, its start among them, in a process of its own, and
-draws 10,000 pictures; run no more at once than there are cores. All are measured by genlab's
-metric of pictures, against the same held-out ones. `dcgan`: the networks, rate and batches of
-PyTorch's own example, at 32 x 32 (one stage less; pictures with a margin of two pixels, cut off
-again). `pythae`: its convolutional nets for MNIST, trained by its BaseTrainer at a rate of 1e-3,
-sampled by its normal sampler and, as `pythae_mixture`, by its mixture of ten Gaussians. What was
-drawn is kept in $GENLAB_OUTPUTS/vae_gan and not made again. Needs $GENLAB_DATA.
+Each trains for so many minutes of the processor on one thread, its start among them, in a process
+of its own, and draws 10,000 pictures; how many examples that is of genlab's, two short runs say.
+All are measured by genlab's metric of pictures, against the same held-out ones. `dcgan`: networks,
+rate and batches of PyTorch's own example, at 32 x 32 (one stage less; pictures with a margin of two
+pixels, cut off again). `pythae`: its convolutional nets for MNIST, trained by its BaseTrainer at a
+rate of 1e-3, sampled by its normal sampler and, as `pythae_mixture`, by its mixture of ten
+Gaussians. What was drawn is kept in $GENLAB_OUTPUTS/vae_gan and not made again. Needs $GENLAB_DATA.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "vae_gan"
 NUM, CHUNK = 10_000, 500
+LONG = ["look_every=100_000_000", "save_every=100_000_000"]
+Drawn = tuple[Tensor, int, float]  # pictures, how many were seen, seconds of the processor
 OURS = {
     "fashion_gan": ["experiment=fashion_gan"],
     "fashion_vae": ["experiment=fashion_vae"],
@@ -53,40 +56,44 @@ def training_pictures() -> Tensor:
     return train.batch(torch.arange(len(train)), None)["x"]
 
 
-# --- each gives pictures drawn [NUM, 1, 28, 28] in [-1, 1], and how many it saw -------------------
+# --- each gives pictures drawn [NUM, 1, 28, 28] in [-1, 1] ----------------------------------------
 
 
-def genlab(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+def genlab(name: str, minutes: float) -> dict[str, Drawn]:
     import genlab
     from genlab.metrics.image import ImageEvaluation
 
-    run, began = PLACE / f"{name}.run", time.monotonic()
-    words = [*OURS[name], "trainer.threads=1", "logger=none", "evaluate=false",
-             "budget.examples=100_000_000", "look_every=100_000_000", "save_every=100_000_000",
-             f"hydra.run.dir={run}"]  # fmt: skip
+    words, seconds = list(OURS[name]), 60 * minutes
     if name == "fashion_vq_gpt":  # the codec's minutes are of the twenty
-        first = ["experiment=fashion_vqvae", "trainer.threads=1", "logger=none"]
-        train([*first, f"hydra.run.dir={PLACE / 'fashion_vqvae.run'}"])
-        words[1] = f"codec={PLACE / 'fashion_vqvae.run'}"
-        minutes -= (time.monotonic() - began) / 60
-    train([*words, f"budget.minutes={minutes}"])
-    rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    seen = max(row["examples"] for row in rows)
-    model = genlab.load(run)
-    metric = ImageEvaluation(num_samples=NUM)
-    return {name: (metric.draw(model, fashion(), NUM, 0).x, seen)}
+        codec = PLACE / "fashion_vqvae.run"
+        seconds -= train(["experiment=fashion_vqvae"], codec)
+        words.append(f"codec={codec}")
+    few, more = 6_400, 25_600
+    first, second = (train([*words, *LONG, f"budget.examples={n}"], PLACE / f"{name}.{n}")
+                     for n in (few, more))  # fmt: skip
+    seen = more + int((seconds - second) * (more - few) / (second - first))
+    run = PLACE / f"{name}.run"
+    took = train([*words, *LONG, f"budget.examples={seen}"], run)
+    x = ImageEvaluation(num_samples=NUM).draw(genlab.load(run), fashion(), NUM, 0).x
+    return {name: (x, seen, 60 * minutes - seconds + took)}
 
 
-def train(words: list[str]) -> None:
-    line = [sys.executable, "-m", "genlab.cli", "train", *words]
+def train(words: list[str], run: Path) -> float:
+    """Seconds of the processor that the run takes, its start among them."""
+    shutil.rmtree(run, ignore_errors=True)
+    line = [sys.executable, "-m", "genlab.cli", "train", *words, "trainer.threads=1",
+            "logger=none", "evaluate=false", f"hydra.run.dir={run}"]  # fmt: skip
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(line, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def dcgan(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+def dcgan(name: str, minutes: float) -> dict[str, Drawn]:
     """github.com/pytorch/examples, dcgan/main.py: nz 100, ngf = ndf = 64, Adam 2e-4, beta1 0.5."""
-    end = time.monotonic() + 60 * minutes
+    end = 60 * minutes
 
     def up(i: int, o: int, stride: int, pad: int) -> list[nn.Module]:
         norm = [nn.BatchNorm2d(o), nn.ReLU(True)] if o > 1 else [nn.Tanh()]
@@ -119,11 +126,11 @@ def dcgan(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
     x, seen = F.pad(training_pictures(), (2, 2, 2, 2), value=-1.0), 0
     while True:
         for ids in torch.randperm(len(x)).split(64):
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 drawing.train()  # as the example draws: statistics of the batch
                 with torch.no_grad():
                     parts = [drawing(torch.randn(CHUNK, 100, 1, 1)) for _ in range(NUM // CHUNK)]
-                return {name: (torch.cat(parts)[..., 2:-2, 2:-2], seen)}
+                return {name: (torch.cat(parts)[..., 2:-2, 2:-2], seen, end)}
             fake = drawing(torch.randn(len(ids), 100, 1, 1))
             theirs.zero_grad()
             loss(x[ids], True).backward()
@@ -135,7 +142,7 @@ def dcgan(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
             seen += len(ids)
 
 
-def pythae(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
+def pythae(name: str, minutes: float) -> dict[str, Drawn]:
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_VAE_MNIST
@@ -143,16 +150,16 @@ def pythae(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from pythae.trainers.training_callbacks import TrainingCallback
 
-    end = time.monotonic() + 60 * minutes
-    x, epochs = (training_pictures() + 1) / 2, []
+    end = 60 * minutes
+    x, steps = (training_pictures() + 1) / 2, []
 
     class Over(Exception):
         pass
 
     class Clock(TrainingCallback):
         def on_train_step_end(self, training_config, **kwargs):
-            epochs.append(1)
-            if time.monotonic() > end:
+            steps.append(1)
+            if time.process_time() > end:
                 raise Over
 
     config = VAEConfig(input_dim=(1, 28, 28), latent_dim=16)
@@ -168,12 +175,13 @@ def pythae(name: str, minutes: float) -> dict[str, tuple[Tensor, int]]:
     with contextlib.suppress(Over):
         trainer.train()
     model.eval()
-    seen = 64 * len(epochs)
+    seen = 64 * len(steps)
     normal = NormalSampler(model).sample(NUM, batch_size=CHUNK, save_sampler_config=False)
     mixture = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))
     mixture.fit(x[:50_000])
     mixed = mixture.sample(NUM, batch_size=CHUNK, save_sampler_config=False)
-    return {name: (2 * normal.cpu() - 1, seen), f"{name}_mixture": (2 * mixed.cpu() - 1, seen)}
+    drawn = {name: normal, f"{name}_mixture": mixed}
+    return {made: (2 * x.cpu() - 1, seen, end) for made, x in drawn.items()}
 
 
 PEERS: dict[str, Callable] = {**dict.fromkeys(OURS, genlab), "dcgan": dcgan, "pythae": pythae}
@@ -183,9 +191,9 @@ def make(name: str, minutes: float) -> None:
     from safetensors.torch import save_file
 
     torch.set_num_threads(1)
-    for made, (x, seen) in PEERS[name](name, minutes).items():
-        file = PLACE / f"{made}.safetensors"
-        save_file({"x": x.contiguous().float(), "seen": torch.tensor(seen)}, file)
+    for made, (x, seen, took) in PEERS[name](name, minutes).items():
+        told = {"seen": torch.tensor(seen), "seconds": torch.tensor(took)}
+        save_file({"x": x.contiguous().float(), **told}, PLACE / f"{made}.safetensors")
 
 
 def measure(names: list[str]) -> None:
@@ -200,8 +208,8 @@ def measure(names: list[str]) -> None:
     data, metric = fashion(), ImageEvaluation(num_samples=NUM)
     real = metric.real(data)
     share = real.val_probs.argmax(1).bincount(minlength=10) / len(real.val_probs)
-    print("| | pictures seen | Frechet distance | precision | recall | near copies"
-          " | classes' shares over the real ones |\n|---|---|---|---|---|---|---|")  # fmt: skip
+    print("| | pictures seen | seconds | Frechet distance | precision | recall | near copies"
+          " | classes' shares over the real ones |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     for name in names:
         kept = load_file(PLACE / f"{name}.safetensors")
         report = Report()
@@ -211,8 +219,8 @@ def measure(names: list[str]) -> None:
         ratios = probs.argmax(1).bincount(minlength=10) / len(probs) / share
         found, (low, high) = report.metrics, report.interval["frechet_distance"]
         print(
-            f"| {name} | {int(kept['seen']):,} | {found['frechet_distance']:.2f} ({low:.2f} to"
-            f" {high:.2f}; real {report.floor['frechet_distance']:.2f})"
+            f"| {name} | {int(kept['seen']):,} | {float(kept['seconds']):.0f}"
+            f" | {found['frechet_distance']:.2f} ({low:.2f} to {high:.2f}; real {report.floor['frechet_distance']:.2f})"
             f" | {found['precision']:.2f} | {found['recall']:.2f}"
             f" | {found['near_copy_share']:.3f} | {ratios.min():.2f} to {ratios.max():.2f} |",
             flush=True,
