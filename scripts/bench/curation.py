@@ -180,6 +180,7 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Row]], ...]] = {
     "copies": (planted_copies.copies_of_texts, planted_copies.near_copies_of_texts),
     "texts": (quality, personal, languages),
     "pictures": (planted_copies.near_copies_of_pictures,),
+    "parts": (planted_copies.parts_of_pictures,),
     "marks": planted_marks.parts(),
     "pages": extraction.parts(),
     "music": planted_music.parts(),

@@ -26,6 +26,7 @@ from made import documents
 from genlab.curation.base import Example
 from genlab.curation.kinds.texts import Texts
 from genlab.curation.rules.duplicates import Exact, Near, Words, runs
+from genlab.curation.rules.parts import Parts
 from genlab.curation.rules.pictures import Look
 from genlab.data.decode import whole
 
@@ -125,6 +126,41 @@ def jaccard(a: str, b: str) -> float:
 # --- pictures ---------------------------------------------------------------------------------
 
 
+def pictures(archive: str, num: int) -> list:
+    """`num` of an archive by lot, but those of nearly one colour."""
+    from PIL import Image
+
+    with zipfile.ZipFile(DATA / archive) as z:
+        names = sorted(n for n in z.namelist() if n.endswith(".png"))
+        random.Random(0).shuffle(names)
+        found = [Image.fromarray(whole(z.read(n))) for n in names[:num]]
+    return [im for im in found if np.asarray(im).std() > 8]
+
+
+def parts_of_pictures() -> Iterator[Row]:
+    """Limits were chosen looking at some of all four sets."""
+    cuts = {
+        "3 % cut off each side": (2, 2, 62, 62), "10 % cut off each side": (6, 6, 58, 58),
+        "10 % cut off the left": (6, 0, 64, 64), "15 % off the left and the top": (10, 10, 64, 64),
+    }  # fmt: skip
+    for name, archive in PICTURES.items():
+        base = pictures(archive, 500)
+        arrays = [np.asarray(im) for im in base]
+        alone = decided(Parts(), arrays)
+        told = f"{name}: of {len(base)} pictures so many are taken for a part of another"
+        yield "parts", told, "", "", f"{len(alone)} of {len(base)}"
+        planted = [i for i in range(len(base)) if i not in alone][:200]
+        for what, box in cuts.items():
+            again = [np.asarray(base[i].crop(box)) for i in planted]
+            found = decided(Parts(), [*arrays, *again])
+            places = {len(base) + k: i for k, i in enumerate(planted)}
+            right = sum(found.get(k) == i for k, i in places.items())
+            wrong = sum(places.get(k) != i for k, i in found.items())
+            yield row(
+                "parts", f"{name}: {len(again)} again, {what}", len(again), right, len(base), wrong
+            )
+
+
 def near_copies_of_pictures() -> Iterator[Row]:
     """`least` was chosen on openclipart, `patch` on that and Noto; others were not looked at."""
     from PIL import Image, ImageEnhance
@@ -148,12 +184,7 @@ def near_copies_of_pictures() -> Iterator[Row]:
         "3 % cut off each side": lambda im: im.crop((2, 2, 62, 62)),
     }
     for name, archive in PICTURES.items():
-        draw = random.Random(0)
-        with zipfile.ZipFile(DATA / archive) as z:
-            names = sorted(n for n in z.namelist() if n.endswith(".png"))
-            draw.shuffle(names)
-            base = [Image.fromarray(whole(z.read(n))) for n in names[:1000]]
-        base = [im for im in base if np.asarray(im).std() > 8]
+        base = pictures(archive, 1000)
         arrays = [np.asarray(im) for im in base]
         alone = decided(Near(Look()), arrays)
         told = f"{name}: of {len(base)} pictures so many are taken for another one's copy"

@@ -309,7 +309,10 @@ def test_columns_that_teach_nothing_are_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     "changes, match",
     [
-        ({"target": "ages"}, r"data.target=ages: people.csv has no such column, but age, .*; nearest: age"),
+        (
+            {"target": "ages"},
+            r"data.target=ages: people.csv has no such column, but age, .*; nearest: age",
+        ),
         ({"drop": ["wage"]}, r"data.drop=wage: people.csv has no such column"),
         ({"columns": {"wage": "integer"}}, r"data.columns=wage: people.csv has no such column"),
         ({"columns": {"age": "ordinal"}}, r"data.columns.age=ordinal: allowed are integer,"),

@@ -153,12 +153,12 @@ class Near(Whole):
             return {}
         held = np.frombuffer(b"".join(sketches), np.uint8).reshape(len(sketches), -1)
         found: dict[int, Leave | Note] = {}
-        for a, b in self._alike(held).tolist():  # by b, then by a
+        for a, b in self.pairs(held).tolist():  # by b, then by a
             if a not in found and b not in found:
                 found[b] = Leave("nearly the same as", Twin(a))
         return found
 
-    def _alike(self, held: np.ndarray) -> np.ndarray:
+    def pairs(self, held: np.ndarray) -> np.ndarray:
         """The pairs (a, b), a before b, that are alike [P, 2], in the order of b, then a."""
         num, known = len(held), np.empty(0, np.int64)
         right = [np.empty((0, 2), np.int64)]
