@@ -96,7 +96,8 @@ def text() -> list[list[str]]:
 
     sets = {"raw": once("raw_pages", joined) / "raw.jsonl", "curated": clean / "documents.jsonl"}
     recipe = ["model=autoregressive", "net=gru", "net.width=128", "tokenizer=bytes"]
-    recipe += ["data=text_file", "data.block=128", "data.batch_size=32", "budget.examples=30_000"]
+    recipe += ["data=text_file", "data.block=128", "data.batch_size=32", "budget.examples=60_000"]
+    recipe += ["optim.optimizer.lr=4e-3", "optim.warmup=2_000", "trainer.clip=1"]
     recipe += ["metric=likelihood"]
     return compared("text", sets, lambda path: [*recipe, f"data.path={path}"], ["bits_per_byte"])
 
