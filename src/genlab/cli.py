@@ -54,10 +54,11 @@ COMMANDS = ("train", *CALLS)
 
 def main(argv: list[str] | None = None) -> None:
     from genlab.runs.say.answer import answer
-    from genlab.runs.say.terminal import outlive
+    from genlab.runs.say.terminal import outlive, warn_plainly
 
     argv = list(sys.argv[1:] if argv is None else argv)
     outlive()
+    warn_plainly()
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         sys.exit(answer(lambda: complete(argv)))
     if not argv or argv[0] in ("-h", "--help", "help"):

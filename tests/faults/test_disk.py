@@ -37,8 +37,9 @@ def test_the_estimate_is_that_of_the_file(tmp_path: Path) -> None:
     """The checkpoint that is written is at most what was reckoned with, and not far below."""
     from running import settled
 
+    from genlab.runs.devices.memory import checkpoint_size
     from genlab.runs.settings.plan import Plan
-    from genlab.runs.train import Training, checkpoint_size
+    from genlab.runs.train import Training
 
     run = fit(WIDE, tmp_path / "run")
     _, model, trainer = Training(Plan(settled([*TINY, *WIDE])), run).assemble()

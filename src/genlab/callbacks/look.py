@@ -7,7 +7,9 @@ list). The baseline shows real held-out examples beside fewer samples of what ha
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +25,7 @@ from genlab.own import own_folder
 
 PIECE = 5.0  # seconds of drawing between two signs of life, about
 BEGINNING = 4  # samples in the first piece, which tells how long one takes
+SHARE = 0.1  # of budget.minutes that drawing a look's samples may take
 REAL = 512  # held-out examples that the real ones shown are taken from
 
 
@@ -34,7 +37,8 @@ class Look(Callback):
     ) -> None:
         """`num` samples drawn from `seed`; 0 draws none.
 
-        first: samples at the baseline; first_seconds: after this long no more of them are begun.
+        first: samples at the baseline; first_seconds: after this long no more of them are begun,
+        at other looks after a tenth of budget.minutes.
         """
         for key, value in (("num", num), ("first", first), ("first_seconds", first_seconds)):
             if value < 0:
@@ -88,18 +92,25 @@ class Look(Callback):
         cond, given = trainer.datamodule.looks(num)
         cond = model.conditions.heard(cond)
         began = time.perf_counter()
-        x = self._draw(model, num, cond, given, limited=baseline, together=together)
+        limit = self.first_seconds if baseline else allowed(trainer)
+        ends = (lambda since: False) if together else self._ends(trainer, limit)
+        x = self._draw(model, num, cond, given, together=together, ends=ends)
         trainer.run.sample_seconds = (time.perf_counter() - began) / len(x)
         if trainer.is_global_zero:
             trainer.run.drawn = (x, cond)
             known = given["x"] if given else None
             self._show(trainer, model, f"{model.clock.examples:012d}", x, cond, known)
 
+    @staticmethod
+    def _ends(trainer: Trainer, limit: float) -> Callable[[float], bool]:
+        """Whether no more samples are begun after so many seconds: out of time, or stopped."""
+        return lambda seconds: seconds > limit or trainer.run.stopping
+
     def _draw(
-        self, model: GenerativeModel, num: int, cond: Any, given: Any, *, limited: bool,
-        together: bool,
+        self, model: GenerativeModel, num: int, cond: Any, given: Any, *, together: bool,
+        ends: Callable[[float], bool],
     ) -> Tensor:  # fmt: skip
-        """`num` samples on the CPU, in pieces of some seconds; fewer where time is `limited`.
+        """`num` samples on the CPU, in pieces of some seconds; fewer where it `ends` before.
 
         Ranks that draw `together` do it at once: no clock of one's own may part them.
         """
@@ -120,7 +131,7 @@ class Look(Callback):
                 done, now = done + size, time.perf_counter()
                 self._pace = max(1e-6, (now - start) / size)
                 meter("drawing", done / num)
-                if limited and not together and now - began > self.first_seconds:
+                if ends(now - began):
                     break
         return torch.cat(rows)
 
@@ -135,6 +146,12 @@ class Look(Callback):
         name = "samples" if stem != "real" else stem
         for logger in trainer.loggers:
             data.view.log(logger, name, items, path, step=model.clock.batches)
+
+
+def allowed(trainer: Trainer) -> float:
+    """Seconds that drawing may take."""
+    minutes = trainer.run.settings["budget"].get("minutes")
+    return math.inf if minutes is None else SHARE * 60 * minutes
 
 
 def real_examples(data: Any, num: int) -> tuple[Tensor, Cond | None]:

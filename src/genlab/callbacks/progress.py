@@ -59,7 +59,8 @@ class Progress(Callback):
         loss = trainer.run.ledger.latest.get("train/loss")
         seconds = (self.total - done) / max(speed, 1e-9)
         if self.minutes is not None:
-            seconds = min(seconds, 60 * self.minutes - (now - self._began))
+            spent = trainer.run.ledger.seconds_before + now - self._began  # before a resume, too
+            seconds = min(seconds, max(0.0, 60 * self.minutes - spent))
         left = clock_time(seconds) if speed else "?"
         parts = [f"{done:,} of {self.total:,} examples"]
         if loss is not None:

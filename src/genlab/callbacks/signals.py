@@ -7,6 +7,7 @@ finished.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,10 @@ import torch.distributed as dist
 from pytorch_lightning import Callback, Trainer
 
 from genlab.callbacks.checkpoint import look_follows
+from genlab.callbacks.run import Run
 from genlab.models.base import GenerativeModel
+
+HEARD = b"\ngenlab: stopping: saves after this batch, or look; Ctrl-C again ends at once, unsaved\n"
 
 
 class Signals(Callback):
@@ -27,15 +31,21 @@ class Signals(Callback):
         self._wanted = 0  # what this batch's end is to leave with
         self._asked: tuple[torch.Tensor, dist.Work] | None = None
         self._before: dict[signal.Signals, object] = {}
+        self._run: Run | None = None  # of the process that speaks
 
     def _note(self, number: int, frame: object) -> None:
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: at once
         self.received = number
+        if self._run is not None:
+            self._run.stopping = True
+            if number == signal.SIGINT:
+                os.write(2, HEARD)
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
+        self._run = trainer.run if trainer.is_global_zero else None
         for number in trainer.run.watched:
             self._before[number] = signal.signal(number, self._note)
         if hasattr(signal, "SIGHUP"):  # a closed terminal does not end a run
@@ -51,6 +61,8 @@ class Signals(Callback):
             self._leave(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: GenerativeModel) -> None:
+        if trainer.world_size == 1:  # what came during the look
+            self._wanted = self._wanted or self.received
         if self._wanted:
             self._leave(trainer, pl_module)
 
@@ -81,6 +93,7 @@ class Signals(Callback):
                 checkpoint.save(trainer, model)
             checkpoint.finish(trainer)
         number, self.received, self._wanted = self._wanted, 0, 0
+        trainer.run.stopping = False
         others = trainer.run.others
         if number in others:  # it may put the job back in a queue and end it, or let it go on
             others[number](number, None)

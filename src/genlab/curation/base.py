@@ -80,6 +80,14 @@ class Note:
 Said = Leave | Change | Note
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A line about all that stay, and the column that training is to leave out by it."""
+
+    says: str
+    drop: str | None = None
+
+
 class Rule(ABC):  # noqa: B024
     """What every rule has: the kinds of data that it is for, as their `name` says them."""
 
@@ -108,8 +116,8 @@ class Whole(Rule):
         `value` of what is left out may be another's place (`Twin`): the one that it repeats.
         """
 
-    def tells(self, sketches: Sequence[bytes]) -> Iterable[str]:
-        """What else is to be said of those that stay, a line each."""
+    def tells(self, sketches: Sequence[bytes]) -> Iterable[Advice]:
+        """What else is to be said of those that stay."""
         return ()
 
 
@@ -119,6 +127,10 @@ class Kind(ABC):
     name: ClassVar[str]  # as rules and recipes name it
     noun: ClassVar[str] = "examples"
     shard: ClassVar[int] = 512  # raw examples of a shard: so many are held in memory at a time
+
+    def none_in(self, source: Path) -> str:
+        """What to say where there is no raw example: what there is instead, the remedy; or ""."""
+        return ""
 
     @abstractmethod
     def raws(self, source: Path) -> Iterator[Raw]:

@@ -16,12 +16,13 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from genlab.curation.base import (
+    Advice,
     Change,
     Each,
     Example,
@@ -245,7 +246,7 @@ class Curation:
             gone = {at for at, what in said.items() if isinstance(what, Leave)}
             left = [i for at, i in enumerate(left) if at not in gone]
             told = rule.tells([sketches[name][i] for i in left])
-            rows += ({"place": -1, "rule": name, "says": line} for line in told)
+            rows += ({"place": -1, "rule": name, **asdict(advice)} for advice in told)
         temporary = self.folder(number) / ".decisions.tmp"
         write_lines(temporary, rows)
         os.replace(temporary, self.folder(number) / "decisions.jsonl")
@@ -258,10 +259,11 @@ class Curation:
         return found
 
 
-def said_of_all(curation: Curation) -> list[str]:
+def advice_of_all(curation: Curation) -> list[Advice]:
     """What rules say of all that stay."""
     stages = [n for n, stage in enumerate(curation.stages) if stage.whole]
-    return [row["says"] for n in stages for row in curation.decisions(n).get(-1, ())]
+    rows = (row for n in stages for row in curation.decisions(n).get(-1, ()))
+    return [Advice(row["says"], row["drop"]) for row in rows]
 
 
 def decision(place: int, rule: str, what: Leave | Note, places: Sequence[int]) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def sides(paths: Sequence[Path], by: str | None) -> Iterator[Side]:
 
 def runs_below(path: Path) -> list[Path]:
     if not path.is_dir():
-        raise UserError(f"{path}: there is no such folder")
+        beside = [p.name for p in path.parent.glob("*") if p.is_dir()]
+        raise UserError(f"{path}: there is no such folder{nearest(path.name, beside)}")
     if is_run(path) and (path / "config.yaml").is_file():
         return [path]
     if not (found := find_cells(path)):

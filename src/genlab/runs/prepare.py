@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import time
 from collections import Counter
@@ -21,17 +22,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genlab.callbacks.meter import Meter
 from genlab.curation.base import Kind, Rule
+from genlab.curation.card import card, tokens_told
 from genlab.curation.pool import check_processes
 from genlab.curation.shards import (
     SHOWN,
     UNREAD,
     Curation,
+    advice_of_all,
     read_lines,
-    said_of_all,
     split_of,
 )
 from genlab.curation.tables import write_ledger
@@ -41,11 +41,10 @@ from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.conf import options
 from genlab.runs.settings.plan import Plan
+from genlab.runs.settings.prepared import to_train
 from genlab.shown import duration, one_line
 
 WORK, RECIPE = ".work", "recipe.json"
-# what must be said beside the set, where the default is for pictures
-TRAIN = dict.fromkeys(("text", "music"), "model=autoregressive ") | {"table": "model=vae "}
 
 
 def prepare_command(words: list[str]) -> None:
@@ -195,7 +194,8 @@ def finish(curation: Curation, shards: int, to: Path, tokenizer: Any = None) -> 
 
     found = counted(curation, shards)
     if not found["raws"]:
-        raise ValueError(f"from={curation.source}: there are no {curation.kind.noun} in it")
+        none = curation.kind.none_in(curation.source)
+        raise ValueError(f"from={curation.source}: there are no {curation.kind.noun} in it{none}")
     if not found["kept"]:
         most = max(found["left_out"], key=lambda k: found["left_out"][k], default="nothing")
         raise ValueError(
@@ -212,8 +212,11 @@ def finish(curation: Curation, shards: int, to: Path, tokenizer: Any = None) -> 
         curation.told("writing tokens", 0, 1)
         found["tokens"] = write_tokens(out, tokenizer)
     write_ledger(out / "ledger.parquet", ledger_of(curation, shards))
-    if notes := [*said_of_all(curation), *said_of_splits(curation, found)]:
+    advice = advice_of_all(curation)
+    if notes := [*(a.says for a in advice), *said_of_splits(curation, found)]:
         found["notes"] = notes
+    if idle := [a.drop for a in advice if a.drop is not None]:
+        found["idle_columns"] = idle
     found |= {"kind": curation.kind.name, "noun": curation.kind.noun, "fingerprint": hashed(out)}
     recipe = json.loads((curation.work / RECIPE).read_text())
     dataset = {"genlab": "dataset", **found, "option": curation.kind.option, "recipe": recipe}
@@ -230,8 +233,9 @@ def counted(curation: Curation, shards: int) -> dict[str, Any]:
     """How many there were, stay, were left out and changed, by rule; and what is known of them."""
     raws, last = 0, len(curation.stages) - 1
     left, changed = Counter(), Counter()
-    facts: dict[str, Counter] = {k: Counter() for k in ("split", "licence", "source", "language")}
-    kept = 0
+    counted = ("split", "licence", "source", "language", "label")
+    facts: dict[str, Counter] = {k: Counter() for k in counted}
+    kept = captions = 0
     for shard in range(shards):
         raws += next(read_lines(curation.folder(0, shard) / "counted.jsonl"))["raws"]
         for stage in range(last + 1):
@@ -239,6 +243,7 @@ def counted(curation: Curation, shards: int) -> dict[str, Any]:
                 (left if row["action"] == "left out" else changed)[row["rule"]] += 1
         for row in curation.rows(last, shard):
             kept += 1
+            captions += bool(row.facts.get("text"))
             for name, counter in facts.items():
                 value = split_of(row.facts) if name == "split" else row.facts.get(name)
                 if value not in (None, ""):
@@ -247,7 +252,7 @@ def counted(curation: Curation, shards: int) -> dict[str, Any]:
         raise AssertionError(f"{raws} raw, {kept} kept, {sum(left.values())} left out")
     rules = [*({UNREAD} & left.keys()), *curation.rules]
     return {
-        "raws": raws, "kept": kept,
+        "raws": raws, "kept": kept, **({"captions": captions} if captions else {}),
         "left_out": {r: left[r] for r in rules}, "changed": {r: changed[r] for r in rules},
         **{f"by_{k}": dict(c.most_common()) for k, c in facts.items() if c},
     }  # fmt: skip
@@ -321,48 +326,6 @@ def hashed(folder: Path) -> str:
     return whole.hexdigest()
 
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-
-
-def card(dataset: dict[str, Any]) -> str:
-    """The data card: the YAML head that data hubs read, and what was done in words."""
-    head: dict[str, Any] = {
-        "license": sorted(dataset.get("by_licence", {})) or ["unknown"],
-        "size_categories": [next((w for n, w in SIZES if dataset["kept"] < n), "1M<n<10M")],
-        "tags": ["genlab", dataset["kind"]],
-    }
-    if languages := dataset.get("by_language"):
-        head["language"] = sorted(languages)
-    noun = dataset["noun"]
-    lines = [
-        "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(), "---", "",
-        f"# {dataset['recipe']['raw']['name']}, curated", "",
-        f"{dataset['kept']:,} of {dataset['raws']:,} {noun} from {dataset['recipe']['raw']['name']}"
-        f" ({dataset['recipe']['raw']['files']:,} files) are kept.", "",
-        "| rule | left out | changed |", "|---|---:|---:|",
-    ]  # fmt: skip
-    for rule, left in dataset["left_out"].items():
-        lines.append(f"| {rule} | {left:,} | {dataset['changed'][rule]:,} |")
-    for name, title in (("split", "Splits"), ("licence", "Licences"), ("source", "Sources")):
-        if counts := dataset.get(f"by_{name}"):
-            told = ", ".join(f"{one_line(k)} {n:,}" for k, n in list(counts.items())[:20])
-            lines += ["", f"{title}: {told}."]
-    if tokens := dataset.get("tokens"):
-        lines += ["", f"Tokens, in `tokens`: {tokens_told(tokens)}."]
-    if notes := dataset.get("notes"):
-        lines += ["", *(f"- {one_line(note)}" for note in notes)]
-    lines += [
-        "", "`ledger.parquet` has a row for everything that was left out or changed: which, by"
-        " which rule, why, the value that decided, hashes before and after.",
-        "", f"Fingerprint: `{dataset['fingerprint']}`. The recipe stands in `dataset.json`.", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
-
-
-def tokens_told(tokens: dict[str, int]) -> str:
-    return f"train {tokens['train']:,}, val {tokens['val']:,}, vocabulary {tokens['vocab']:,}"
-
-
 class Told:
     """How far it is, on the terminal."""
 
@@ -392,9 +355,10 @@ def told(dataset: dict[str, Any], to: Path, seconds: float) -> None:
     places = {"set": to, "page": to / "report.html", "ledger": to / "ledger.parquet"}
     for name, place in places.items():
         say(f"  {name:12} {place}")
-    if 5 * dataset["kept"] < raws:
-        say(
-            "  note         little is left: the page shows what each rule took; ~rules.NAME leaves"
-            " one out"
-        )
-    say(f"  train        genlab train {TRAIN.get(dataset['kind'], '')}data=prepared data.root={to}")
+    for rule, left in dataset["left_out"].items():
+        if 5 * left > raws and rule != UNREAD:
+            say(
+                f"  note         {rule} took {left / raws:.0%}: the page shows what; its limits are"
+                f" rules.{rule}, and ~rules.{rule} leaves it out"
+            )
+    say(f"  train        {shlex.join(['genlab', 'train', *to_train(dataset, to)])}")

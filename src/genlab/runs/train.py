@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.clock import steps
 from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
+from genlab.runs.devices.memory import checkpoint_size
 from genlab.runs.devices.processes import processes_here
 from genlab.runs.first_stage import train_first
 from genlab.runs.folder.layout import (
@@ -37,6 +38,7 @@ from genlab.runs.folder.layout import (
 from genlab.runs.folder.resume import (
     check_data,
     continue_ledger,
+    ended_at_once,
     holds_this_run,
     measured,
     newest_saved,
@@ -226,13 +228,15 @@ class Training:
                 with saying_what_was_saved(checkpoint, trainer):
                     trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             trained_all = not trainer.interrupted
+        except SystemExit as stop:
+            if stop.code != 1:  # 1 is Lightning's, where Ctrl-C came twice
+                raise
         finally:
             if not trained_all:
                 close(trainer.loggers)
         if trainer.interrupted:
             if trainer.is_global_zero:
-                done = f"{model.clock.examples:,} examples"
-                say(f"genlab: saved after {done}; `genlab train resume={self.run}` goes on")
+                say(ended_at_once(self.run, trainer.run.checkpoint))
             raise KeyboardInterrupt
         if trainer.is_global_zero:
             say(f"genlab: trained in {time.monotonic() - began:.0f} s")
@@ -329,14 +333,6 @@ def log_film(run: Path, logs: list) -> None:
 def close(loggers: list) -> None:
     for logger in loggers:
         logger.close()
-
-
-def checkpoint_size(trainer: Any, model: Any) -> int:
-    """Bytes of one checkpoint: weights, their average where there is one, two moments of Adam's."""
-    from pytorch_lightning.callbacks import WeightAveraging
-
-    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    return weights * (3 + any(isinstance(c, WeightAveraging) for c in trainer.callbacks))
 
 
 class OutOfMemory(RuntimeError):

@@ -18,11 +18,15 @@ MOST = 256  # held-out examples that are encoded
 class PosteriorCollapse(Sign):
     needs = ("kl", "reconstruction")
 
-    def __init__(self, *, nats: float = 0.1) -> None:
-        """Told where the KL is below `nats` an example, or no latent is active."""
+    def __init__(self, *, nats: float = 0.1, batches: int = 200) -> None:
+        """Told where the KL is below `nats` an example, or no latent is active, after `batches`."""
         if nats < 0:
             raise ValueError(f"callbacks.doctor.signs.posterior_collapse.nats={nats}: at least 0")
-        self.nats = nats
+        if batches < 0:
+            raise ValueError(
+                f"callbacks.doctor.signs.posterior_collapse.batches={batches}: at least 0"
+            )
+        self.nats, self.batches = nats, batches
 
     def measure(self, shown: Shown) -> dict[str, float]:
         model, real = shown.model, shown.real
@@ -43,6 +47,8 @@ class PosteriorCollapse(Sign):
         if not past.lasts(bad):
             return None
         look = past.looks[-1]
+        if look["batches"] < self.batches:  # nothing is learnt yet
+            return None
         evidence = f"the KL is {look['val/kl']:.2g} nats an example"
         if "signs/units" in look:
             of = f"{look['signs/active_units']:.0f} of {look['signs/units']:.0f}"

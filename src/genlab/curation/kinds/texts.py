@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,16 @@ class Texts(Kind):
     def __init__(self, *, column: str = "text", endings: Sequence[str] = FILES) -> None:
         """`column` of a row that is the text; `endings` of files that are a document each."""
         self.column, self.endings = column, tuple(endings)
+
+    def none_in(self, source: Path) -> str:
+        there = Counter(p.suffix.lower() for p in source.rglob("*") if p.is_file())
+        if not (common := next((e for e, _ in there.most_common() if e[1:].isalnum()), "")):
+            return ""
+        read = ", ".join(self.endings)
+        return (
+            f": {there.total():,} files, none a .jsonl, .csv or .parquet, or ending in {read};"
+            f" kind.endings=[{common}] reads those"
+        )
 
     def raws(self, source: Path) -> Iterator[Raw]:
         files = sorted(p for p in source.rglob("*") if p.is_file()) or [source]

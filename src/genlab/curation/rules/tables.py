@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from genlab.curation.base import Change, Each, Example, Kind, Leave, Note, Twin, Whole
+from genlab.curation.base import Advice, Change, Each, Example, Kind, Leave, Note, Twin, Whole
 from genlab.curation.rules.personal import Personal
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null")  # cells that say nothing, as in data=table
@@ -241,7 +241,7 @@ class IdleColumns(Whole):
     def decide(self, sketches: Sequence[bytes]) -> dict[int, Leave | Note]:
         return {}
 
-    def tells(self, sketches: Sequence[bytes]) -> Iterator[str]:
+    def tells(self, sketches: Sequence[bytes]) -> Iterator[Advice]:
         seen: dict[str, Counter] = {}
         names: dict[str, bool] = {}
         for sketch in sketches:
@@ -251,9 +251,10 @@ class IdleColumns(Whole):
                 names[column] = names.get(column, True) and name
         for column, cells in seen.items():
             if len(cells) == 1 and len(sketches) > 1:
-                yield f"column {column!r} has one value: data.drop leaves it out"
+                yield Advice(f"column {column!r} has one value: data.drop leaves it out", column)
             elif names[column] and len(cells) >= self.share * len(sketches) > 10 * self.share:
-                yield f"column {column!r} has another value in nearly each row, as identifiers do"
+                said = f"column {column!r} has another value in nearly each row, as identifiers do"
+                yield Advice(f"{said}: data.drop leaves it out", column)
 
 
 def is_name(cell: Any) -> bool:

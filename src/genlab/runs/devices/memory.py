@@ -101,3 +101,11 @@ def memory_of(trainer: dict[str, Any]) -> tuple[float, int]:
         return machine.memory(), trainer["num_nodes"]
     gpus = processes_here({**trainer, "num_nodes": 1}) * trainer["num_nodes"]
     return torch.cuda.get_device_properties(0).total_memory, gpus
+
+
+def checkpoint_size(trainer: Any, model: Any) -> int:
+    """Bytes of one checkpoint: weights, their average where there is one, two moments of Adam's."""
+    from pytorch_lightning.callbacks import WeightAveraging
+
+    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    return weights * (3 + any(isinstance(c, WeightAveraging) for c in trainer.callbacks))

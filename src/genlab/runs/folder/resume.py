@@ -198,3 +198,10 @@ def trained(run: Path) -> bool:
     from genlab.rows import read_rows
 
     return any(r["kind"] == "train" for r in read_rows(run / "metrics.jsonl"))
+
+
+def ended_at_once(run: Path, callback: Any) -> str:
+    """The line about a run that was stopped twice; `callback` saves it, or is None."""
+    saved = callback.last_saved if callback is not None else 0
+    there = f"`genlab train resume={run}` goes on after {saved:,} examples"
+    return f"genlab: ended at once; {there if saved > 0 else f'nothing of {run} was saved'}"

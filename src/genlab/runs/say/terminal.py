@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from genlab.runs.say.secrets import redact
@@ -23,6 +24,21 @@ def say(text: str) -> None:
 def complain(error: BaseException | str, cell: str = "") -> None:
     """One line on what went wrong, and in which cell of a sweep."""
     say(f"genlab: {cell}{' '.join(str(error).splitlines())}")
+
+
+def warn_plainly() -> None:
+    """What genlab itself warns of becomes a line, without the place in its code."""
+    import warnings
+
+    theirs, package = warnings.showwarning, str(Path(__file__).resolve().parents[2])
+
+    def show(message: Any, category: Any, filename: str, *more: Any, **named: Any) -> None:
+        if category is UserWarning and filename.startswith(package):
+            complain(str(message))
+        else:
+            theirs(message, category, filename, *more, **named)
+
+    warnings.showwarning = show
 
 
 def outlive() -> None:

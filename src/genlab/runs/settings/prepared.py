@@ -6,9 +6,11 @@ that a stranger's set chooses among those alone.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from genlab.data.naming import item
 from genlab.runs.folder.layout import read_json
 from genlab.runs.say.errors import UserError
 
@@ -27,6 +29,11 @@ ASKED = {
     "video": {"conditions=captions": "captioned_videos"},
     "table": {"model=autoregressive": "table_tokens"},
 }
+# what must be said beside the set, where the default is for pictures
+TRAIN = dict.fromkeys(("text", "music"), ("model=autoregressive",)) | {"table": ("model=vae",)}
+CAPTIONED, LABELLED = ("image", "video"), ("image", "sound", "music", "video")
+MOST_CLASSES = 1000
+PLAIN = re.compile(r"[\w./-]+", re.A)  # a path that Hydra reads as it is
 # what may lie there as tokens, and the tokenizer by its class
 TOKENIZED = ("text",)
 TOKENIZERS = {f"genlab.data.tokenizers.{k}": k.lower() for k in ("Bytes", "Characters", "BPE")}
@@ -54,7 +61,8 @@ def chosen(words: list[str]) -> list[str]:
     option, files = READERS[kind]
     option = next((o for word, o in ASKED.get(kind, {}).items() if word in words), option)
     file = next((f for f in files if (path.parent / f).is_file()), *files[:1] or [""])
-    named = f"data.path='{path.parent / file}'" if file else ""
+    place = str(path.parent / file)
+    named = f"data.path={place}" if PLAIN.fullmatch(place) else f"data.path='{place}'"
     more = dict(SPLIT.get(kind, {}))
     more |= _tokenizer(found) if kind in TOKENIZED else {}
     if SPLIT.get(kind) and dict(found.get("by_split") or {}).get("val"):
@@ -76,3 +84,16 @@ def _tokenizer(found: dict[str, Any]) -> dict[str, Any]:
         return {}
     size = {"tokenizer.size": node["size"]} if type(node.get("size")) is int else {}
     return {"tokenizer": name, **size}
+
+
+def to_train(dataset: dict[str, Any], to: Path) -> list[str]:
+    """The words that train on a set in the folder `to`: by its labels or captions, without its idle
+    columns."""
+    words = []
+    if idle := dataset.get("idle_columns"):
+        words.append(f"data.drop=[{','.join(map(item, idle))}]")
+    if dataset["kind"] in CAPTIONED and 2 * dataset.get("captions", 0) > dataset["kept"]:
+        words.append("conditions=captions")
+    elif dataset["kind"] in LABELLED and 2 <= len(dataset.get("by_label", ())) <= MOST_CLASSES:
+        words.append(f"data.num_classes={len(dataset['by_label'])}")
+    return [*TRAIN.get(dataset["kind"], ()), "data=prepared", f"data.root={to}", *words]
