@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from types import SimpleNamespace
 
@@ -82,9 +83,13 @@ class Slow:
         return torch.arange(first, first + num)[:, None].float()
 
 
-def drawn(model: Slow, callback: Look, num: int, **options) -> torch.Tensor:
-    options = {"limited": False, "together": False, **options}
-    return callback._draw(model, num, torch.arange(num) % 10, None, **options)
+def drawn(
+    model: Slow, callback: Look, num: int, *, seconds: float = math.inf, together: bool = False,
+    stopping: bool = False,
+) -> torch.Tensor:  # fmt: skip
+    trainer = SimpleNamespace(run=SimpleNamespace(stopping=stopping))
+    ends = (lambda since: False) if together else callback._ends(trainer, seconds)
+    return callback._draw(model, num, torch.arange(num) % 10, None, together=together, ends=ends)
 
 
 def test_a_slow_look_is_drawn_in_pieces_that_change_nothing(monkeypatch) -> None:
@@ -96,7 +101,7 @@ def test_a_slow_look_is_drawn_in_pieces_that_change_nothing(monkeypatch) -> None
 
 def test_a_quick_look_is_drawn_at_once(monkeypatch) -> None:
     model, callback = Slow(monkeypatch, 0.001), Look()
-    drawn(model, callback, 16, limited=True)
+    drawn(model, callback, 16, seconds=5)
     model.sizes.clear()
     drawn(model, callback, 64)
     assert model.sizes == [64]
@@ -104,12 +109,24 @@ def test_a_quick_look_is_drawn_at_once(monkeypatch) -> None:
 
 def test_the_baseline_stops_when_it_takes_too_long(monkeypatch) -> None:
     model, callback = Slow(monkeypatch, 2.0), Look(first_seconds=5)
-    assert len(drawn(model, callback, 16, limited=True)) == 4, "one piece, of 8 seconds"
+    assert len(drawn(model, callback, 16, seconds=5)) == 4, "one piece, of 8 seconds"
+
+
+def test_a_signal_ends_the_drawing_after_a_piece(monkeypatch) -> None:
+    assert len(drawn(Slow(monkeypatch, 2.0), Look(), 64, stopping=True)) == 4
+
+
+def test_a_look_may_take_a_tenth_of_the_minutes() -> None:
+    def trainer(**budget) -> SimpleNamespace:
+        return SimpleNamespace(run=SimpleNamespace(settings={"budget": budget}))
+
+    assert look.allowed(trainer(minutes=2.0)) == pytest.approx(12)
+    assert look.allowed(trainer(minutes=None)) == look.allowed(trainer()) == math.inf
 
 
 def test_ranks_that_draw_together_never_stop_by_their_own_clocks(monkeypatch) -> None:
     model, callback = Slow(monkeypatch, 2.0), Look(first_seconds=5)
-    assert len(drawn(model, callback, 16, limited=True, together=True)) == 16
+    assert len(drawn(model, callback, 16, seconds=5, together=True)) == 16
     assert model.sizes == [16]
 
 

@@ -73,6 +73,22 @@ def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(number, code, tmp_path, 
     assert parts(run) == whole
 
 
+def test_asked_twice_it_ends_at_once_and_says_what_there_is(tmp_path) -> None:
+    """The first Ctrl-C is answered; the second does not wait for the batch, nor save."""
+    long = ("budget.examples", "save_every", "look_every")
+    process = start(
+        tmp_path, "data=ring", "data.batch_size=60_000", *(f"{k}=100_000_000" for k in long)
+    )
+    run = when_training(tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    while "stopping" not in (line := process.stderr.readline()):
+        assert line, "nothing was said"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert f"nothing of {run} was saved" in stderr and "Traceback" not in stderr
+
+
 @pytest.mark.faults
 def test_kill_9_loses_at_most_one_save(tmp_path, whole) -> None:
     process = start(tmp_path)

@@ -30,7 +30,7 @@ class Parts(Near):
 
     BANDS, MOST, CHUNK = 32, 50, 256  # MOST: windows that a picture is compared with, a band
 
-    def __init__(self, *, near: float = 0.8, least: float = 0.9, patch: float = 26.0) -> None:
+    def __init__(self, *, near: float = 0.8, least: float = 0.9, patch: float = 36.0) -> None:
         """`near` and `least`: correlation with the nearest window, and with one laid exactly;
         `patch`: grey levels that an eighth of a side may differ by, in the mean."""
         if not 0 < near <= least <= 1 or patch <= 0:
