@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import CONF
-from running import fit, genlab_here
+from running import fit, genlab_here, settled
 
 from genlab.data.columns import Categories
 from genlab.data.edits.base import Picked
 from genlab.data.sources.tables import CsvFile
 from genlab.data.table import Table
 from genlab.data.table_by_value import TableByValue, law_of
+from genlab.runs.settings.plan import Plan
 
 RARE = 6  # rows of 600
 
@@ -117,8 +118,14 @@ def test_rows_that_an_edit_leaves_out_are_not_drawn(tmp_path) -> None:
     data = by_value(tmp_path)
     kept = torch.tensor([i for i, r in enumerate(data.rows(data.train)) if r["hue"] != "rare"])
     data._splits["train"], data._rows = Picked(data.train, kept), None
-    drawn = [row["hue"] for k in range(20) for row in data.decode(data.train_batch(k)["x"])]
-    assert set(drawn) == {"red", "green"}
+    seen = set()
+    for k in range(20):
+        batch = data.train_batch(k)
+        for row, label in zip(data.decode(batch["x"]), batch["cond"].tolist()):
+            name, value = data.class_names[label].split("=")
+            assert str(row[name]) == value
+            seen.add(row["hue"])
+    assert seen == {"red", "green"}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +138,11 @@ def test_rows_that_an_edit_leaves_out_are_not_drawn(tmp_path) -> None:
 def test_a_value_is_asked_for_by_name(tmp_path, cond, name) -> None:
     data = by_value(tmp_path)
     assert data.captions(data.asked(3, cond=cond)[0]) == [name] * 3
-    two = data.asked(4, cond=[cond, "hue=red"])[0]
-    assert data.captions(two) == [name, "hue=red"] * 2
+    if not isinstance(cond, str):
+        two = data.asked(4, cond=[cond, "hue=red"])[0]
+        assert data.captions(two) == [name, "hue=red"] * 2
+    both = data.asked(3, cond='[{"hue": "red"}, {"ill": "no"}]')[0]
+    assert data.captions(both) == ["hue=red", "ill=no", "hue=red"]
     assert data.asked(3)[0] is None  # the model draws its own
 
 
@@ -143,7 +153,7 @@ def test_a_value_is_asked_for_by_name(tmp_path, cond, name) -> None:
         ({"hues": "red"}, "no column of categories 'hues'.*hue"),
         ({"size": 3}, "no column of categories 'size'"),
         ({"hue": "red", "ill": "yes"}, "one value of one column"),
-        ({}, "one value of one column"), ("hue=gren", "nearest: hue=green"), (8, "0 to 7"),
+        ({}, "one value of one column"), ('{"hue"', "no such class"), ("[1", "no such class"), ("hue=gren", "nearest: hue=green"), (8, "0 to 7"),
         ("land=", "no training row has land="), ([], "give a class"),
     ],
 )  # fmt: skip
@@ -183,6 +193,16 @@ def test_looks_are_in_the_shares_of_the_rows(tmp_path) -> None:
     truth = [n / sum(c) / 3 for c in data.counts for n in c if c]
     assert share.tolist() == pytest.approx(truth, abs=0.002)
     assert torch.equal(data.looks(10)[0], data.looks(3000)[0][:10])
+
+
+def test_other_columns_of_adult_are_found_where_its_counts_are_null(data_root) -> None:
+    words = ["data=adult_by_value", "model=gan", "net=table_gan", "data.drop=[sex]"]
+    with pytest.raises(ValueError, match=r"data\.shape"):
+        Plan(settled(words)).build("data").load()
+    plan = Plan(settled([*words, "data.counts=null"]))
+    plan.build("data").load()
+    assert plan["data"]["num_classes"] == plan["model"]["generator"]["num_classes"] == 102
+    assert plan["model"]["conditions"]["counts"] == plan["data"]["counts"]
 
 
 def test_adults_stated_counts_are_its_rows(data_root) -> None:

@@ -100,7 +100,7 @@ class TableByValue(Table):
         self.prepare()
         self._fit()
         there = {"widths": self.columns.widths, "shape": [self.columns.width]}
-        return {**there, "counts": self.counts, "num_classes": self.num_classes}
+        return {**there, "counts": self._own, "num_classes": self.num_classes}
 
     def _counted(self, cells: Cut) -> Counts:
         counts: Counts = []
@@ -120,16 +120,20 @@ class TableByValue(Table):
                 f"{self._name} has no column of categories, so no value to ask for: write"
                 " data=table, or say which column is one"
             )
+        self._own = counts
+        return parts
+
+    def _check_widths(self) -> None:
+        super()._check_widths()
         if self.counts is None:
-            self.counts = counts
-        if self.counts != counts:
+            self.counts = self._own
+        if self.counts != self._own:
             raise ValueError(
-                f"data.counts: not those of the training rows of {self._name}, which these settings"
-                " leave: write data.counts=null data.num_classes=null, so that they are found"
+                f"data.counts: not those of the training rows of {self._name}, as these settings"
+                " leave them: write data.counts=null, so that they are found"
             )
         if self.stated_values is not None:
             check("num_classes", self.stated_values, self.num_classes, self._name)
-        return parts
 
     def _examples(self, cells: Cut, split: str) -> TableExamples:
         return ByValueExamples(super()._examples(cells, split))
@@ -211,12 +215,15 @@ class TableByValue(Table):
         return torch.searchsorted(ends, places, right=True).clamp(max=len(ends) - 1), None
 
     def asked_cond(self, num: int, cond: Any) -> Cond | None:
-        """Values by name: {"sex": "Female"}, as JSON too, or a list of them gone through in turn.
+        """Values by name: {"sex": "Female"}, or a list of them gone through in turn; as JSON too.
 
         None: each sample draws its own, in the data's shares (models/conditions.py).
         """
         if cond is None:
             return None
+        if isinstance(cond, str) and cond.lstrip().startswith(("{", "[")):
+            with contextlib.suppress(ValueError):
+                cond = json.loads(cond)
         some = list(cond) if isinstance(cond, list | tuple) else [cond]
         some = [self._number(c) for c in some]
         values = classes_asked(num, some, self.class_names, self.num_classes)
@@ -230,10 +237,7 @@ class TableByValue(Table):
         return values
 
     def _number(self, cond: Any) -> Any:
-        """The number of a value that is asked for as a mapping, or as JSON of one."""
-        if isinstance(cond, str) and cond.lstrip().startswith("{"):
-            with contextlib.suppress(ValueError):
-                cond = json.loads(cond)
+        """The number of a value that is asked for as a mapping."""
         if not isinstance(cond, Mapping):
             return cond
         if len(cond) != 1:

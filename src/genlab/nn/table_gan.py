@@ -8,14 +8,25 @@ Gumbel-softmax has some), so that z alone says what is drawn.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from genlab.nn.layers import ClassEmbedding, at_least_1
+from genlab.nn.layers import at_least_1
 
-CLASS = 64  # numbers that a class is told the discriminator by
+
+def one_hot(cond: Tensor | None, num_classes: int | None, like: Tensor) -> Tensor:
+    """Classes [B] as rows [B, num_classes] beside `like`: 1 at the class; "no class" is all 0.
+
+    Beside z a row of one 1 is quiet. An embedding as loud as z made generators of hardly anything
+    but the class: what was not asked for was the same in all rows.
+    """
+    hot = like.new_zeros(len(like), (num_classes or 0) + 1)
+    if cond is not None and num_classes is not None:
+        hot.scatter_(1, cond[:, None], 1.0)
+    return hot[:, : num_classes or 0]
 
 
 class TableGenerator(nn.Module):
@@ -37,8 +48,8 @@ class TableGenerator(nn.Module):
         super().__init__()
         at_least_1(width=width, depth=depth)
         self.widths = list(widths)
-        self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
-        dims = [latent_dim + (0 if num_classes is None else width)]
+        self.num_classes = num_classes
+        dims = [latent_dim + (num_classes or 0)]
         for _ in range(depth):
             dims.append(dims[-1] + width)
         self.layers = nn.ModuleList(
@@ -48,7 +59,7 @@ class TableGenerator(nn.Module):
         self.last = nn.Linear(dims[-1], sum(self.widths))
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        h = z if self.classes is None else torch.cat([z, self.classes(cond, len(z))], 1)
+        h = torch.cat([z, one_hot(cond, self.num_classes, z)], 1)
         for layer in self.layers:
             h = torch.cat([layer(h), h], 1)
         blocks = self.last(h).split(self.widths, 1)
@@ -76,18 +87,15 @@ class PackDiscriminator(nn.Module):
         at_least_1(width=width, depth=depth, pack=pack)
         if not 0 <= dropout < 1:
             raise ValueError(f"net.discriminator.dropout={dropout}: from 0 to below 1")
-        self.pack = pack
-        self.classes = None if num_classes is None else ClassEmbedding(num_classes, CLASS)
-        own = sum(shape) + (0 if num_classes is None else CLASS)
-        dims, layers = [pack * own, *[width] * depth], []
+        self.pack, self.num_classes = pack, num_classes
+        dims, layers = [pack * (math.prod(shape) + (num_classes or 0)), *[width] * depth], []
         for dim_in, dim_out in itertools.pairwise(dims):
             layers += [nn.Linear(dim_in, dim_out), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Linear(width, 1)
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        if self.classes is not None:
-            x = torch.cat([x, self.classes(cond, len(x)).to(x)], 1)
+        x = torch.cat([x, one_hot(cond, self.num_classes, x)], 1)
         num = len(x)
         packs = -(-num // self.pack)
         if missing := packs * self.pack - num:

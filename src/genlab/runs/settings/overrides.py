@@ -118,7 +118,7 @@ def _own(key: str, text: str) -> Any:
 
 def _classes(text: str) -> int | str | list[int | str] | None:
     """Classes by number or by name, captions, or cells as JSON; the data knows which there are."""
-    value = text if is_sentence(text) or is_mapping(text) else read_value("cond", text)
+    value = text if is_sentence(text) or are_cells(text) else read_value("cond", text)
     found = value if isinstance(value, list) else [value]
     words = (int, str)
     if value is not None and not (
@@ -136,12 +136,14 @@ def is_sentence(text: str) -> bool:
     return " " in text.strip() and not text.lstrip().startswith(("[", "{", "'", '"'))
 
 
-def is_mapping(text: str) -> bool:
-    """Whether it is JSON of cells by name, whose values Hydra would read as its own grammar."""
+def are_cells(text: str) -> bool:
+    """Whether it is JSON of cells by name, or a list of these: Hydra's grammar has no such keys."""
     try:
-        return isinstance(json.loads(text), dict)
+        found = json.loads(text)
     except ValueError:
         return False
+    cells = found if isinstance(found, list) else [found]
+    return bool(cells) and all(isinstance(c, dict) for c in cells)
 
 
 def read_value(key: str, text: str) -> Any:
