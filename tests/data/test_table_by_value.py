@@ -153,7 +153,8 @@ def test_a_value_is_asked_for_by_name(tmp_path, cond, name) -> None:
         ({"hues": "red"}, "no column of categories 'hues'.*hue"),
         ({"size": 3}, "no column of categories 'size'"),
         ({"hue": "red", "ill": "yes"}, "one value of one column"),
-        ({}, "one value of one column"), ('{"hue"', "no such class"), ("[1", "no such class"), ("hue=gren", "nearest: hue=green"), (8, "0 to 7"),
+        ({}, "one value of one column"), ('{"hue"', "no such class"), ("[1", "no such class"),
+        ("hue=gren", "nearest: hue=green"), (8, "0 to 7"),
         ("land=", "no training row has land="), ([], "give a class"),
     ],
 )  # fmt: skip
