@@ -118,6 +118,8 @@ def test_one_value_is_drawn_as_the_rows_have_it_and_told_as_a_class() -> None:
     share = drawn.bincount(minlength=5) / len(drawn)
     assert share.tolist() == pytest.approx([0.375, 0.125, 0, 0.0625, 0.4375], abs=0.03)
     assert torch.equal(value.drawn(Draws(3, 7, 9)), drawn[7:16])  # by its number alone
+    assert value.to("meta").drawn(Draws(3, 0, 2)).device.type == "cpu"  # as a check draws it
+    value = OneValue(widths=[1, 2, 3], counts=[[], [30, 10], [0, 5, 35]], weight=0.5)
     assert torch.equal(value(drawn), drawn) and (value.none(drawn) == 5).all()
     x, asked = torch.randn(6, 6).tanh(), torch.tensor([0, 1, 2, 3, 4, 0])
     torch.testing.assert_close(value.missed(x, asked), 0.5 * value.values.missed(x, asked))

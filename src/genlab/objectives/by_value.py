@@ -37,16 +37,16 @@ class AskedValue(nn.Module):
         asked = [i for i, c in enumerate(counts) if c]
         at = [starts[i] + j for i in asked for j in range(widths[i])]
         column = [n for n, i in enumerate(asked) for _ in range(widths[i])]
-        shares = [n / sum(counts[i]) / len(asked) for i in asked for n in counts[i]]
+        self.shares = [n / sum(counts[i]) / len(asked) for i in asked for n in counts[i]]
         self.num = len(at)
         for name, values in (("at", at), ("column", column)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
-        self.register_buffer("shares", torch.tensor(shares), persistent=False)
 
     def draw(self, u: Tensor) -> Tensor:
         """Values by inverse CDF from uniforms u [B] -> [B] int64: a column drawn evenly, a value
         in the shares that the rows have it."""
-        return pick(self.shares.expand(len(u), -1), u)
+        shares = torch.tensor(self.shares, device=u.device)  # where u is, wherever the model is
+        return pick(shares.expand(len(u), -1), u)
 
     def missed(self, x: Tensor, values: Tensor) -> Tensor:
         """The cross-entropy of the asked value under the drawn row, in nats [B].
