@@ -12,7 +12,7 @@ from genlab.batch import Batch
 from genlab.models.adversarial_codec import AdversarialCodec
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.base import GenerativeModel
-from genlab.models.conditions import Classes
+from genlab.models.conditions import Classes, OneValue
 from genlab.models.diffusion import Diffusion
 from genlab.models.frames import Frames
 from genlab.models.gan import GAN
@@ -49,6 +49,7 @@ from genlab.nn.resgan import ResDiscriminator, ResGenerator
 from genlab.nn.rnn import GRU, LSTM
 from genlab.nn.sinusoidal import SinusoidalMLP
 from genlab.nn.style import StyleGenerator
+from genlab.nn.table_gan import PackDiscriminator, TableGenerator
 from genlab.nn.tcn import TCN
 from genlab.nn.transformer import GPT
 from genlab.nn.unet import UNet
@@ -78,6 +79,7 @@ from genlab.samplers.tokens import Sample
 
 IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
 TABLE, WIDTHS = (7,), [1, 3, 1, 2]  # two numbers, two categories
+ASKED, BLOCKS = (8,), [1, 3, 1, 3]  # a table whose rows come with their first category
 ROLLS = (6, 5)  # frames of keys
 MAP = (3, 2, 2)  # latents of an image
 SOUND = (1, 8, 16)  # mel bands and frames: no square
@@ -103,6 +105,10 @@ def batch_of(shape: tuple[int, ...]) -> Batch:
     if shape == TABLE:
         chosen = torch.randint(6, (8,), generator=g)
         a, b = (2 * torch.nn.functional.one_hot(chosen % n, n).float() - 1 for n in (3, 2))
+        z = torch.randn(8, 2, generator=g)
+        return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
+    if shape == ASKED:
+        a, b = (2 * torch.nn.functional.one_hot(v % 3, 3).float() - 1 for v in (cond, cond + 1))
         z = torch.randn(8, 2, generator=g)
         return {"x": torch.cat([z[:, :1], a, z[:, 1:], b], 1), "cond": cond}
     if shape == WAVE:  # tones of their own pitch and loudness
@@ -234,6 +240,21 @@ def packed_gan() -> GAN:
         shape=POINTS,
         latent_dim=4,
         optim=Optim(partial(torch.optim.Adam, lr=5e-4, betas=(0.5, 0.9))),
+        optim_discriminator=Optim(partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))),
+    )
+
+
+def table_gan() -> GAN:
+    """Rows that are asked for by a value; judged in pairs."""
+    return GAN(
+        TableGenerator(widths=BLOCKS, latent_dim=4, num_classes=CLASSES, width=64),
+        PackDiscriminator(ASKED, num_classes=CLASSES, pack=2, width=64),
+        objective=WGANGP(critic_steps=2),
+        sampler=Prior(),
+        shape=ASKED,
+        latent_dim=4,
+        conditions=OneValue(widths=BLOCKS, counts=[[], [3, 3, 2], [], []]),
+        optim=Optim(partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.9))),
         optim_discriminator=Optim(partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))),
     )
 
@@ -439,6 +460,7 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         POINTS,
         200,
     ),
+    "wgan-table": (table_gan, ASKED, 200),
     "vae-image": (lambda: vae(*conv_vae, IMAGE, DiscretisedLogistic(levels=17)), IMAGE, 150),
     "vae-points": (
         lambda: vae(*mlp_vae, POINTS, Gaussian(sigma=0.1, learn=True), noise=True),

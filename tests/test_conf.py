@@ -38,6 +38,7 @@ SMALL_NETS = {
     "dcgan": ["net.generator.width=8", "net.discriminator.width=8"],
     "resgan": ["net.widths=[8,8,8]", "net.generator.group=8", "net.discriminator.group=8"],
     "mlp_gan": ["net.generator.width=16", "net.discriminator.width=16"],
+    "table_gan": ["net.generator.width=16", "net.discriminator.width=16"],
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]
@@ -58,6 +59,7 @@ def shrunk(name: str) -> list[str]:
     )
     large = ("fashion", "adult", "emoji", "fsdd", "esc10", "lpc")
     more = ["data.limit=200"] if name.startswith(large) else []
+    more += ["data.counts=null"] if cfg.data.get("counts") else []  # they are the whole table's
     few = ["sampler.num_steps=4"] if "num_steps" in (cfg.get("sampler") or {}) else []
     return [f"experiment={name}", *SMALL_NETS.get(net, []), *few, *more]
 

@@ -21,7 +21,7 @@ FILES = sorted((CONF / "data").glob("*.yaml"))
 NAMES = {
     "digits", "digits_pixels", "mnist", "fashion_mnist", "cifar10", "image_folder", "ring", "grid",
     "moons", "spirals", "checkerboard", "stdlib_code", "shakespeare", "text_file", "adult", "table",
-    "table_tokens", "adult_tokens",
+    "table_tokens", "adult_tokens", "table_by_value", "adult_by_value",
     "debd", "jsb_chorales", "nottingham", "sums", "binary_mnist", "binary_mnist_pixels",
     "text_folder", "html_folder", "kjv", "wikitext2", "captioned_folder", "emoji", "openmoji",
     "openclipart", "points_file", "tiny_circle", "tiny_dino", "tiny_line", "tiny_moons",
@@ -49,7 +49,7 @@ def made(file: Path, *words: str) -> DataModule:
     more = ["model=autoregressive"] if tokens else FITS.get(kind, [])
     if file.stem == "text_file":
         more = [*more, f"data.path={__file__}"]
-    if file.stem in ("table", "table_tokens"):
+    if file.stem in ("table", "table_tokens", "table_by_value"):
         folder = Path(tempfile.mkdtemp())
         more = [*more, f"data.path={data_of.people(folder / 'people.csv')}"]
     if file.stem in (

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genlab.batch import Context
-from genlab.models.conditions import Captions, Classes, Conditions, Several, Values
+from genlab.models.conditions import Captions, Classes, Conditions, OneValue, Several, Values
 from genlab.rng import Draws
 from genlab.samplers.guidance import guided
 
@@ -109,3 +109,23 @@ def test_guidance_of_a_context_is_one_pass_of_both_halves() -> None:
     x, t = torch.zeros(2, 1), torch.zeros(2)
     found = guided(net, told, none, weight=3)(x, t)
     torch.testing.assert_close(found, 3 * net(x, t, told) - 2 * net(x, t, none))
+
+
+def test_one_value_is_drawn_as_the_rows_have_it_and_told_as_a_class() -> None:
+    value = OneValue(widths=[1, 2, 3], counts=[[], [30, 10], [0, 5, 35]], weight=0.5)
+    assert value.some and not value.words and value.num_classes == 5
+    drawn = value.drawn(Draws(3, 0, 4000))
+    share = drawn.bincount(minlength=5) / len(drawn)
+    assert share.tolist() == pytest.approx([0.375, 0.125, 0, 0.0625, 0.4375], abs=0.03)
+    assert torch.equal(value.drawn(Draws(3, 7, 9)), drawn[7:16])  # by its number alone
+    assert value.to("meta").drawn(Draws(3, 0, 2)).device.type == "cpu"  # as a check draws it
+    value = OneValue(widths=[1, 2, 3], counts=[[], [30, 10], [0, 5, 35]], weight=0.5)
+    assert torch.equal(value(drawn), drawn) and (value.none(drawn) == 5).all()
+    x, asked = torch.randn(6, 6).tanh(), torch.tensor([0, 1, 2, 3, 4, 0])
+    torch.testing.assert_close(value.missed(x, asked), 0.5 * value.values.missed(x, asked))
+    assert value.missed(x, None) is None and not value.state_dict()
+    assert Classes(num_classes=5).missed(x, asked) is None
+    with pytest.raises(ValueError, match=r"conditions\.weight=-1"):
+        OneValue(widths=[2], counts=[[1, 1]], weight=-1)
+    with pytest.raises(ValueError, match="classes are 0 to 4"):
+        value.asked(5, 2, "cpu")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from genlab.models.conditions import OneValue
 from genlab.models.gan import GAN
 from genlab.objectives.adversarial import WGANGP, Hinge, LeastSquares, NonSaturating, Relativistic
 from genlab.optim import Optim
@@ -265,6 +266,52 @@ def test_inversion_finds_the_z_of_a_sample():
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     part = model.invert(x[2:], inversion=Inversion(weight=0.0, steps=400), first=2)
     torch.testing.assert_close(part, found[2:], atol=1e-4, rtol=1e-4)
+
+
+class Told(nn.Module):
+    """Of z [B, 2] or x [B, 3] and a class, a table's row [B, 3] or a logit [B]."""
+
+    def __init__(self, num_in: int, num_out: int) -> None:
+        super().__init__()
+        self.linear, self.classes = nn.Linear(num_in, num_out), nn.Embedding(4, num_out)
+
+    def forward(self, x, cond):
+        return (self.linear(x) + self.classes(cond)).squeeze(1)
+
+
+def test_a_step_with_an_asked_value_by_hand():
+    """Both players are told it, and G alone learns by the cross-entropy of it, of its own rows."""
+    value = OneValue(widths=[1, 2], counts=[[], [3, 5]], weight=2.0)
+    torch.manual_seed(0)
+    sgd = Optim(partial(torch.optim.SGD, lr=0.1))
+    model = Spy(Told(2, 3), Told(3, 1), objective=NonSaturating(), sampler=Prior(), shape=(3,),
+                latent_dim=2, conditions=value, optim=sgd)  # fmt: skip
+    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
+    cond, latents, softplus = torch.arange(8) % 2, [], nn.functional.softplus
+    model._latents = lambda x: latents.append(torch.randn(len(x), 2)) or latents[-1]
+    trainer = pl.Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer.fit(model, DataLoader([{"x": X[i], "cond": cond[i]} for i in range(8)], batch_size=8))
+    fake = g(latents[0], cond)
+    loss = softplus(-d(X, cond)) + softplus(d(fake.detach(), cond))
+    grads = torch.autograd.grad(loss.mean(), list(d.parameters()))
+    with torch.no_grad():
+        for p, grad in zip(d.parameters(), grads, strict=True):
+            p -= 0.1 * grad
+    torch.testing.assert_close(list(model.discriminator.parameters()), list(d.parameters()))
+    p = ((1 + fake[:, 1:]) / 2).clamp(min=1e-7)
+    missed = -2 * (p.gather(1, cond[:, None]).squeeze(1) / p.sum(1)).log()
+    terms = softplus(-d(fake, cond)), missed
+    grads = torch.autograd.grad(sum(terms).mean(), list(g.parameters()))
+    for p, q, grad in zip(model.generator.parameters(), g.parameters(), grads, strict=True):
+        torch.testing.assert_close(p, q - 0.1 * grad)
+    seen = model.seen[0][1]
+    assert seen["missed"] == pytest.approx(missed.mean().item(), rel=1e-5)
+    assert seen["loss_generator"] == pytest.approx(terms[0].mean().item(), rel=1e-5)
+    whole = seen["loss_generator"] + seen["missed"] + seen["loss_discriminator"]
+    assert seen["loss"] == pytest.approx(whole, rel=1e-5)
+    held = model.loss({"x": X, "cond": cond})
+    parts = [held[k] for k in ("loss_generator", "loss_discriminator", "missed")]
+    torch.testing.assert_close(held["loss"], sum(parts))
 
 
 def test_errors():

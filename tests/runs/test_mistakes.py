@@ -353,6 +353,8 @@ def test_a_failing_cell_is_named(tmp_path: Path) -> None:
         ('["a, b",c]', ["a, b", "c"]),
         ("owl", "owl"),
         (" 7", 7),
+        ('{"native land": "a=b, c"}', '{"native land": "a=b, c"}'),  # cells of a table
+        ('[{"a": null}, {"b": "1"}]', '[{"a": null}, {"b": "1"}]'),
     ],
 )
 def test_a_caption_is_typed_as_it_is_written(typed: str, asked) -> None:

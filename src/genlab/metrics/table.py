@@ -285,9 +285,11 @@ def scores(real: Frame, mine: Frame, coding: Coding, target: str | None) -> dict
 
 
 def full_rows(data: Data, x: Tensor, labels: Tensor | None) -> list[dict[str, Any]]:
-    """Rows with the class as a column, where the data serves one."""
+    """Rows with the class as a column, where the data serves one that is none of x's."""
     rows = data.decode(x)
     if data.num_classes is None or labels is None or not len(labels):
+        return rows
+    if data.target is None or data.target in rows[0]:  # the class is no column of its own
         return rows
     return [
         {**row, data.target: data.class_names[i]} for row, i in zip(rows, labels.long().tolist())

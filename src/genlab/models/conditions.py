@@ -1,4 +1,4 @@
-"""What a model can be asked for: classes, captions, values, or several of these by name.
+"""What a model can be asked for: classes, a table's value, captions, values, or several by name.
 
 Read: `Conditions` is what models and guidance know; each kind is one class and one YAML
 (conf/conditions). A batch holds conditions as plain tensors, one row an example; calling the object
@@ -8,6 +8,7 @@ turns them into what a net is given: class labels [B], or a sequence to attend t
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.batch import Asked, Batch, Cond, Context, Given, each, rows_of
+from genlab.objectives.by_value import AskedValue
 from genlab.rng import Draws, rand
 from genlab.shapes import append_dims
 
@@ -42,6 +44,11 @@ class Conditions(nn.Module):
 
     def forward(self, cond: Cond | None) -> Tensor | Context | None:
         """What the net is given."""
+        return None
+
+    def missed(self, x: Tensor, cond: Cond | None) -> Tensor | None:
+        """How far drawn x are from what they were asked for [B], where x itself can tell: what a
+        generator minimises beside its game. None where it cannot."""
         return None
 
     # --- the same for all -----------------------------------------------------------------------
@@ -111,6 +118,35 @@ class Classes(Conditions):
         if cond is None or self.embed is None:
             return cond
         return _unmasked(self.embed(cond).unsqueeze(1))
+
+
+class OneValue(Classes):
+    """One value of one categorical column of a table: CTGAN's conditional vector, by its number.
+
+    Labels int64 [B] as of classes, K of them for all values of all columns; label K is "no value".
+    Where nothing is asked for, the column is drawn evenly, its value in the data's own shares.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int],
+        counts: Sequence[Sequence[int]],
+        weight: float = 1.0,
+    ) -> None:
+        """`widths` and `counts` as of AskedValue; `weight` of the cross-entropy that makes a
+        generator's row have its value."""
+        values = AskedValue(widths=widths, counts=counts)
+        super().__init__(num_classes=values.num)
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"conditions.weight={weight}: write a number from 0 on")
+        self.values, self.weight = values, weight
+
+    def drawn(self, draws: Draws) -> Tensor:
+        return self.values.draw(draws.rand())
+
+    def missed(self, x: Tensor, cond: Tensor | None) -> Tensor | None:
+        return None if cond is None else self.weight * self.values.missed(x, cond)
 
 
 class Captions(Conditions):

@@ -2,10 +2,11 @@
 
 Reading map
   network     nn/conv.py (DCGANGenerator, ...), nn/resgan.py (R3GAN), nn/style.py (StyleGAN2),
-              nn/mlp.py (MLPGenerator, ...), nn/maxout.py (PacGAN)
+              nn/mlp.py (MLPGenerator, ...), nn/maxout.py (PacGAN),
+              nn/table_gan.py (TableGenerator, ...)
   formula     objectives/adversarial.py: NonSaturating, Relativistic, LeastSquares, Hinge, WGANGP
   sampler     samplers/latent.py: Prior, between; samplers/inversion.py: Inversion (x to z)
-  experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml
+  experiment  conf/experiment/digits_gan.yaml, toy2d_gan.yaml, adult_gan.yaml
 
 One batch is one step: both networks move once on it (models/game.py).
 """
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.batch import Asked, Batch, Given, each
+from genlab.batch import Asked, Batch, Cond, Given, each
 from genlab.models.conditions import Conditions
 from genlab.models.game import Game, frozen
 from genlab.objectives.adversarial import Adversarial
@@ -65,7 +66,8 @@ class GAN(Game):
         """The discriminator's step (or steps, for WGAN-GP), then the generator's."""
         generator_optimizer, discriminator_optimizer = self.optimizers()
         with self.share():
-            x, cond = batch["x"], self.conditions(self.conditions.of(batch))
+            x, asked = batch["x"], self.conditions.of(batch)
+            cond = self.conditions(asked)
             # one pass serves both networks
             fake = as_input(self.generator(self._latents(x), cond), x, "generator")
             fixed = fake.detach()
@@ -82,12 +84,19 @@ class GAN(Game):
                     self.discriminator(self._seen(fake), cond),
                     lambda: self.discriminator(self._seen(x), cond),
                 )
-                self.step(loss, generator_optimizer, self.generator)
-        terms |= self._overfits(terms["logit_real"], terms["logit_fake"])
-        total = {"loss": loss.detach() + terms["loss_discriminator"], "loss_generator": loss}
+                missed = self._missed(fake, asked)
+                self.step(sum(missed.values(), loss), generator_optimizer, self.generator)
+        terms |= missed | self._overfits(terms["logit_real"], terms["logit_fake"])
+        both = sum(missed.values(), loss).detach() + terms["loss_discriminator"]
+        total = {"loss": both, "loss_generator": loss}
         self.record(total | terms)
         self.tick(batch, batch_idx)
         return total["loss"].mean()
+
+    def _missed(self, fake: Tensor, asked: Cond | None) -> dict[str, Tensor]:
+        """What the generator minimises beside its game: to draw what it was asked for."""
+        missed = self.conditions.missed(fake, asked)
+        return {} if missed is None else {"missed": missed}
 
     def _seen(self, x: Tensor) -> Tensor:
         return x if self.augment is None else self.augment(x)
@@ -105,15 +114,18 @@ class GAN(Game):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both players' losses per example; gradient penalties belong to training_step alone."""
-        x, cond = batch["x"], self.conditions(self.conditions.of(batch))
-        fake = self.discriminator(self.generator(self._latents(x), cond), cond)
+        x, asked = batch["x"], self.conditions.of(batch)
+        cond = self.conditions(asked)
+        drawn = self.generator(self._latents(x), cond)
+        fake = self.discriminator(drawn, cond)
         real = self.discriminator(x, cond)
-        generator = self.objective.generator(fake, lambda: real)
+        generator, missed = self.objective.generator(fake, lambda: real), self._missed(drawn, asked)
         discriminator = self.objective.discriminator(real, fake)
         return {
-            "loss": generator + discriminator,
+            "loss": sum(missed.values(), generator + discriminator),
             "loss_generator": generator,
             "loss_discriminator": discriminator,
+            **missed,
         }
 
     def _latents(self, x: Tensor) -> Tensor:

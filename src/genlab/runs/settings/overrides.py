@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import json
 import math
 import os
 import re
@@ -116,8 +117,8 @@ def _own(key: str, text: str) -> Any:
 
 
 def _classes(text: str) -> int | str | list[int | str] | None:
-    """Classes by number or by name, or captions; the data knows which there are."""
-    value = text if is_sentence(text) else read_value("cond", text)
+    """Classes by number or by name, captions, or cells as JSON; the data knows which there are."""
+    value = text if is_sentence(text) or are_cells(text) else read_value("cond", text)
     found = value if isinstance(value, list) else [value]
     words = (int, str)
     if value is not None and not (
@@ -133,6 +134,16 @@ def is_sentence(text: str) -> bool:
     """Whether it is a caption as people write it, which Hydra would cut at its commas or refuse for
     an apostrophe; the shell has taken the quotes around it away."""
     return " " in text.strip() and not text.lstrip().startswith(("[", "{", "'", '"'))
+
+
+def are_cells(text: str) -> bool:
+    """Whether it is JSON of cells by name, or a list of these: Hydra's grammar has no such keys."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    cells = found if isinstance(found, list) else [found]
+    return bool(cells) and all(isinstance(c, dict) for c in cells)
 
 
 def read_value(key: str, text: str) -> Any:
