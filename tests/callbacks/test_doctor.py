@@ -243,6 +243,13 @@ def test_a_resumed_run_tells_what_one_that_never_stopped_tells(tmp_path) -> None
     fit([*words, "save_every=320"], tmp_path / "run", resume=True)
     assert parts(tmp_path / "run") == parts(whole)
     assert findings(whole)["posterior_collapse"]["examples"] == 320
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    at = next(i for i, r in enumerate(rows) if r["kind"] == "finding")
+    assert not any("findings" in r for r in rows[: at + 1])
+    assert all(r["findings"] == ["posterior_collapse"] for r in rows[at + 1 :]), "each row after"
+    assert rows[at + 1 :] and [r.get("findings") for r in rows] == [
+        r.get("findings") for r in read_rows(whole / "metrics.jsonl")
+    ]
 
 
 class Seen(Sign):

@@ -118,15 +118,23 @@ def hostile_run(run: Path, said: list[str]) -> Path:
     )
     row = {"kind": "train", "batches": 1, "seconds": 1.0, **{f"train/{s}": 1.0 for s in said}}
     rows = [{**row, "examples": n, **{f"val/{s}": 2.0 for s in said}} for n in (64, 128)]
+    rows += [
+        {"kind": "finding", "examples": 128, "sign": s, "cause": s, "evidence": s, "try": [s]}
+        for s in said
+    ]
     rows.append({"kind": "end", "examples": 128, "state": one, "error": f"ValueError: {one}"})
+    rows[-1]["findings"] = said
     (run / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     evaluation = {"metrics": {s: 1.5 for s in said}, "floor": {s: 1.0 for s in said}}
     evaluation |= {"notes": every, "examples": one, "checkpoint": one}
+    evaluation["code"] = {"values": 4, "in_use": 2, "nats": 1.5, "of": one, "most": said}
+    evaluation["classes"] = [{"class": s, "real": 0.5, "share": 0.1, "ratio": s} for s in said]
     (run / "evaluation.json").write_text(json.dumps(evaluation))
     (run / "samples" / "000000000000.txt").write_text(one)
     (run / "evaluation" / "samples.txt").write_text("\n\n-----\n\n".join(said))
     pairs = "\n\n-----\n\n".join(f"sample:  {s}\nnearest: {s}" for s in said)
-    (run / "evaluation" / "neighbours.txt").write_text(pairs)
+    for name in ("neighbours", "reconstructions", "between", "traversal_1"):
+        (run / "evaluation" / f"{name}.txt").write_text(pairs)
     return run
 
 
@@ -138,6 +146,7 @@ def hostile_sweep(folder: Path, said: list[str]) -> Path:
         (cell / "samples").mkdir(parents=True)
         (cell / "overrides.yaml").write_text(json.dumps([f"{s}={s}", f"a={s}", f"same={said[0]}"]))
         row = {"kind": "train", "examples": i, "train/loss": 1.0, f"val/{s}": 1.0, "error": s}
+        row["findings"] = [s]
         (cell / "metrics.jsonl").write_text(json.dumps(row) + "\n")
         found = {"metrics": {s: 1.0}, "floor": {s: 1.0}, "notes": {}}
         (cell / "evaluation.json").write_text(json.dumps(found))

@@ -70,6 +70,19 @@ def test_training_pictures_score_the_floor_but_are_found_out_as_copies(digits, c
     assert report.notes["num_floor"] == 400
 
 
+def test_a_class_that_is_hardly_drawn_shows_in_the_table_of_classes(digits, cache):
+    val = digits.val.batch(torch.arange(360), None)
+    whole = evaluate(digits, val["x"], cache, 360)
+    assert [row["class"] for row in whole.classes] == list(map(str, digits.class_names))
+    assert all(row["ratio"] == 1 for row in whole.classes)
+    covered = [row["coverage"] for row in whole.classes]
+    assert min(covered) == whole.metrics["coverage_worst_class"]
+    few = val["x"][(val["cond"] != 3) | (torch.arange(360) % 4 == 0)]
+    rows = evaluate(digits, few, cache, len(few)).classes
+    assert rows[3]["ratio"] < 0.5 < rows[4]["ratio"] and rows[3]["coverage"] < covered[3]
+    assert rows[3]["interval"][1] < rows[3]["real"]
+
+
 def test_held_out_pictures_are_no_copies_and_noise_is_far(digits, cache):
     val = digits.val.batch(torch.arange(360), None)
     report = evaluate(digits, val["x"], cache, 360)

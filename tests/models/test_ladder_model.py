@@ -207,6 +207,27 @@ def test_a_net_tells_of_x_by_z_alone():
     assert (found - model.decode(torch.zeros(3, *model.latent_shape))).abs().max() > 0.01
 
 
+def test_the_top_layers_values_have_its_kl_between_them():
+    """Seen from a prior of mean 1 and variance exp(0.5), whose noise the code is."""
+    model = ladder(0.3)
+    forward = model.top_down.forward
+
+    def moved(noise, cond=None, told=None):
+        params, ((z, (mean, logvar), posterior), *rest) = forward(noise, cond, told)
+        return params, [(z, (mean + 1, logvar + 0.5), posterior), *rest]
+
+    model.top_down.forward = moved
+    laws = model.code_laws({"x": X})
+    assert laws.mean.shape == (50, 2) and laws.standard and laws.part == "the top layer"
+    torch.testing.assert_close(laws.kl().sum(), model.loss({"x": X})["kl_1"].mean())
+    torch.testing.assert_close(laws.mean, model.encode(X)[:, :2])
+
+
+def test_what_comes_back_is_the_decoded_code():
+    model = ladder()
+    torch.testing.assert_close(model.reconstruct(X), model.decode(model.encode(X)))
+
+
 def test_errors_name_the_key():
     with pytest.raises(ValueError, match=r"model.num_importance=0"):
         ladder(num_importance=0)

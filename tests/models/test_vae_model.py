@@ -10,6 +10,8 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 from genlab.models.vae import VAE
+from genlab.objectives.posteriors import Flowed
+from genlab.objectives.priors import VampPrior
 from genlab.objectives.variational import ELBO, Bernoulli, Gaussian
 from genlab.rng import Draws
 from genlab.samplers.latent import Prior
@@ -116,6 +118,44 @@ def test_encode_and_decode():
     model = vae()
     torch.testing.assert_close(model.encode(X), Encoder()(X)[0])
     torch.testing.assert_close(model.decode(model.encode(X)), Encoder()(X)[0] @ W.T + SHIFT)
+
+
+def test_what_comes_back_is_the_decoded_code():
+    torch.testing.assert_close(vae().reconstruct(X), Encoder()(X)[0] @ W.T + SHIFT)
+
+
+def test_the_values_of_the_code_have_the_bounds_kl_between_them():
+    model = vae(0.2)
+    laws = model.code_laws({"x": X})
+    torch.testing.assert_close(laws.kl().sum(), model.loss({"x": X})["kl"].mean())
+    mean, logvar = Encoder(0.2)(X)
+    torch.testing.assert_close(laws.mean, mean)
+    torch.testing.assert_close(laws.std, (logvar / 2).exp())
+    assert laws.standard and not laws.part
+
+
+def test_values_of_another_prior_are_measured_by_the_aggregate_posterior():
+    model = vae()
+    model.prior = VampPrior(shape=(3,), num=4)
+    laws = model.code_laws({"x": X})
+    assert not laws.standard
+    centre, _ = laws.before()
+    torch.testing.assert_close(centre, Encoder()(X)[0].mean(0))
+
+
+class Shift(nn.Module):
+    """z -> 2 z + 1."""
+
+    def forward(self, z, context=None):
+        return 2 * z + 1, torch.full((len(z),), 2 * math.log(2))
+
+
+def test_a_bent_posterior_is_encoded_to_where_its_flow_takes_the_mean():
+    """Else decode(encode(x)) would be of a code that no x has."""
+    model = vae()
+    model.posterior = Flowed(Shift())
+    torch.testing.assert_close(model.encode(X), 2 * Encoder()(X)[0] + 1)
+    assert model.code_laws({"x": X}) is None, "its values have no law of their own"
 
 
 def test_the_likelihood_trains_with_the_model():

@@ -29,6 +29,7 @@ from genlab.runs.live.export import SCRIPTS, asset, export, name_of, refuse_unkn
 from genlab.runs.live.follow import Follower
 from genlab.runs.live.index import Index, find_runs
 from genlab.runs.live.knobs import importance
+from genlab.runs.page.record import SIGN, SIGNS
 from genlab.runs.say.errors import UserError
 
 
@@ -124,6 +125,40 @@ def test_a_long_ledger_is_read_at_its_end_and_its_last_look_is_found(tmp_path: P
     _, found = follower.news()
     assert len(found) < 150 and found[0]["val/loss"] == 2.0, "the look before the end, too"
     assert found[-1]["examples"] == 599
+
+
+def test_what_the_doctor_found_is_named_from_a_ledgers_end(tmp_path: Path) -> None:
+    run = made(tmp_path, "a", rows=1, state="runs")
+    found = {"kind": "finding", "examples": 100, "sign": "mode_collapse", "cause": "x"}
+    append(run / "metrics.jsonl", found)
+    index = Index(tmp_path)
+    index.read_all()
+    assert one(index)["findings"] == ["mode_collapse"], "of its own row"
+    later = {"kind": "train", "examples": 200, "train/loss": 1.0, "findings": ["mode_collapse"]}
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write(line_of(later) * 600)
+    index = Index(tmp_path)
+    index.read_all()
+    assert one(index)["findings"] == ["mode_collapse"], "of the rows after it"
+    append(run / "metrics.jsonl", {**found, "sign": "discriminator"})
+    looked_again(index, 0)
+    assert one(index)["findings"] == ["mode_collapse", "discriminator"]
+    (run / "metrics.jsonl").write_bytes(line_of(row(100, 1.0)))
+    looked_again(index, 0)
+    assert one(index)["findings"] == [], "a resume that cut it"
+
+
+def test_findings_of_a_strange_ledger_are_bounded(tmp_path: Path) -> None:
+    run = made(tmp_path, "a", rows=1, state="runs")
+    odd = ["x" * 500, 3, None, ["y"], *map(str, range(100))]
+    append(run / "metrics.jsonl", {"kind": "train", "examples": 1, "findings": odd})
+    append(run / "metrics.jsonl", {"kind": "train", "examples": 1, "findings": "mode_collapse"})
+    append(run / "metrics.jsonl", {"kind": "finding", "examples": 1, "sign": {"a": 1}})
+    index = Index(tmp_path)
+    index.read_all()
+    found = one(index)["findings"]
+    assert len(found) == SIGNS and found[0] == "x" * SIGN and "mode_collapse" not in found
+    assert all(isinstance(name, str) for name in found)
 
 
 def test_runs_are_found_whatever_their_depth_and_links_are_not_followed(tmp_path: Path) -> None:

@@ -128,6 +128,42 @@ def cells(page: Any, column: str) -> list[str]:
     return [r.locator("th, td").nth(at).inner_text().split("\n")[0] for r in rows]
 
 
+def test_what_the_doctor_found_is_a_column_and_a_filter(runs, opened) -> None:
+    page = opened(runs)
+    assert "doctor" not in page.locator("table.runs thead th").all_inner_texts()
+    found = {
+        3: ["mode_collapse", "discriminator"],
+        4: ["dead_codes"],
+        6: ["<b>x</b>", "mode_collapse"],
+    }
+    for i, names_of in found.items():
+        rest = {"kind": "end", "examples": 300, "batches": 3, "findings": names_of}
+        append(runs / "sweeps" / "s" / f"{i}_made" / "metrics.jsonl", rest)
+    until(page, "document.querySelector('.count.sign') !== null")
+    until(page, "document.querySelectorAll('.sick').length === 3")
+    heads = page.locator("table.runs thead th").all_inner_texts()
+    assert heads[:4] == ["", "run", "state", "doctor"]
+    told = page.locator("tr", has_text="3_made").locator(".sick")
+    assert told.locator("b").all_inner_texts() == ["mode collapse", "discriminator"]
+    strange = page.locator("tr", has_text="6_made").locator(".sick")
+    assert strange.inner_text().startswith("<b>x</b>"), "text, and no element"
+    page.fill("#filter", "finding=mode_collapse")
+    assert len(names(page)) == 2
+    page.fill("#filter", "-finding=*")
+    assert len(names(page)) == 9
+    page.fill("#filter", "dead_codes")
+    assert len(names(page)) == 1
+    page.fill("#filter", "")
+    assert page.locator(".count.sign").all_inner_texts()[0] == "2 mode collapse"
+    assert page.locator(".count.sign").count() == 3, "a name that is no word is no button"
+    page.click(".count.sign >> nth=0")
+    assert page.input_value("#filter") == "finding=mode_collapse" and len(names(page)) == 2
+    page.click(".count:has-text('failed')")
+    assert page.input_value("#filter") == "finding=mode_collapse state=failed"
+    page.click(".count.sign >> nth=0")
+    assert page.input_value("#filter") == "state=failed"
+
+
 def test_the_table_is_sorted_filtered_and_says_what_does_not_compare(runs, opened) -> None:
     page = opened(runs)
     assert len(names(page)) == 12 and page.title() == "runs · genlab board"

@@ -48,6 +48,17 @@ def test_the_newest_come_first_with_state_and_figure(tmp_path: Path, monkeypatch
     assert str(tmp_path / "sweeps" / "s" / "0_c") in text[3]
 
 
+def test_what_the_doctor_found_stands_behind_the_state(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
+    found = {"kind": "finding", "sign": "mode_collapse", "examples": 1}
+    run(tmp_path / "a" / "1", 1, LOOK, found, {**END, "findings": ["mode_collapse"]})
+    run(tmp_path / "b" / "2", 2, LOOK, {**END, "findings": ["\x1b[2J<b>", "dead_codes"]})
+    run(tmp_path / "c" / "3", 3, LOOK, END)
+    text = genlab_here("list", "runs").stdout.splitlines()
+    assert "finished  " in text[0] and "finished, mode collapse  " in text[2]
+    assert "<b>, dead codes" in text[1] and "\x1b" not in text[1]
+
+
 def test_no_run_is_one_line(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("GENLAB_OUTPUTS", str(tmp_path))
     done = genlab_here("list", "runs")

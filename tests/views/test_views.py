@@ -104,5 +104,5 @@ def test_rows_are_rows_of_a_grid_and_nothing_where_they_show_nothing(tmp_path: P
         for r in range(3)
     ]
     assert seen == [[40 * r + 10 * c for c in range(4)] for r in range(3)]
-    assert not Scatter().rows(items, 4, tmp_path / "none.png")
+    assert not Texts().rows(items, 4, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()

@@ -1,7 +1,8 @@
 """The ledger: metrics.jsonl, one row per event, appended and never rewritten.
 
 Rows: {"kind": "train"|"look"|"evaluate"|"end", "examples", "batches", "seconds", name: value, ...};
-of the doctor's "signs", and "finding" with its cause, evidence and what to try.
+of the doctor's "signs", and "finding" with its cause, evidence and what to try. From then on each
+row names the signs that were found ("findings"), so that the end of a ledger says so too.
 Where the system shows it, "energy/joules" says what the processors used since the run began.
 Terms are summed on the device and read every `log_every` batches, in one transfer: `self.log` would
 cost 0.3 to 0.5 ms a term and a step. The same rows go to the loggers (wandb), whose x-axis is
@@ -94,6 +95,8 @@ class Ledger(Callback):
             **values,
             **(said or {}),
         }
+        if trainer.run.doctor is not None and trainer.run.doctor.told:
+            row["findings"] = sorted(trainer.run.doctor.told)
         if self._file is None:
             self._file = open_to_append(self.path)
         self._file.write(line_of(row))

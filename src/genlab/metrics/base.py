@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genlab.batch import Cond, Given, each
-from genlab.metrics import likelihood
+from genlab.metrics import codes, likelihood
 from genlab.metrics.interval import share_interval
 from genlab.metrics.near import Equal, Near
 from genlab.metrics.report import Data, Model, Report, gather, proportional_labels, subset
@@ -100,7 +100,10 @@ class Evaluation(ABC):
     # --- likelihood -----------------------------------------------------------------------------
 
     def likelihood(self, report: Report, model: Model, data: Data, seed: int) -> None:
-        """The held-out loss and likelihood; said to be given the condition where it is."""
+        """The held-out loss and likelihood; said to be given the condition where it is.
+
+        And how many values of the code are in use, of a model that has such a code.
+        """
         num = min(len(data.val), self.likelihood_examples or len(data.val))
         batches = likelihood.split_batches(data.val, size=self.chunk, limit=num)
         told = self._counted(batches, "held-out likelihood", -(-num // self.chunk))
@@ -111,6 +114,7 @@ class Evaluation(ABC):
             given = "class" if is_labels(cond, data) else "condition"
             report.notes["conditional"] = True
             report.remarks |= {name: f"given {given}" for name in found}
+        codes.measure(report, model, data, chunk=self.chunk)
 
     def _counted(self, batches, stage: str, num: int):
         for i, batch in enumerate(batches):

@@ -14,6 +14,7 @@ from torch import Tensor
 from genlab.batch import each
 from genlab.metrics import distribution, two_sets
 from genlab.metrics.base import Evaluation, Samples, check_count, is_labels
+from genlab.metrics.by_class import Covered, by_class
 from genlab.metrics.distribution import Manifolds
 from genlab.metrics.interval import STUDENT, num_groups, share_interval
 from genlab.metrics.memorisation import memorisation, neighbours
@@ -95,9 +96,13 @@ class ImageEvaluation(Evaluation):
         shown = pictures(data, samples.x)
         found, probs = real.features(shown)
         self.distances(report, found, asked, real)
-        self.cover(report, found, asked, real)
+        covered = self.cover(report, found, asked, real)
         if real.labels is not None:
             self.classes(report, probs, asked, real)
+            names = list(map(str, data.class_names or range(data.num_classes)))
+            report.classes = by_class(
+                names, probs, real.val_probs, real.val_labels, asked, covered, least=CROWD * self.k
+            )
         self.copies(report, data, samples.x, shown, real)
         self.warn(report, real)
         order = torch.arange(len(samples.x)) if asked is None else in_turn(asked)
@@ -143,7 +148,9 @@ class ImageEvaluation(Evaluation):
         exact = [name for name in ("kernel_distance", "frechet_infinity") if name in values.metrics]
         report.floor |= dict.fromkeys(exact, 0.0)
 
-    def cover(self, report: Report, found: Tensor, asked: Tensor | None, real: Reference) -> None:
+    def cover(
+        self, report: Report, found: Tensor, asked: Tensor | None, real: Reference
+    ) -> Covered | None:
         """Precision, recall, coverage; and the floors that training pictures are drawn for."""
         num = min(len(found), len(real.val), MANIFOLD)
         least = CROWD * self.k
@@ -152,7 +159,7 @@ class ImageEvaluation(Evaluation):
                 f"none, nor precision and recall: they need {least} samples and held-out pictures,"
                 f" here {len(found)} and {len(real.val)}"
             )
-            return
+            return None
         self.tell("comparing", 0.3)
         held = subset(len(real.val), num)
         mine = subset(len(found), num)
@@ -167,6 +174,7 @@ class ImageEvaluation(Evaluation):
         self.floors(report, len(found), asked, real)
         report.floor["coverage"] = distribution.expected_coverage(num, num)
         report.notes["num_manifold"] = num
+        return Covered(parts, mine, held)
 
     def manifolds(self, found: Tensor, held: Tensor, real: Reference) -> Manifolds:
         return distribution.manifolds(real.val_features[held], found, k=self.k)

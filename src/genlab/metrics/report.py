@@ -29,7 +29,8 @@ class Report:
     numbers (what was compared, how many, which feature network). `pictures` holds tensors for
     `data.decode`: "samples" [n, *shape], "samples_cond" what each was asked for, "samples_known"
     how each began, and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the training
-    example nearest to each, the most suspicious pairs first.
+    example nearest to each, the most suspicious pairs first. `classes` are rows of a table, plain
+    data each (by_class.py).
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Report:
     remarks: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str | int | float] = field(default_factory=dict)
     pictures: dict[str, Cond] = field(default_factory=dict)
+    classes: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Model(Protocol):

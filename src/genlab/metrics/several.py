@@ -99,7 +99,7 @@ def measure(
 ) -> Report:
     """The report of all metrics; where two give a number of one name, it bears the metric's too.
 
-    Of pictures the first metric's are kept.
+    Of pictures and of classes the first metric's are kept.
     """
     reports = {}
     for name, metric in metrics.items():
@@ -119,6 +119,7 @@ def measure(
                     getattr(whole, field)[own] = value
     for report in reports.values():
         whole.pictures = report.pictures | whole.pictures
+        whole.classes = whole.classes or report.classes
     return whole
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from genlab.batch import Asked, Batch, Given
 from genlab.models.conditions import Conditions
 from genlab.models.loop import Loop
+from genlab.objectives.code_laws import CodeLaws
 
 
 class GenerativeModel(Loop, ABC):
@@ -63,6 +64,16 @@ class GenerativeModel(Loop, ABC):
     ) -> Tensor | None:
         """[num, steps, *shape]: row i goes from sample first + i to sample first + num + i, both of
         the first one's condition. None where a family has no latent to go along."""
+        return None
+
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor | None:
+        """x [B, *shape] as its code gives it back: decode(encode(x)). None where a family has no
+        code of x."""
+        return None
+
+    def code_laws(self, batch: Batch) -> CodeLaws | None:
+        """The law of each value of the examples' codes, given x and before. None where a family
+        has none, or where its values have no law of their own."""
         return None
 
     def log_prob(self, batch: Batch) -> Tensor:

@@ -2,7 +2,8 @@
 
 Reading map
   network     nn/ladder.py: ConvBottomUp and ConvTopDown, MLPBottomUp and MLPTopDown
-  formula     objectives/ladder.py: LadderELBO; the likelihoods of objectives/variational.py
+  formula     objectives/ladder.py: LadderELBO; the likelihoods of objectives/variational.py;
+              code_laws.py: which values are in use
   sampler     samplers/latent.py: Prior, between
   experiment  conf/experiment/fashion_ladder_vae.yaml
 """
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
+from genlab.objectives.code_laws import CodeLaws
 from genlab.objectives.ladder import LadderELBO, Layer
 from genlab.optim import Optim
 from genlab.rng import Draws, randn
@@ -144,6 +146,23 @@ class LadderVAE(GenerativeModel):
             told = self.conditions(self.conditions.asked(cond, len(z), self.device))
             params, _ = self.top_down(self._layered(z), told)
             return self.objective.likelihood.mean(params)
+
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor:
+        """x [B, *shape] -> decode(encode(x))."""
+        return self.decode(self.encode(x, cond), cond)
+
+    def code_laws(self, batch: Batch) -> CodeLaws:
+        """Of the top layer, the first values of the flat code: the posterior seen from its prior.
+
+        The layers below depend on it; their KL stands in the ledger (kl_2, ...).
+        """
+        with self.drawing():
+            x, cond = batch["x"], self.conditions(self.conditions.of(batch))
+            zero = self._layered(x.new_zeros(len(x), *self.latent_shape))
+            _, layers = self.top_down(zero, cond, self.bottom_up(x, cond))
+            _, (mean_p, logvar_p), (mean, logvar) = layers[0]
+            mean, std = (mean - mean_p) * (-logvar_p / 2).exp(), ((logvar - logvar_p) / 2).exp()
+            return CodeLaws(mean.flatten(1), std.flatten(1), True, "the top layer")
 
     def between(
         self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0

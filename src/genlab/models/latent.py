@@ -139,3 +139,7 @@ class Latent(GenerativeModel):
 
     def decode(self, z: Tensor) -> Tensor:
         return self.codec.decode(z if self.codec.latent_vocab is not None else z * self.latent_std)
+
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor:
+        """x [B, *shape] as the codec gives it back: what samples can be at best."""
+        return self.decode(self.encode(x))

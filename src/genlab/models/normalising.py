@@ -128,3 +128,7 @@ class NormalisingFlow(GenerativeModel):
         with self.drawing():
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.net(z, self.conditions(cond))[0]
+
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor:
+        """x [B, *shape] -> decode(encode(x)): x itself, as far as the net is inverted exactly."""
+        return self.decode(self.encode(x, cond), cond)

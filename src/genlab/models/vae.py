@@ -4,7 +4,7 @@ Reading map
   network     nn/conv.py (ConvEncoder, ConvDecoder), nn/mlp.py (MLPEncoder, MLPDecoder),
               nn/codec.py (ConvGaussianEncoder, ConvCodecDecoder: the latent is a map)
   formula     objectives/variational.py: ELBO, and the likelihoods p(x | z); bounds.py: others;
-              posteriors.py: q(z | x); priors.py: p(z)
+              posteriors.py: q(z | x); priors.py: p(z); code_laws.py: which values are in use
   sampler     samplers/latent.py: Prior, between
   experiment  conf/experiment/digits_vae.yaml, fashion_kl_vae.yaml (a codec)
 """
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from genlab.batch import Asked, Batch, Given, each
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
-from genlab.objectives.posteriors import Diagonal
+from genlab.objectives.code_laws import CodeLaws
+from genlab.objectives.posteriors import Diagonal, Normal
 from genlab.objectives.priors import LatentPrior, StandardNormal
 from genlab.objectives.variational import Bound, Coded
 from genlab.optim import Optim
@@ -129,16 +130,29 @@ class VAE(GenerativeModel):
             return self.objective.likelihood.mean(params)
 
     def encode(self, x: Tensor, cond: Asked = None) -> Tensor:
-        """x [B, *shape] -> the mean of q(z | x) [B, *latent_shape]."""
+        """x [B, *shape] -> the middle of q(z | x), of a normal law its mean [B, *latent_shape]."""
         with self.drawing():
             cond = self.conditions.asked(cond, len(x), self.device)
-            return self.encoder(x, self.conditions(cond))[0]
+            return self.posterior(*self.encoder(x, self.conditions(cond))).middle()
 
     def decode(self, z: Tensor, cond: Asked = None) -> Tensor:
         """z [B, *latent_shape] -> the mean of p(x | z) [B, *shape]."""
         with self.drawing():
             cond = self.conditions.asked(cond, len(z), self.device)
             return self.objective.likelihood.mean(self.decoder(z, self.conditions(cond)))
+
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor:
+        """x [B, *shape] -> decode(encode(x))."""
+        return self.decode(self.encode(x, cond), cond)
+
+    def code_laws(self, batch: Batch) -> CodeLaws | None:
+        """Of each value of z; None of a bent posterior, whose values have no law of their own."""
+        with self.drawing():
+            mean, logvar = self.encoder(batch["x"], self.conditions(self.conditions.of(batch)))
+            if not isinstance(q := self.posterior(mean.float(), logvar.float()), Normal):
+                return None
+            std = (q.logvar / 2).exp().flatten(1)
+            return CodeLaws(q.mean.flatten(1), std, self.prior.standard)
 
     def between(
         self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0

@@ -153,5 +153,9 @@ class VQVAE(GenerativeModel):
             z = self.objective.quantiser.vectors(codes.unflatten(1, self.code_map))
             return self.objective.likelihood.mean(self.decoder(z))
 
+    def reconstruct(self, x: Tensor, cond: Asked = None) -> Tensor:
+        """x [B, *shape] -> decode(encode(x))."""
+        return self.decode(self.encode(x))
+
     def _codes(self, x: Tensor) -> Tensor:
         return self.objective.quantiser.codes(self.encoder(x))

@@ -37,6 +37,9 @@ class Law(Protocol):
     def kl_to_normal(self, z: Tensor) -> Tensor:
         """KL(q || N(0, I)) [B], or an estimate of it from one draw z each."""
 
+    def middle(self) -> Tensor:
+        """The code that stands for q [B, *S]: its mean, where that is known."""
+
 
 class Normal:
     """N(mean, exp(logvar)), each [B, *S]; its values are independent."""
@@ -61,6 +64,9 @@ class Normal:
 
     def kl_to_normal(self, z: Tensor) -> Tensor:
         return sum_example(self.kl_each())
+
+    def middle(self) -> Tensor:
+        return self.mean
 
     def fixed(self) -> Normal:
         """The same law, through which no gradient flows."""
@@ -88,6 +94,10 @@ class Bent:
 
     def kl_to_normal(self, z: Tensor) -> Tensor:
         return self.log_prob(z) - log_normal(z)
+
+    def middle(self) -> Tensor:
+        """Where the flow takes the base's mean."""
+        return self.flow(self.base.mean, self._context(1))[0]
 
     def _context(self, num: int) -> Tensor:
         return self.context.repeat(num, *[1] * (self.context.ndim - 1))

@@ -30,6 +30,7 @@ class LatentPrior(nn.Module):
     """The base: what a prior must say."""
 
     conditional = True  # whether a model with conditions can have it
+    standard = False  # whether it is N(0, I)
 
     def log_prob(self, z: Tensor, infer: Infer) -> Tensor:
         """log p(z) [B] of z [B, *S]."""
@@ -49,6 +50,8 @@ class LatentPrior(nn.Module):
 
 class StandardNormal(LatentPrior):
     """N(0, I)."""
+
+    standard = True
 
     def log_prob(self, z: Tensor, infer: Infer) -> Tensor:
         return log_normal(z)

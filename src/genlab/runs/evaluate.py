@@ -2,7 +2,8 @@
 
 Writes evaluation.json (metrics, the same numbers for held-out real data as the floor, notes),
 evaluation/samples.png, evaluation/neighbours.png and, of a family with a latent,
-evaluation/between.png, and a row in the ledger.
+evaluation/between.png, of one with a code reconstructions.png and traversal_1.png (codes.py), and a
+row in the ledger.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from genlab.runs.settings.overrides import Change, changed, device_of, drawer, p
 from genlab.runs.settings.plan import Plan
 from genlab.shown import described, one_line
 
-BETWEEN = 8, 10  # pairs of samples, and steps from the one to the other
 FIGURES = ("figure", "value", "low", "high", "floor")  # of the table that dashboards are given
 
 
@@ -107,6 +107,7 @@ def evaluate_run(
     folder = find_run(run)  # a wrong name is refused before torch is imported
     from genlab.callbacks.meter import Meter
     from genlab.metrics.several import measure
+    from genlab.runs.codes import save_codes
     from genlab.runs.folder.load import find_checkpoint, load_model
     from genlab.runs.say.dashboard import reopened
 
@@ -152,10 +153,12 @@ def evaluate_run(
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
-    }
+    } | ({"classes": found.classes} if found.classes else {})
     place = to or folder
-    shown = save_pictures(found.pictures, data, own_folder(place / "evaluation"))
-    save_between(model, data, own_folder(place / "evaluation"))
+    pictures = own_folder(place / "evaluation")
+    shown = save_pictures(found.pictures, data, pictures)
+    save_between(model, data, pictures)
+    result |= {"code": code} if (code := save_codes(model, data, pictures)) else {}
     write_json(place / "evaluation.json", result)
     if to is None:
         row = _note(folder, model, result)
@@ -242,10 +245,10 @@ def save_pictures(pictures: dict[str, Any], data: Any, folder: Path) -> dict[str
 
 def save_between(model: Any, data: Any, folder: Path) -> None:
     """Rows of what lies between two samples, where the family has a latent: a picture of it."""
-    rows, steps = BETWEEN
+    view = data.view
+    rows, steps = view.lines
     x = model.between(rows, steps)
     if x is not None:
-        view = data.view
         view.rows(data.decode(x.flatten(0, 1).cpu()), steps, folder / f"between{view.suffix}")
 
 

@@ -1,4 +1,4 @@
-"""`genlab list runs`: the runs below outputs/, the newest first: name, state, first figure, date.
+"""`genlab list runs`: the runs below outputs/, the newest first: date, state and findings, figure.
 
 Read: `read_line` looks at a run's small files and at the end of its ledger alone, so that thousands
 of runs cost little: what an earlier row said (a loss that is not in the last rows) is not found.
@@ -15,7 +15,7 @@ from typing import Any
 from genlab.metrics.figures import headlines, measured
 from genlab.rows import parse
 from genlab.runs.folder.layout import outputs, started
-from genlab.runs.page.record import find_cells
+from genlab.runs.page.record import find_cells, signs_in
 from genlab.runs.say.errors import UserError
 from genlab.shown import cut, figure, number, one_line, spaced
 from genlab.views.page import inside
@@ -32,6 +32,7 @@ class RunLine:
     state: str
     figure: str
     date: str
+    findings: list[str]  # the signs of failure that the doctor found
 
 
 def print_runs() -> None:
@@ -47,7 +48,8 @@ def print_runs() -> None:
         table.add_column(overflow="fold")
     for run in found[:MOST]:
         line = read_line(run)
-        shown = (line.date, line.state, line.figure, line.name)
+        state = ", ".join([line.state, *map(spaced, line.findings)])
+        shown = (line.date, state, line.figure, line.name)
         table.add_row(*(Text(cut(one_line(text), 200)) for text in shown))
     console = Console()
     console = console if console.is_terminal else Console(width=200)
@@ -67,9 +69,8 @@ def read_line(run: Path) -> RunLine:
         told = f"validation loss {figure(losses[-1])}"
     date = str(provenance.get("time", ""))[:16]
     state = state_of(rows)
-    return RunLine(
-        str(run), "running" if state == "unfinished" and is_alive(run) else state, told, date
-    )
+    state = "running" if state == "unfinished" and is_alive(run) else state
+    return RunLine(str(run), state, told, date, signs_in(rows))
 
 
 def is_alive(run: Path) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+NEAREST = ("sample", "nearest")  # what pairs are, where nothing else is said
+
 
 class View(ABC):
     """One format that people look at."""
@@ -22,6 +24,8 @@ class View(ABC):
     # suffixes of what is written beside the file, and what it is for
     beside: ClassVar[Mapping[str, str]] = {}
     few: ClassVar[int] = 16  # of those that somebody asks for by hand
+    paired: ClassVar[int] = 32  # pairs in a picture of pairs
+    lines: ClassVar[tuple[int, int]] = (8, 9)  # in a picture of rows: rows, and items in one
     grows: ClassVar[bool] = False  # an item's beginning can be looked at
 
     @abstractmethod
@@ -30,13 +34,30 @@ class View(ABC):
     ) -> None:
         """Write the items as one file; `captions`: what each was asked for."""
 
-    def pairs(self, mine: Sequence[Any], theirs: Sequence[Any], path: Path) -> bool:
-        """Write each of `mine` beside its neighbour in `theirs`; False where that shows nothing."""
+    def pairs(
+        self,
+        mine: Sequence[Any],
+        theirs: Sequence[Any],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
+        """Write each of `mine` beside its neighbour in `theirs`; False where that shows nothing.
+
+        `names`: what the two of a pair are.
+        """
         return False
 
-    def rows(self, items: Sequence[Any], columns: int, path: Path) -> bool:
+    def rows(
+        self,
+        items: Sequence[Any],
+        columns: int,
+        path: Path,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> bool:
         """Write rows of so many items that change from the first to the last; False where that
-        shows nothing."""
+        shows nothing. `names`: of the rows."""
         return False
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.views.base import View, log_picture
+from genlab.views.base import NEAREST, View, log_picture
 
 CELL, NAMED_CELL = 40, 56  # pixels that a small image is enlarged to, with a name more
 LETTERS, MOST_COLUMNS = 11, 16  # size of a name in pixels; classes side by side
@@ -29,12 +29,26 @@ class Grid(View):
     ) -> None:
         save_grid(items, path, captions=captions)
 
-    def pairs(self, mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], path: Path) -> bool:
+    def pairs(
+        self,
+        mine: Sequence[np.ndarray],
+        theirs: Sequence[np.ndarray],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
         save_grid([image for pair in zip(mine, theirs) for image in pair], path, columns=8)
         return True
 
-    def rows(self, items: Sequence[np.ndarray], columns: int, path: Path) -> bool:
-        save_grid(items, path, columns=columns)
+    def rows(
+        self,
+        items: Sequence[np.ndarray],
+        columns: int,
+        path: Path,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        save_picture(lined(items, columns, names), path)
         return True
 
     def log(
@@ -73,6 +87,19 @@ def grid(
     return np.concatenate(sheet[:-1])
 
 
+def lined(
+    images: Sequence[np.ndarray], columns: int, heads: Sequence[str] | None = None
+) -> np.ndarray:
+    """Rows of so many images, each with its head above it where there are heads."""
+    if not heads:
+        return grid(images, columns=columns)
+    scale, rows = max(1, NAMED_CELL // max(images[0].shape[:2])), []
+    for i, head in enumerate(heads):
+        line = grid(images[i * columns : (i + 1) * columns], columns=columns, scale=scale)
+        rows += [names([head], line.shape[1], line.shape), line]
+    return np.concatenate(rows)
+
+
 def period(captions: Sequence[str]) -> int:
     """After how many captions they begin again, in the same order throughout; 0: they do not."""
     size = len(set(captions))
@@ -102,7 +129,11 @@ def save_grid(
     columns: int | None = None,
     captions: Sequence[str] | None = None,
 ) -> None:
+    save_picture(grid(images, columns=columns, captions=captions), path)
+
+
+def save_picture(sheet: np.ndarray, path: Path) -> None:
+    """Write pixels [H, W, C] uint8."""
     from PIL import Image
 
-    sheet = grid(images, columns=columns, captions=captions)
     Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(path, optimize=True)

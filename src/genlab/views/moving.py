@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from genlab.views.base import View, log_picture
-from genlab.views.grid import grid
+from genlab.views.base import NEAREST, View, log_picture
+from genlab.views.grid import grid, lined, save_picture
 from genlab.views.grid import names as lettered
 
 ROWS, ACROSS = 12, 16  # clips and frames in the strip
@@ -29,6 +29,8 @@ class Moving(View):
     suffix = ".png"
     most = measured = 20
     few = 8
+    paired = ROWS // 2
+    lines = (5, 7)
     beside = {".gif": "to play"}
 
     def __init__(self, *, fps: float) -> None:
@@ -41,13 +43,33 @@ class Moving(View):
         strip(items[:ROWS], path, names=told)
         animation(items, path.with_suffix(".gif"), fps=self.fps, captions=captions)
 
-    def pairs(self, mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], path: Path) -> bool:
-        """Each clip above the training clip nearest to it."""
-        pairs = list(zip(mine, theirs))[: ROWS // 2]
+    def pairs(
+        self,
+        mine: Sequence[np.ndarray],
+        theirs: Sequence[np.ndarray],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
+        """Each clip above its other."""
+        pairs = list(zip(mine, theirs))[: self.paired]
         items = [clip for pair in pairs for clip in pair]
-        told = [f"{i} {what}" for i in range(1, len(pairs) + 1) for what in ("sample", "nearest")]
+        told = [f"{i} {what}" for i in range(1, len(pairs) + 1) for what in names]
         strip(items, path, names=told)
         animation(items, path.with_suffix(".gif"), fps=self.fps, columns=2)
+        return True
+
+    def rows(
+        self,
+        items: Sequence[np.ndarray],
+        columns: int,
+        path: Path,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        """The middle frames to look at; the GIF moves."""
+        save_picture(lined([item[len(item) // 2] for item in items], columns, names), path)
+        animation(items, path.with_suffix(".gif"), fps=self.fps, columns=columns)
         return True
 
     def log(
@@ -61,11 +83,8 @@ class Moving(View):
 
 def strip(items: Sequence[np.ndarray], path: Path, *, names: Sequence[str] | None = None) -> None:
     """A row a clip, its frames (of many, some evenly) from left to right, its name above it."""
-    from PIL import Image
-
     rows = [sheet(item, names[i] if names else "") for i, item in enumerate(items)]
-    whole = np.concatenate(rows)[:-BELOW]
-    Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(path, optimize=True)
+    save_picture(np.concatenate(rows)[:-BELOW], path)
 
 
 def sheet(item: np.ndarray, name: str) -> np.ndarray:

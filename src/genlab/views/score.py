@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.views.base import View, log_picture
+from genlab.views.base import NEAREST, View, log_picture
 from genlab.views.midi import Note, write_midi
 from genlab.views.synth import RATE, played
 from genlab.views.wav import write_wav
@@ -34,6 +34,7 @@ class Score(View):
 
     suffix = ".png"
     most = measured = 100
+    paired = SHOWN // 2
     beside = {".mid": "to hear", ".wav": "to play"}
 
     def __init__(self, *, frames_per_quarter: int = 1, tempo: int = 100) -> None:
@@ -54,14 +55,21 @@ class Score(View):
         waves = [played(notes, tempo=self.tempo) for notes in pieces[:HEARD]]
         write_wav(waves, names[: len(waves)], path.with_suffix(".wav"), rate=RATE)
 
-    def pairs(self, mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], path: Path) -> bool:
-        """Each piece above the training piece that it shares most with."""
-        pairs = list(zip(mine, theirs))[: SHOWN // 2]
+    def pairs(
+        self,
+        mine: Sequence[np.ndarray],
+        theirs: Sequence[np.ndarray],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
+        """Each piece above its other."""
+        pairs = list(zip(mine, theirs))[: self.paired]
         pieces = [self.notes(item) for pair in pairs for item in pair]
-        names = [f"{i} {what}" for i in range(len(pairs)) for what in ("sample", "nearest")]
+        told = [f"{i} {what}" for i in range(len(pairs)) for what in names]
         bars = self.bars([item for pair in pairs for item in pair])
-        draw(pieces, names, path, columns=2, bars=bars)
-        self.play(pieces, names, path)
+        draw(pieces, told, path, columns=2, bars=bars)
+        self.play(pieces, told, path)
         return True
 
     def log(

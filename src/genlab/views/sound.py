@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.views.base import View, log_picture
+from genlab.views.base import NEAREST, View, log_picture
 from genlab.views.wav import regions, write_wav
 
 SHOWN, COLUMNS = 12, 3  # sounds in the picture
@@ -31,6 +31,8 @@ class Player(View):
     suffix = ".png"
     most = measured = 20
     few = 10
+    paired = SHOWN // 2
+    lines = (4, 5)
     beside = {".wav": "to hear"}
 
     def __init__(self, *, rate: int) -> None:
@@ -44,13 +46,34 @@ class Player(View):
         write_wav(items, names, path.with_suffix(".wav"), rate=self.rate)
         draw(items[:SHOWN], names[:SHOWN], path, rate=self.rate)
 
-    def pairs(self, mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], path: Path) -> bool:
-        """Each sound beside the training sound nearest to it."""
-        pairs = list(zip(mine, theirs))[: SHOWN // 2]
+    def pairs(
+        self,
+        mine: Sequence[np.ndarray],
+        theirs: Sequence[np.ndarray],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
+        """Each sound beside its other."""
+        pairs = list(zip(mine, theirs))[: self.paired]
         items = [item for pair in pairs for item in pair]
-        names = [f"{i} {what}" for i in range(1, len(pairs) + 1) for what in ("sample", "nearest")]
-        write_wav(items, names, path.with_suffix(".wav"), rate=self.rate)
-        draw(items, names, path, rate=self.rate, columns=2)
+        told = [f"{i} {what}" for i in range(1, len(pairs) + 1) for what in names]
+        write_wav(items, told, path.with_suffix(".wav"), rate=self.rate)
+        draw(items, told, path, rate=self.rate, columns=2)
+        return True
+
+    def rows(
+        self,
+        items: Sequence[np.ndarray],
+        columns: int,
+        path: Path,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        heads = names or [f"row {i}" for i in range(1, len(items) // columns + 1)]
+        told = [f"{head} · {i}" for head in heads for i in range(1, columns + 1)]
+        write_wav(items, told, path.with_suffix(".wav"), rate=self.rate)
+        draw(items, told, path, rate=self.rate, columns=columns)
         return True
 
     def log(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from genlab.views.base import View, log_picture, log_rows
+from genlab.views.base import NEAREST, View, log_picture, log_rows
 
 Row = Mapping[str, Any]
 SHOWN, BARS, BINS, LETTERS = 12, 8, 24, 14  # rows in the sheet, bars, bins, letters of a cell
@@ -33,6 +33,8 @@ class Sheet(View):
     suffix = ".png"
     most = measured = 100_000
     beside = {".csv": "as rows"}
+    paired = SHOWN
+    lines = (6, 5)
 
     def __init__(self, columns: Sequence[Column] = (), *, asked: str = "asked") -> None:
         """`columns` know how the training data is spread, which is drawn in grey.
@@ -47,12 +49,34 @@ class Sheet(View):
         save_csv(items, path.with_suffix(".csv"), captions, asked=self.asked)
         self.draw(items, path)
 
-    def pairs(self, mine: Sequence[Row], theirs: Sequence[Row], path: Path) -> bool:
+    def pairs(
+        self,
+        mine: Sequence[Row],
+        theirs: Sequence[Row],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
         lines = []
-        for a, b in zip(mine[:SHOWN], theirs[:SHOWN]):
-            lines += [["sample", *map(_short, a.values())], ["nearest", *map(_short, b.values())]]
+        for pair in zip(mine[: self.paired], theirs):
+            lines += [[name, *map(_short, row.values())] for name, row in zip(names, pair)]
         head = ["", *map(_short, mine[0])]
         _picture_of_lines([head, *lines], path, every=2)
+        return True
+
+    def rows(
+        self,
+        items: Sequence[Row],
+        columns: int,
+        path: Path,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        """Each row's items below one another, its name before the first."""
+        lines = [["", *cells] for cells in sheet(items)]
+        for row, name in enumerate(names or ()):
+            lines[row * columns][0] = name
+        _picture_of_lines([["", *map(_short, items[0])], *lines], path, every=columns)
         return True
 
     def log(self, logger: Any, name: str, items: Sequence[Row], path: Path, *, step: int) -> None:
@@ -153,9 +177,9 @@ def _picture_of_lines(lines: Sequence[Sequence[str]], path: Path, *, every: int)
     from matplotlib.figure import Figure
 
     text = aligned(lines).splitlines()
-    spaced = "\n".join(f"\n{t}" if i % every == 1 else t for i, t in enumerate(text))
+    spaced = "\n".join(f"\n{t}" if i % every == 1 % every else t for i, t in enumerate(text))
     num = spaced.count("\n") + 1
-    figure = Figure(figsize=(0.06 * max(map(len, text)) + 0.2, 0.16 * num + 0.2), dpi=100)
+    figure = Figure(figsize=(0.06 * max(map(len, text)) + 0.2, 0.122 * num + 0.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.text(0.01, 0.98, spaced, family="monospace", va="top", fontsize=7, parse_math=False)
     figure.savefig(path)

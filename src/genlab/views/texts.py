@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genlab.views.base import View
+from genlab.views.base import NEAREST, View
 
 RULE = "\n\n-----\n\n"
 MARK = "▸"  # after it the model wrote
@@ -25,8 +25,17 @@ class Texts(View):
         named = [_marked(t, c) for c, t in zip(captions, items)] if captions else items
         path.write_text(RULE.join(named), encoding="utf-8")
 
-    def pairs(self, mine: Sequence[str], theirs: Sequence[str], path: Path) -> bool:
-        pairs = (f"sample:  {s}\nnearest: {t}" for s, t in zip(mine, theirs))
+    def pairs(
+        self,
+        mine: Sequence[str],
+        theirs: Sequence[str],
+        path: Path,
+        *,
+        names: tuple[str, str] = NEAREST,
+    ) -> bool:
+        wide = max(map(len, names)) + 1
+        heads = [f"{name}:".ljust(wide) for name in names]
+        pairs = (f"{heads[0]} {s}\n{heads[1]} {t}" for s, t in zip(mine, theirs))
         path.write_text(RULE.join(pairs), encoding="utf-8")
         return True
 

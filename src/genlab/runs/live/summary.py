@@ -21,7 +21,7 @@ from genlab.rows import NOT_VALUES
 from genlab.runs.folder.layout import read_json
 from genlab.runs.gate.files import parse
 from genlab.runs.live.follow import Follower
-from genlab.runs.page.record import state_after
+from genlab.runs.page.record import signs_in, state_after
 from genlab.runs.say.errors import UserError
 from genlab.runs.sweeps.cells import settings_of
 from genlab.shown import number
@@ -60,6 +60,7 @@ class Summary:
     def _forget_rows(self) -> None:
         self.state, self.reason = "not started", ""
         self.last: dict[str, float] = {}
+        self.findings: list[str] = []  # the signs of failure that the doctor found
         self.examples = self.seconds = None
         self.recent: list[tuple[float, float]] = []  # (examples, seconds) of the last rows
         self.written = 0.0  # when the ledger was
@@ -126,6 +127,7 @@ class Summary:
     def _take(self, rows: Sequence[dict[str, Any]]) -> None:
         """What rows of the ledger say; a later one holds."""
         latest: dict[str, Any] = {}
+        self.findings = signs_in([{"findings": self.findings}, *rows])
         for row in rows:
             self.state, self.reason = state_after(row, self.state, self.reason)
             examples, seconds = finite(row.get("examples")), finite(row.get("seconds"))
@@ -196,7 +198,7 @@ class Summary:
             data |= {
                 "reason": self.reason, "settings": self.settings, "figures": self.figures,
                 "last": self.last, "examples": self.examples, "seconds": self.seconds,
-                "left": left, **self.small,
+                "left": left, "findings": self.findings, **self.small,
             }  # fmt: skip
         text = json.dumps(data)
         changed, self.text = text != self.text, text

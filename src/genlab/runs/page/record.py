@@ -11,6 +11,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ MARKS = ("metrics.jsonl", "provenance.json", "overrides.yaml", "evaluation.json"
 # bytes of a ledger; lines that are no rows, after which the rest is left; names that are kept
 READ, TORN, SERIES = 2**26, 10_000, 10_000
 LONG, FEW, FINDINGS = 1_000, 8, 40  # letters of a finding's text, its remedies; findings of a run
+SIGN, SIGNS = 60, 12  # letters of a sign's name; signs of a run that a table names
 
 
 @dataclass
@@ -152,6 +154,18 @@ def told(row: dict[str, Any]) -> Told | None:
     remedies = [str(word)[:LONG] for word in tries[:FEW]] if isinstance(tries, list) else []
     counted = examples is not None and math.isfinite(examples)
     return Told(cause, evidence, remedies, int(examples) if counted else None)
+
+
+def signs_in(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The doctor's signs that rows of a ledger name, each once: found there, or in rows before."""
+    found: dict[str, None] = {}
+    for row in rows:
+        names = row.get("findings")
+        names = names if isinstance(names, list) else []
+        if row.get("kind") == "finding":
+            names = [*names, row.get("sign")]
+        found |= dict.fromkeys(name[:SIGN] for name in names[:FINDINGS] if isinstance(name, str))
+    return list(found)[:SIGNS]
 
 
 def _read_ledger(record: Record) -> None:

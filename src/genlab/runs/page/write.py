@@ -21,6 +21,7 @@ from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
 from genlab.runs.folder.trained_on import kept
 from genlab.runs.leaked import clean_part, told_of_leakage
+from genlab.runs.page.beside import classes_of, code_of, walks
 from genlab.runs.page.film import read_film, write_film
 from genlab.runs.page.record import Record, read_record
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
@@ -53,6 +54,10 @@ def write_report(run: Path) -> Path:
         "real": read_named(run, "evaluation/real", width=560)
         or read_named(run, "samples/real", width=560),
         "between": read_named(run, "evaluation/between", width=560),
+        "reconstructions": read_named(run, "evaluation/reconstructions", width=560),
+        "walks": walks(run),
+        "code": code_of(record.evaluation),
+        "classes": classes_of(record.evaluation),
         "neighbours": neighbours(read_named(run, "evaluation/neighbours", width=900)),
         "metrics": found,
         "leaked": told_of_leakage(record.evaluation),
@@ -260,6 +265,7 @@ def templates() -> Any:
         lstrip_blocks=True,
     )
     env.filters |= {"figure": figure, "duration": duration, "spaced": spaced, "cut": cut}
+    env.filters["percent"] = lambda share: f"{100 * share:.3g} %"
     script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     env.globals |= {"script": Markup(script), "script_hash": f"sha256-{digest}"}

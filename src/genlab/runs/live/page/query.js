@@ -1,15 +1,16 @@
 // The filter's language, and what a column shows and sorts by.
 //
-//   digits vae                 both words, anywhere in name, folder, state, settings, tags, reason
+//   digits vae                 both words, anywhere in name, folder, state, settings, tags, findings, reason
 //   model=vae lr>1e-3          a setting, by its name or the end of it
 //   val/loss<1.2 state=failed  a figure; a run's own fields; -state=failed and != say not
+//   finding=mode_collapse      what the doctor found; finding=* is any
 
 const TERM = /^(-?)([^<>=!:"]+)(<=|>=|!=|=|<|>|:)(.+)$/;
 const OWN = {
   state: (r) => r.state, name: (r) => r.name, folder: (r) => r.group, where: (r) => r.where,
   tag: (r) => r.tags, tags: (r) => r.tags, examples: (r) => r.examples, time: (r) => r.seconds,
   seconds: (r) => r.seconds, left: (r) => r.left, date: (r) => r.date, key: (r) => r.key,
-  parameters: (r) => r.parameters, family: (r) => r.family,
+  parameters: (r) => r.parameters, family: (r) => r.family, finding: (r) => r.findings, findings: (r) => r.findings,
 };
 const SIZES = { k: 1e3, m: 1e6, g: 1e9 };
 
@@ -107,7 +108,7 @@ function wild(text, parts) {
 export function haystack(run) {
   if (run.hay === undefined) {
     const settings = Object.entries(run.settings || {}).map(([k, v]) => `${k}=${v}`).join(" ");
-    run.hay = `${run.name} ${run.where} ${run.state} ${settings} ${(run.tags || []).join(" ")} ${run.reason || ""}`.toLowerCase();
+    run.hay = `${run.name} ${run.where} ${run.state} ${settings} ${(run.tags || []).join(" ")} ${(run.findings || []).join(" ")} ${run.reason || ""}`.toLowerCase();
   }
   return run.hay;
 }

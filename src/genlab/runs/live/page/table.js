@@ -6,7 +6,7 @@ import { terms, matches, sorted, valueOf, split, unknownKeys } from "./query.js"
 
 const ROW = 46, AROUND = 8;
 const FIGURES = 3, SETTINGS = 3; // what fits into 1,400 px with ordinary names: `Columns` adds the others
-const HEADS = { state: "state", examples: "examples", time: "time", left: "time left", date: "started", tags: "tags", folder: "folder", parameters: "parameters", family: "model, loss, data" };
+const HEADS = { state: "state", examples: "examples", time: "time", left: "time left", date: "started", tags: "tags", findings: "doctor", folder: "folder", parameters: "parameters", family: "model, loss, data" };
 const LOSSES = ["loss", "val/loss", "train/loss"];
 export const chosen = new Set(); // keys of the runs that are ticked
 
@@ -42,7 +42,8 @@ export function columnsFor(runs) {
   const figures = [...heads.map((n) => `figure:${n}`), ...losses.map((n) => `last:${n}`)];
   const tags = runs.some((r) => r.tags && r.tags.length) ? ["tags"] : [];
   const settings = differing(runs).slice(0, SETTINGS).map((n) => `set:${n}`);
-  return ["state", ...figures, ...settings, "time", "date", ...tags];
+  const findings = runs.some((r) => r.findings && r.findings.length) ? ["findings"] : [];
+  return ["state", ...findings, ...figures, ...settings, "time", "date", ...tags];
 }
 
 // the figures of runs as columns, in the order in which one asks for them
@@ -54,7 +55,7 @@ export function figuresOf(runs) {
 
 function everyColumn(runs) {
   return [
-    ["The run", ["state", "left", "examples", "time", "date", "tags", "folder", "parameters", "family"]],
+    ["The run", ["state", "findings", "left", "examples", "time", "date", "tags", "folder", "parameters", "family"]],
     ["Figures", counted(runs, (r) => Object.keys(r.figures || {})).slice(0, 80).map((n) => `figure:${n}`)],
     ["Ledger", counted(runs, (r) => Object.keys(r.last || {})).slice(0, 80).map((n) => `last:${n}`)],
     ["Settings", counted(runs, (r) => Object.keys(r.settings || {})).slice(0, 120).map((n) => `set:${n}`)],
@@ -103,6 +104,7 @@ function cell(run, column, top) {
     const under = run.reason ? h("small", { class: "why", title: run.reason }, run.reason) : share && run.state === "running" ? h("small", null, share) : null;
     return h("td", { class: "s" }, stateOf(run.state), under);
   }
+  if (column === "findings") return h("td", { class: "t" }, (run.findings || []).length ? h("span", { class: "sick", title: run.findings.map(spaced).join(", ") }, run.findings.map((name) => h("b", null, spaced(name)))) : "–");
   if (column === "examples") return h("td", { class: "n" }, figure(value), share ? h("small", null, share) : null);
   if (column === "time") return h("td", { class: "n" }, duration(value), run.left !== null && run.left !== undefined ? h("small", null, `${duration(run.left)} left`) : null);
   if (column === "left") return h("td", { class: "n" }, duration(value));
@@ -166,14 +168,20 @@ export function tablePage() {
     for (const run of all) found.set(run.state, (found.get(run.state) || 0) + 1);
     const order = ["running", "finished", "failed", "pruned", "silent", "not started", ""];
     const list = [...found].sort((a, b) => (order.indexOf(a[0]) + 99) % 99 - (order.indexOf(b[0]) + 99) % 99);
-    states.replaceChildren(...list.map(([state, num]) => {
-      const word = state.includes(" ") ? `state="${state}"` : `state=${state}`;
-      const on = query.includes(word);
-      return h("button", { type: "button", class: `count ${STATES[state] || "open"}`, "aria-pressed": String(on), disabled: !state, onclick: () => {
-        query = on ? query.replace(word, "").trim() : `${query.replace(/\s*\bstate=("[^"]*"|\S+)/, "").trim()} ${word}`.trim();
-        filter.value = query; put({ q: query }); update();
-      } }, h("b", null, num.toLocaleString("en")), ` ${state || "reading"}`);
-    }));
+    const sick = counted(all, (run) => run.findings || []).filter((name) => /^\w+$/.test(name));
+    states.replaceChildren(
+      ...list.map(([state, num]) => chip("state", state, num, STATES[state] || "open", state || "reading")),
+      ...sick.map((name) => chip("finding", name, all.filter((run) => run.findings?.includes(name)).length, "open sign", spaced(name))));
+  }
+
+  // a count that is pressed to filter by it: one of its key at a time
+  function chip(key, value, num, kind, said) {
+    const word = value.includes(" ") ? `${key}="${value}"` : `${key}=${value}`;
+    const on = query.includes(word);
+    return h("button", { type: "button", class: `count ${kind}`, "aria-pressed": String(on), disabled: !value, onclick: () => {
+      query = on ? query.replace(word, "").trim() : `${query.replace(new RegExp(`\\s*\\b${key}=("[^"]*"|\\S+)`), "").trim()} ${word}`.trim();
+      filter.value = query; put({ q: query }); update();
+    } }, h("b", null, num.toLocaleString("en")), ` ${said}`);
   }
 
   function drawHead() {
