@@ -38,6 +38,7 @@ RING = ["data=ring", "model=gan", *WIDTHS, *SMALL, "objective.r1_gamma=0",
         "+optim@model.optim_discriminator=gan", "callbacks.ledger.log_every=8"]  # fmt: skip
 RATE = "model.optim_discriminator.optimizer.lr"
 VAE_SMALL = ["model=vae", "net.encoder.width=8", "net.decoder.width=8", *SMALL]
+AT_ONCE = "callbacks.doctor.signs.posterior_collapse.batches=20"
 GRU = ["model=autoregressive", "data=text_file", "data.block=64", "net=gru", "net.width=32", *SMALL,
        "data.batch_size=32", "optim.warmup=0", "optim.optimizer.lr=3e-3"]  # fmt: skip
 
@@ -66,7 +67,7 @@ INJECTED = {
         "look_every=6_400",
     ],
     "posterior_collapse": [
-        *VAE_SMALL, "objective.beta=1000", "budget.examples=2_560", "look_every=1_280",
+        *VAE_SMALL, "objective.beta=1000", "budget.examples=2_560", "look_every=1_280", AT_ONCE,
     ],
     "dead_codes": [
         "model=vqvae", "net.encoder.width=8", "net.decoder.width=8", "net.latent_map=[8,2,2]",
@@ -237,7 +238,7 @@ def test_a_run_that_skips_the_batch_goes_on_as_without_the_doctor(tmp_path, monk
 @pytest.mark.whole
 def test_a_resumed_run_tells_what_one_that_never_stopped_tells(tmp_path) -> None:
     words = [*VAE_SMALL, "data.batch_size=16", "objective.beta=1000", "look_every=160",
-             "callbacks.look.num=16", "budget.examples=640"]  # fmt: skip
+             "callbacks.look.num=16", "budget.examples=640", AT_ONCE]  # fmt: skip
     whole = fit([*words, "save_every=320"], tmp_path / "whole")
     stopped_at(20, words, tmp_path / "run")
     fit([*words, "save_every=320"], tmp_path / "run", resume=True)

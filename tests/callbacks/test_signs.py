@@ -198,6 +198,8 @@ def test_a_posterior_has_collapsed_without_nats_or_active_units(kl, active, told
     rows = [*look(10, signs, val_kl=kl), *look(20, signs, val_kl=kl)]
     found = PosteriorCollapse().judge(past_of(*rows, settings={"objective": {"beta": 4.0}}))
     assert (found is not None) == told
+    early = [{**row, "batches": 199} for row in rows]  # of a few batches nothing is told
+    assert PosteriorCollapse().judge(past_of(*early)) is None
     if found:
         assert f"{active} of 8 latents are active" in found.evidence
         assert found.remedies == ("objective.beta=1",)

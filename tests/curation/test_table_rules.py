@@ -160,7 +160,7 @@ def test_a_csv_is_curated_and_trained_on_with_its_split(tmp_path: Path) -> None:
     assert any("'licence' has one value" in note for note in dataset["notes"])
     words = chosen(["data=prepared", f"data.root={to}"])
     assert words == [
-        "data=table", f"data.path='{to / 'rows.csv'}'", "data.split=split", "data.val_fraction=null"
+        "data=table", f"data.path={to / 'rows.csv'}", "data.split=split", "data.val_fraction=null"
     ]  # fmt: skip
     data = Table(source=CsvFile(path=str(to / "rows.csv"), split="split"), shape=None, widths=None,
                  batch_size=8, seed=0, val_fraction=None)  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from genlab.runs.prepare import prepare_command
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.prepared import chosen
+from genlab.runs.settings.prepared import chosen, to_train
 
 pytest.importorskip("pyarrow")
 
@@ -109,7 +109,10 @@ def test_a_prepared_set_of_texts_is_trained_on(tmp_path) -> None:
     raw = write_jsonl(tmp_path / "raw.jsonl", documents(40))
     prepare_command(["kind=text", f"from={raw}", f"to={tmp_path / 'set'}", "processes=1"])
     words = chosen(["data=prepared", f"data.root={tmp_path / 'set'}"])
-    assert words == ["data=text_file", f"data.path='{tmp_path / 'set' / 'documents.jsonl'}'"]
+    assert words == ["data=text_file", f"data.path={tmp_path / 'set' / 'documents.jsonl'}"]
+    (tmp_path / "a set").symlink_to(tmp_path / "set")
+    odd = chosen(["data=prepared", f"data.root={tmp_path / 'a set'}"])
+    assert odd[1] == f"data.path='{tmp_path / 'a set' / 'documents.jsonl'}'"
     assert settled([*words, "model=autoregressive"])["data"]["source"]["path"].endswith(
         "documents.jsonl"
     )
@@ -117,6 +120,31 @@ def test_a_prepared_set_of_texts_is_trained_on(tmp_path) -> None:
 
     train, val = TextFile(path=str(tmp_path / "set" / "documents.jsonl")).documents()
     assert (len(list(train)), len(list(val))) == (36, 4)
+
+
+def test_a_folder_without_documents_says_what_is_there_instead(tmp_path) -> None:
+    (tmp_path / "code").mkdir()
+    for i in range(3):
+        (tmp_path / "code" / f"m{i}.py").write_text(f"x = {i}\n" * 100)
+    words = ["kind=text", f"from={tmp_path / 'code'}", f"to={tmp_path / 'set'}", "processes=1"]
+    with pytest.raises(UserError, match=r"3 files, none .*kind\.endings=\[\.py\] reads those"):
+        prepare_command(words)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"there are no documents in it$"):
+        prepare_command([words[0], f"from={tmp_path / 'empty'}", *words[2:]])
+
+
+def test_the_train_line_is_by_labels_or_captions_and_without_idle_columns() -> None:
+    def line(**dataset) -> str:
+        return " ".join(to_train({"kept": 10, **dataset}, Path("set")))
+
+    labels = {"by_label": {"cat": 6, "dog": 4}}
+    assert line(kind="image", **labels) == "data=prepared data.root=set data.num_classes=2"
+    assert line(kind="image", captions=9, **labels).endswith("data.root=set conditions=captions")
+    assert line(kind="image", captions=2, by_label={"cat": 10}) == "data=prepared data.root=set"
+    assert line(kind="text", **labels) == "model=autoregressive data=prepared data.root=set"
+    table = line(kind="table", idle_columns=["id", "a, b"])
+    assert table == 'model=vae data=prepared data.root=set data.drop=[id,"a, b"]'
 
 
 def test_what_failed_before_anything_was_done_is_begun_anew(tmp_path, capsys) -> None:
@@ -151,7 +179,7 @@ def test_tokens_are_written_once_and_found_by_data_prepared(tmp_path, capsys) ->
     found = chosen(["data=prepared", f"data.root={sets[0]}"])
     assert found[2:] == ["tokenizer=bpe", "tokenizer.size=300"]
     assert chosen(["data=prepared", f"data.root={sets[0]}", "tokenizer=bytes"])[1:] == [
-        f"data.path='{sets[0] / 'documents.jsonl'}'", "tokenizer=bytes"]  # fmt: skip
+        f"data.path={sets[0] / 'documents.jsonl'}", "tokenizer=bytes"]  # fmt: skip
     from genlab.runs.settings.plan import Plan
 
     data = Plan(settled([*found, "model=autoregressive"])).data()
