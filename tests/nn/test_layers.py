@@ -82,6 +82,7 @@ DATA = {
     "rolls": dict(shape=[6, 5], num_classes=None, vocab=None),
     "video": dict(shape=[1, 4, 8, 8], num_classes=None, vocab=None),
     "wave": dict(shape=[1, 512], num_classes=None, vocab=None),
+    "rows": dict(shape=[6], num_classes=None, vocab=None, widths=[1, 3, 2]),
 }
 KINDS = {
     "mlp": ("image", "points"),
@@ -92,6 +93,7 @@ KINDS = {
     "mlp_gan": ("image", "points"),
     "dcgan": ("image",),
     "resgan": ("larger image",),
+    "table_gan": ("rows",),
     "stylegan": ("larger image",),
     "mlp_vae": ("image", "points"),
     "conv_vae": ("image",),

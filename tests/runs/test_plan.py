@@ -55,8 +55,8 @@ def test_what_the_data_finds_is_asked_for_before_what_needs_it() -> None:
         (["model=vae", "net=conv_vq"], "conv_codec, conv_vae, mlp_vae, plain_vae"),
         (["model=ladder_vae", "net=conv_vae"], "ladder, mlp_ladder"),
         (["model=vae", "net=ladder"], "conv_codec, conv_vae, mlp_vae, plain_vae"),
-        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan, resgan, stylegan"),
-        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan, resgan, stylegan"),
+        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan, resgan, stylegan, table_gan"),
+        (["model=gan", "net=unet"], "dcgan, mlp_gan, pacgan, resgan, stylegan, table_gan"),
     ],
 )
 def test_the_nets_that_fit_have_all_that_the_model_asks_for(words, fit: str) -> None:

@@ -50,8 +50,12 @@ class Mel:
         return (1 - 2 * dB / QUIET)[:, None]
 
     def inverse(self, x: Tensor) -> Tensor:
-        """x [B, 1, mels, frames] -> waveforms [B, length] that sound like it."""
-        return griffin_lim(self, self.magnitudes(x))
+        """x [B, 1, mels, frames] -> waveforms [B, length] that sound like it.
+
+        One after another: some processors round a batch's Fourier transforms otherwise than one's,
+        and the rounds make much of it, so that what is heard would hang on what stands beside it.
+        """
+        return torch.cat([griffin_lim(self, self.magnitudes(one)) for one in x.split(1)])
 
     def magnitudes(self, x: Tensor) -> Tensor:
         """x -> STFT magnitudes S >= 0 [B, K, T] with least |filters S - level|^2.
