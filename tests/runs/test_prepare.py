@@ -12,7 +12,7 @@ import pytest
 from genlab.runs.prepare import prepare_command
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import UserError
-from genlab.runs.settings.prepared import chosen, to_train
+from genlab.runs.settings.prepared import chosen, to_train, unused_labels
 
 pytest.importorskip("pyarrow")
 
@@ -145,6 +145,16 @@ def test_the_train_line_is_by_labels_or_captions_and_without_idle_columns() -> N
     assert line(kind="text", **labels) == "model=autoregressive data=prepared data.root=set"
     table = line(kind="table", idle_columns=["id", "a, b"])
     assert table == 'model=vae data=prepared data.root=set data.drop=[id,"a, b"]'
+
+
+def test_labels_of_a_set_that_are_not_learnt_are_named(tmp_path) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps({"by_label": {"cat": 2, "dog": 3}}))
+    data = {"root": str(tmp_path), "num_classes": None}
+    assert unused_labels(data) == "2 labels: data.num_classes=2 learns them"
+    assert unused_labels({**data, "num_classes": 2}) == unused_labels({"root": None}) == ""
+    assert unused_labels({"root": str(tmp_path / "else")}) == ""
+    (tmp_path / "dataset.json").write_text(json.dumps({"by_label": {"cat": 5}}))
+    assert unused_labels(data) == ""
 
 
 def test_what_failed_before_anything_was_done_is_begun_anew(tmp_path, capsys) -> None:

@@ -20,6 +20,7 @@ from genlab.runs.say.errors import UserError
 from genlab.runs.settings.compose import plan_of
 from genlab.runs.settings.flags import own_folder, read_words
 from genlab.runs.settings.plan import Plan
+from genlab.runs.settings.prepared import unused_labels
 from genlab.shown import duration, one_line
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ def print_check(plan: Plan, choices: dict[str, Any], *, measured: bool = False) 
         f" vocabulary {data['vocab']}",
         highlight=False,
     )
+    if line := unused_labels(data):
+        print(f"  {line}")
     module = plan.data()
     for line in module.told() if module.read_early else ():
         print(f"  {one_line(line)}")

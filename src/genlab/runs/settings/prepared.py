@@ -75,6 +75,15 @@ def chosen(words: list[str]) -> list[str]:
     return [named if file and w.startswith("data.root=") else w for w in words]
 
 
+def unused_labels(data: dict[str, Any]) -> str:
+    """What to say where a prepared set at data.root has labels, and no class is learnt of them."""
+    path = Path(str(data.get("root") or "")) / "dataset.json"
+    if data.get("num_classes") is not None or not data.get("root") or not path.is_file():
+        return ""
+    num = len(dict(read_json(path).get("by_label") or {}))
+    return f"{num} labels: data.num_classes={num} learns them" if num > 1 else ""
+
+
 def _tokenizer(found: dict[str, Any]) -> dict[str, Any]:
     """The words for the tokenizer whose tokens a set has."""
     recipe = found.get("recipe")
