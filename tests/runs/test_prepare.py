@@ -148,12 +148,18 @@ def test_the_train_line_is_by_labels_or_captions_and_without_idle_columns() -> N
 
 
 def test_labels_of_a_set_that_are_not_learnt_are_named(tmp_path) -> None:
-    (tmp_path / "dataset.json").write_text(json.dumps({"by_label": {"cat": 2, "dog": 3}}))
+    def holds(**found) -> None:
+        (tmp_path / "dataset.json").write_text(json.dumps(found))
+
+    holds(genlab="dataset", by_label={"cat": 2, "dog": 3})
     data = {"root": str(tmp_path), "num_classes": None}
     assert unused_labels(data) == "2 labels: data.num_classes=2 learns them"
     assert unused_labels({**data, "num_classes": 2}) == unused_labels({"root": None}) == ""
     assert unused_labels({"root": str(tmp_path / "else")}) == ""
-    (tmp_path / "dataset.json").write_text(json.dumps({"by_label": {"cat": 5}}))
+    for odd in ({"cat": 5}, [1, 2], "ab", 7, None):
+        holds(genlab="dataset", by_label=odd)
+        assert unused_labels(data) == ""
+    holds(by_label={"cat": 2, "dog": 3})  # another's file
     assert unused_labels(data) == ""
 
 

@@ -80,7 +80,9 @@ def unused_labels(data: dict[str, Any]) -> str:
     path = Path(str(data.get("root") or "")) / "dataset.json"
     if data.get("num_classes") is not None or not data.get("root") or not path.is_file():
         return ""
-    num = len(dict(read_json(path).get("by_label") or {}))
+    found = read_json(path)  # anyone's, where the folder is no prepared set
+    labels = found.get("by_label") if found.get("genlab") == "dataset" else None
+    num = len(labels) if isinstance(labels, dict) else 0
     return f"{num} labels: data.num_classes={num} learns them" if num > 1 else ""
 
 
