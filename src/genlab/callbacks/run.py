@@ -36,7 +36,7 @@ class Run:
     sample_seconds: float = 0.0
     trained_on: list[dict] = field(default_factory=list)  # the sets and their licences, as counts
     ended: str = ""  # why a run ended before its budget, of its own accord: pruned
-    stopping: bool = False  # a signal asks for its end: what is long is cut short
+    stopping: bool = False  # Ctrl-C asks for its end: what is long is cut short
     began: bool = False  # what a checkpoint held is in place, and training goes on
     ledger: Ledger | None = None
     checkpoint: Checkpoint | None = None
