@@ -25,7 +25,7 @@ NEEDS_FILES = {
 CODECS = {
     "captioned_codes": "captioned_vq",
     "fashion_latent_diffusion": "fashion_kl_vae",
-    "fashion_vq_transformer": "fashion_vqvae",
+    "fashion_vq_gpt": "fashion_vqvae",
 }
 SMALL_NETS = {
     "unet": ["net.width=8"], "video_unet": ["net.width=8", "net.multipliers=[1,2]",

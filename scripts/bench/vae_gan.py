@@ -37,7 +37,7 @@ OURS = {
     "fashion_gan": ["experiment=fashion_gan"],
     "fashion_vae": ["experiment=fashion_vae"],
     "fashion_ladder_vae": ["experiment=fashion_ladder_vae"],
-    "fashion_vq_gpt": ["experiment=fashion_vq_transformer", "codec=experiment:fashion_vqvae"],
+    "fashion_vq_gpt": ["experiment=fashion_vq_gpt", "codec=experiment:fashion_vqvae"],
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from data_of import DIGITS
 
-from genlab.data.images import Images
+from genlab.data.images import Images, shuffled
 from genlab.data.sources.images import CIFAR10, MNIST, Digits, FashionMNIST, read_idx
 
 MNIST_LIKE = {**DIGITS, "shape": [1, 28, 28], "levels": 256}
@@ -79,6 +79,30 @@ def test_decode_stretches_the_levels_over_black_to_white() -> None:
     assert [int(a.max()) for a in data.decode(levels)] == [0, 128, 255, 255]
 
 
+def test_shuffled_pixels_are_the_same_ones_in_one_random_order() -> None:
+    pixels, mixed = loaded(**PIXELS), loaded(**{**PIXELS, "form": "shuffled"})
+    rows, tokens = pixels.train_batch(0)["x"], mixed.train_batch(0)["x"]
+    order = shuffled(64)
+    assert order.tolist() != sorted(order) and sorted(order) == list(range(64))
+    assert torch.equal(tokens, rows[:, order])
+    for a, b in zip(pixels.decode(rows), mixed.decode(tokens), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_given_half_is_the_half_of_shuffled_pixels(tmp_path) -> None:
+    from PIL import Image
+
+    mixed, file = loaded(**{**PIXELS, "form": "shuffled"}), tmp_path / "x.png"
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    Image.fromarray(grey).save(file)
+    given = mixed.asked_given(2, None, str(file), "top")
+    assert given["x"].shape == given["mask"].shape == (2, 64)
+    kept = given["mask"][0][shuffled(64).argsort()].view(8, 8)
+    assert kept[:4].all() and not kept[4:].any()
+    levels = given["x"][0][shuffled(64).argsort()].view(8, 8)
+    assert torch.equal(levels, (torch.from_numpy(grey).float() / 255 * 16).round().long())
+
+
 def test_pixels_can_be_decoded_without_the_files() -> None:
     state = loaded(**PIXELS).state()
     fresh = Images(source=Digits(), **PIXELS)
@@ -116,7 +140,7 @@ def test_without_classes_there_is_no_cond() -> None:
         ({"levels": None}, "data.levels=None"),
         ({"vocab": 17}, "data.vocab=17 does not fit data.form=image: write data.vocab=null"),
         ({"form": "pixels"}, "data.vocab=None does not fit data.form=pixels: write data.vocab=17"),
-        ({"form": "wavelets"}, "data.form='wavelets': allowed are image, pixels"),
+        ({"form": "wavelets"}, "data.form='wavelets': allowed are image, pixels, shuffled"),
         ({"limit": 0}, "data.limit=0"),
     ],
 )

@@ -7,6 +7,7 @@ scaling, or the decoding of its files.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +25,14 @@ from genlab.data.decode import opened
 from genlab.data.pictures import Pictures, refuse_too_many
 from genlab.data.sources.images import ImageSource
 from genlab.data.stated import check, sha256
+from genlab.rng import generator
 from genlab.views.grid import Grid
 
 NAME = 1000  # letters of a class's name
 MOST = 10**7  # numbers of a picture that a stranger's checkpoint may name
 
-Form = Literal["image", "pixels"]
+FORMS = ("image", "pixels", "shuffled")
+Form = Literal["image", "pixels", "shuffled"]
 
 
 def flip_some(images: Tensor, draws: Tensor) -> Tensor:
@@ -40,11 +43,23 @@ def flip_some(images: Tensor, draws: Tensor) -> Tensor:
 def served(images: Tensor, levels: int, form: Form) -> Tensor:
     """Grey levels [B, C, H, W] uint8 as a model sees them.
 
-    "image": floats from -1 to 1, both reached exactly; "pixels": tokens [B, C*H*W].
+    "image": floats from -1 to 1, both reached exactly; "pixels": tokens [B, C*H*W], row by row;
+    "shuffled": these in one random order.
     """
-    if form == "pixels":
-        return images.flatten(1).long()
+    if form != "image":
+        return in_order(images.flatten(1).long(), form)
     return images.float().div_((levels - 1) / 2).sub_(1)
+
+
+@functools.cache
+def shuffled(num: int) -> LongTensor:
+    """The places [num] of the pixels, in an order that is one and the same in every run."""
+    return torch.randperm(num, generator=generator("pixels", num))
+
+
+def in_order(pixels: Tensor, form: Form) -> Tensor:
+    """Pixels [B, C*H*W], row by row, as a form has them."""
+    return pixels[:, shuffled(pixels.shape[1])] if form == "shuffled" else pixels
 
 
 class ImageExamples(Examples):
@@ -102,13 +117,13 @@ class Images(DataModule):
         num_workers: int = 0,
         val_examples: int | None = 1024,
     ) -> None:
-        """`form` pixels serves tokens; `flip` mirrors half of train; `limit` keeps its first N.
+        """`form` pixels, shuffled: tokens; `flip` mirrors half of train; `limit` keeps its first N.
 
         `num_classes` null serves the images without their labels. `num_workers`: decode files on
         demand in so many processes; 0 holds all images in memory.
         """
-        if form not in ("image", "pixels"):
-            raise ValueError(f"data.form={form!r}: allowed are image, pixels")
+        if form not in FORMS:
+            raise ValueError(f"data.form={form!r}: allowed are {', '.join(FORMS)}")
         if form == "image" and (len(shape) != 3 or min(shape) < 1):
             raise ValueError(
                 f"data.shape={list(shape)}: an image has [CHANNELS,HEIGHT,WIDTH]:"
@@ -116,7 +131,7 @@ class Images(DataModule):
             )
         if levels is None or not 2 <= levels <= 256:
             raise ValueError(f"data.levels={levels}: an image has from 2 to 256 grey levels")
-        expected = levels if form == "pixels" else None
+        expected = None if form == "image" else levels
         if vocab != expected:
             raise ValueError(
                 f"data.vocab={vocab} does not fit data.form={form}: write data.vocab="
@@ -228,9 +243,11 @@ class Images(DataModule):
     def decode(self, x: Tensor) -> list[np.ndarray]:
         """x [B, C, H, W] in [-1, 1], or tokens [B, C*H*W], as B arrays [H, W, C] uint8."""
         x = x.detach().cpu()
-        if self.form == "pixels":
+        if self.form != "image":
             if self._image_shape is None:
                 raise ValueError("decoding pixels needs the images' shape: load() the data first")
+            if self.form == "shuffled":
+                x = x[:, shuffled(x.shape[1]).argsort()]
             x = x.view(-1, *self._image_shape).float() / ((self.levels - 1) / 2) - 1
         grey = (x.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return list(grey.permute(0, 2, 3, 1).contiguous().numpy())
@@ -264,7 +281,7 @@ class Images(DataModule):
             kept = torch.from_numpy(white).expand(tuple(shape))
         levels = (grey.float() / 255 * (self.levels - 1)).round().to(torch.uint8)
         x = served(levels[None], self.levels, self.form)
-        kept = kept.reshape(x.shape)
+        kept = in_order(kept[None].flatten(1), self.form).view(x.shape)
         repeats = (num, *[1] * (x.ndim - 1))
         return Given(x=x.repeat(repeats), mask=kept.repeat(repeats))
 

@@ -7,7 +7,7 @@ Reading map
               a VAE with models/diffusion.py, VQ + transformer (van den Oord et al. 2017) a VQVAE
               with models/autoregressive.py
   sampler     the prior's
-  experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_transformer.yaml,
+  experiment  conf/experiment/fashion_latent_diffusion.yaml, fashion_vq_gpt.yaml,
               captioned_codes.yaml
 """
 
