@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.clock import steps
 from genlab.data.files import no_downloads
 from genlab.runs.devices import ranks, signals
+from genlab.runs.devices.denormals import flushed
 from genlab.runs.devices.memory import checkpoint_size
 from genlab.runs.devices.processes import processes_here
 from genlab.runs.first_stage import train_first
@@ -183,6 +184,7 @@ class Training:
         if ranks.rank_here() == 0:
             self.finish(logs)
 
+    @flushed()
     def fit(self, *, resume: bool) -> list:
         """Build everything and train to the end of the budget; gives the loggers, to be closed."""
         began = time.monotonic()
