@@ -72,9 +72,10 @@ from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
 from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
 from genlab.optim import Optim
-from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from genlab.samplers.diffusion import DDIM, Ancestral, Euler, Heun
 from genlab.samplers.frames import IndependentKeys
 from genlab.samplers.latent import Prior
+from genlab.samplers.multistep import DPMpp
 from genlab.samplers.tokens import Sample
 
 IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
@@ -437,7 +438,7 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         IMAGE,
         200,
     ),
-    "flow-image": (lambda: diffusion(unet, IMAGE, Flow(), DPMpp2M(num_steps=10)), IMAGE, 100),
+    "flow-image": (lambda: diffusion(unet, IMAGE, Flow(), DPMpp(num_steps=10)), IMAGE, 100),
     "edm-points": (lambda: diffusion(mlp, POINTS, EDM(), Heun(num_steps=8)), POINTS, 200),
     "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
     "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),

@@ -85,7 +85,7 @@ def test_times_fall_to_zero(path):
     assert (times.diff() < 0).all()
     eps = torch.randn(3, 2, dtype=torch.float64)
     alpha, sigma = path.alpha_sigma(float(times[0]))
-    variance = float(path.start(eps).square().mean() / eps.square().mean())
+    variance = float(path.start(eps, float(times[0])).square().mean() / eps.square().mean())
     assert variance == pytest.approx(alpha**2 + sigma**2 if alpha < 1 else sigma**2, rel=1e-3)
 
 

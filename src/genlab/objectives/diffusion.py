@@ -9,7 +9,8 @@ interface:
     times(num_steps)         [num_steps + 1] noise levels, decreasing, the last is 0
     max_time                 no level lies above it
     alpha_sigma(t)           (alpha_t, sigma_t)
-    noised(x_0, eps, t)      x_t;  start(eps) is x_t at times[0]
+    at(u), at_ratio(r)       levels at shares u of training's own time; where sigma_t / alpha_t = r
+    noised(x_0, eps, t)      x_t;  start(eps, t) is where a sampler begins that begins at t
     denoise(net_fn, x_t, t)  D(x_t; t)
     drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE
 
@@ -40,10 +41,14 @@ class Path(Protocol):
 
     @property
     def max_time(self) -> float: ...
+    @property
+    def num_levels(self) -> int | None: ...
     def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor: ...
     def times(self, num_steps: int) -> Tensor: ...
+    def at(self, share: Tensor) -> Tensor: ...
+    def at_ratio(self, ratio: Tensor) -> Tensor: ...
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]: ...
-    def start(self, eps: Tensor) -> Tensor: ...
+    def start(self, eps: Tensor, t: float) -> Tensor: ...
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor: ...
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
@@ -72,6 +77,7 @@ class EDM:
     """Elucidated diffusion, Karras et al. 2022 (arXiv 2206.00364), table 1, column "Ours"."""
 
     max_time = math.inf
+    num_levels = None
 
     def __init__(
         self,
@@ -109,11 +115,17 @@ class EDM:
         sigmas = _karras(self.sigma_max, self.sigma_min, num_steps, self.rho)
         return torch.cat([sigmas, sigmas.new_zeros(1)])
 
+    def at(self, share: Tensor) -> Tensor:
+        return self.sigma_min + share * (self.sigma_max - self.sigma_min)
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio
+
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t
 
-    def start(self, eps: Tensor) -> Tensor:
-        return self.sigma_max * eps
+    def start(self, eps: Tensor, t: float) -> Tensor:
+        return t * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         return x0 + levels(t, x0)[1] * eps
@@ -246,9 +258,16 @@ class DDPM:
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t
 
-    def start(self, eps: Tensor) -> Tensor:
+    def at(self, share: Tensor) -> Tensor:
+        """sigma of the level that the share falls on, of those up to `sigma_max`."""
+        return self._sigmas[(share * self._top).round().long()]
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio
+
+    def start(self, eps: Tensor, t: float) -> Tensor:
         """x_T = eps in the network's coordinates (Ho, algorithm 2, line 1)."""
-        return math.sqrt(1 + self.max_time**2) * eps
+        return math.sqrt(1 + t**2) * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         return x0 + levels(t, x0)[1] * eps
@@ -288,6 +307,7 @@ class Flow:
     """
 
     max_time = 1.0
+    num_levels = None
 
     def __init__(self, *, time_law: str = "uniform", shift: float = 1.0) -> None:
         """`time_law` of t in training: "uniform", or "logit_normal" (Esser et al. 2024, eq. 19).
@@ -312,11 +332,17 @@ class Flow:
     def times(self, num_steps: int) -> Tensor:
         return self._shifted(torch.linspace(1, 0, num_steps + 1, dtype=torch.float64))
 
+    def at(self, share: Tensor) -> Tensor:
+        return self._shifted(share)
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio / (1 + ratio)
+
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1 - t, t
 
-    def start(self, eps: Tensor) -> Tensor:
-        return eps
+    def start(self, eps: Tensor, t: float) -> Tensor:
+        return t * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         t = levels(t, x0)[1]
