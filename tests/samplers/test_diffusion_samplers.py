@@ -11,7 +11,6 @@ from gaussian import Noise, S, exact_net, ode_solution
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.samplers.diffusion import DDIM, Ancestral, Euler, Heun, renoise
-from genlab.samplers.guidance import guided
 from genlab.samplers.multistep import DPMpp
 
 
@@ -335,24 +334,6 @@ def test_heun_evaluates_twice_a_step_but_once_in_the_last():
 
     Heun(num_steps=18)(EDM(), net_fn, Noise(), (2,))
     assert len(calls) == 35  # EDM's "NFE = 35" for 18 steps
-
-
-def test_guidance_weighs_two_outputs_in_one_pass():
-    sizes = []
-
-    def net(x, t, cond):
-        sizes.append(len(x))
-        return x * (cond[:, None] + 1)
-
-    cond, x, t = torch.tensor([0, 1]), torch.ones(2, 3), torch.ones(2)
-    no_class = torch.tensor([5, 5])
-    none = net(x, t, no_class)
-    plain = guided(net, cond, no_class, weight=1)(x, t)
-    assert sizes[-1] == 2
-    torch.testing.assert_close(guided(net, cond, no_class, weight=0)(x, t), none)
-    both = guided(net, cond, no_class, weight=3)(x, t)
-    assert sizes[-1] == 4
-    torch.testing.assert_close(both, 3 * plain - 2 * none)
 
 
 @pytest.mark.parametrize(

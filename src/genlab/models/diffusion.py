@@ -22,7 +22,7 @@ from genlab.objectives.diffusion import Path
 from genlab.optim import Optim
 from genlab.rng import Draws
 from genlab.samplers.diffusion import Solver
-from genlab.samplers.guidance import guided
+from genlab.samplers.guidance import classifier_free
 from genlab.shapes import as_input
 
 
@@ -81,8 +81,11 @@ class Diffusion(GenerativeModel):
         with self.drawing():
             cond = self.conditions.asked_or_drawn(cond, draws)
             none = self.conditions(self.conditions.none(cond))
-            net_fn = guided(self.net, self.conditions(cond), none, weight=self.sampler.guidance)
-            return self.sampler(self.objective, net_fn, draws, self.shape, after)
+            cond = self.conditions(cond)
+            path, net_fn = classifier_free(
+                self.objective, self.net, cond, none, self.sampler.guiding
+            )
+            return self.sampler(path, net_fn, draws, self.shape, after)
 
     def _inpaint(self, given: Given, draws: Draws):
         x0, mask = known(given, len(draws.generators), self.device)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from genlab.samplers import schedules
+from genlab.samplers.guidance import Guidance
 
 NetFn = Callable[[Tensor, Tensor], Tensor]
 After = Callable[[Tensor, float], Tensor]
@@ -53,15 +54,30 @@ class Solver(ABC):
     """The loop that all methods share."""
 
     num_steps: int = 18
-    guidance: float = 1.0  # classifier-free weight: 1 none, 0 no class (samplers/guidance.py)
+    guidance: float = 1.0  # weight: 1 none, 0 no class; this and the four below: guidance.py
+    guidance_above: float = 0.0
+    guidance_below: float = math.inf
+    rescale: float = 0.0
+    threshold: float | None = None
     resample: int = 1  # where part of x is given: tries per step (RePaint, Lugmayr 2022, alg. 1)
     schedule: schedules.Schedule = "own"  # which levels are visited
 
     def __post_init__(self) -> None:
         schedules.check(self.schedule)
+        _ = self.guiding
         for key in ("num_steps", "resample"):
             if getattr(self, key) < 1:
                 raise ValueError(f"sampler.{key}={getattr(self, key)}: must be at least 1")
+
+    @property
+    def guiding(self) -> Guidance:
+        return Guidance(
+            weight=self.guidance,
+            above=self.guidance_above,
+            below=self.guidance_below,
+            rescale=self.rescale,
+            threshold=self.threshold,
+        )
 
     def __call__(
         self,
