@@ -308,7 +308,7 @@ WRONG = {
     "objective=elbo": "objective=ddpm, edm, flow",
     "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, "
     "wgan_gp",
-    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
+    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, dpmpp_3m, dpmpp_sde, euler",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",
     "metric.num_samples=0": "metric.num_samples=0",

@@ -20,9 +20,10 @@ from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions, known
 from genlab.objectives.diffusion import Path
 from genlab.optim import Optim
-from genlab.rng import Draws
+from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
 from genlab.samplers.guidance import classifier_free
+from genlab.samplers.likelihood import log_density
 from genlab.shapes import as_input
 
 
@@ -86,6 +87,24 @@ class Diffusion(GenerativeModel):
                 self.objective, self.net, cond, none, self.sampler.guiding
             )
             return self.sampler(path, net_fn, draws, self.shape, after)
+
+    def log_density(
+        self, batch: Batch, *, num_steps: int, probes: int | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """log p(x) in nats [B] by the probability-flow ODE, and its variance by the probes [B].
+
+        Given the batch's conditions, without guidance; the probes are torch's generator's.
+        """
+        with self.drawing():
+            cond = self.conditions(self.conditions.of(batch))
+            return log_density(
+                self.objective,
+                lambda x, t: self.net(x, t, cond),
+                batch["x"],
+                num_steps=num_steps,
+                probes=probes,
+                rand=lambda shape: rand(shape, self.device),
+            )
 
     def _inpaint(self, given: Given, draws: Draws):
         x0, mask = known(given, len(draws.generators), self.device)
