@@ -10,6 +10,7 @@ import torch
 from gaussian import Noise, S, exact_net, ode_solution
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.flows import CosineFlow
 from genlab.samplers.diffusion import DDIM, Ancestral, Euler, Heun, renoise
 from genlab.samplers.multistep import DPMpp
 
@@ -39,7 +40,7 @@ class LogSNRFlow(Flow):
 
 ORDERS = [
     (path, solver, order)
-    for path in (EDM(sigma_min=1e-5), Flow(), Flow(shift=3.0))
+    for path in (EDM(sigma_min=1e-5), Flow(), Flow(shift=3.0), CosineFlow())
     for solver, order in ((Euler, 1), (DDIM, 1), (Heun, 2))
 ]
 # even steps in t have a step of ln 2 in lambda at either end, however many they are
@@ -57,7 +58,8 @@ def test_dpmpp_on_even_flow_times_is_between_the_orders():
     assert 1.5 < slope(Flow(), DPMpp) < 2
 
 
-PATHS = [EDM(), DDPM(), DDPM(schedule="cosine", prediction="v"), DDPM(prediction="x0"), Flow()]
+PATHS = [EDM(), DDPM(), DDPM(schedule="cosine", prediction="v"), DDPM(prediction="x0"), Flow(),
+         CosineFlow(), DDPM(schedule="zero_snr")]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
@@ -91,6 +93,7 @@ with warnings.catch_warnings():
         },
         "flow": Flow(),
         "flow-shifted": Flow(shift=3.0),
+        "flow-cosine": CosineFlow(),
     }
 DEFAULTS = [Euler(num_steps=50), Heun(), DDIM(), DDIM(eta=1.0), Ancestral(), DPMpp()]
 every_pair = pytest.mark.parametrize(

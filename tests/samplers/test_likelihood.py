@@ -9,9 +9,10 @@ import torch
 from gaussian import S, exact_net
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.flows import CosineFlow
 from genlab.samplers.likelihood import log_density
 
-PATHS = [EDM(), DDPM(), DDPM(schedule="cosine"), Flow(), Flow(shift=3.0)]
+PATHS = [EDM(), DDPM(), DDPM(schedule="cosine"), Flow(), Flow(shift=3.0), CosineFlow()]
 named = pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
 X = S * torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 TRUTH = torch.distributions.Normal(0.0, S).log_prob(X).sum(1)

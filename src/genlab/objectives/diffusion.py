@@ -12,11 +12,10 @@ interface:
     at(u), at_ratio(r)       levels at shares u of training's own time; where sigma_t / alpha_t = r
     noised(x_0, eps, t)      x_t;  start(eps, t) is where a sampler begins that begins at t
     denoise(net_fn, x_t, t)  D(x_t; t)
-    drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE
+    drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE;  along(D, x_t, t) the same from D
 
-`t` is a float while sampling and a tensor [B] while training. EDM and DDPM have alpha_t = 1, t =
-sigma_t ("variance exploding"; DDPM's own variable is x_t / sqrt(1 + t^2)), flow matching alpha_t =
-1 - t, sigma_t = t.
+`t` is a float while sampling, a tensor [B] while training. EDM and DDPM have alpha_t = 1, sigma_t =
+t (DDPM's own variable is x_t / sqrt(1 + t^2)), flow matching alpha_t = 1 - t, sigma_t = t.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ class Path(Protocol):
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor: ...
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor: ...
 
 
 def levels(t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
     """The noise level once per example [B], and shaped to broadcast over x [B, 1, ...]."""
-    t = t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)
-    t = t.expand(len(x))
+    t = (t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)).expand(len(x))
     return t, append_dims(t, x)
 
 
@@ -141,18 +140,22 @@ class EDM:
         return c_skip * x + c_out * net_fn(c_in * x, c_noise)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        return self.along(self.denoise(net_fn, x, t), x, t)
+
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = (x - D(x; sigma)) / sigma (eq. 1 and 3)."""
-        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
+        return (x - D) / levels(t, x)[1]
 
 
 class DDPM:
     """Denoising diffusion with T discrete levels, Ho et al. 2020 (arXiv 2006.11239).
 
     Schedules: "linear" beta (Ho, section 4), scaled so that any T covers the same noise; "ho", 1e-4
-    to 0.02 for any T, so that x_T is far from noise where T is small; or "cosine" (Nichol &
-    Dhariwal 2021, arXiv 2102.09672, eq. 17). The network predicts "eps" (Ho, eq. 14), "x0", or "v"
-    = alpha eps - sigma x_0 (Salimans & Ho 2022, arXiv 2202.00512, appendix D); the loss is the
-    plain squared error of what is predicted.
+    to 0.02 for any T, so that x_T is far from noise where T is small; "cosine" (Nichol & Dhariwal
+    2021, arXiv 2102.09672, eq. 17); "zero_snr", the linear one stretched until x_T is noise alone
+    (Lin et al. 2024, arXiv 2305.08891, algorithm 1; sigma_T is 1e5, not infinite). The network
+    predicts "eps" (Ho, eq. 14), "x0", or "v" = alpha eps - sigma x_0 (Salimans & Ho 2022, arXiv
+    2202.00512, appendix D); the loss is the plain squared error of what is predicted.
 
     In training x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, and that is what the network sees.
     While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
@@ -171,18 +174,22 @@ class DDPM:
         schedule: str = "linear",
         prediction: str | None = None,
         clip: float | None = None,
-        spacing: str = "karras",
+        spacing: str | None = None,
         sigma_max: float = 160.0,
+        min_snr: float | None = None,
     ) -> None:
-        """`prediction` None: "eps" for the linear schedules, "v" for the cosine.
+        """`prediction` None: "eps" for the linear schedules, "v" for the others.
+
+        `min_snr`, as 5, weighs the levels by min(SNR, that) where x_0 is predicted, and the other
+        predictions alike (Hang et al. 2023, arXiv 2303.09556, eq. 9 and section 3.4).
 
         `clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
-        `spacing` of the levels that a sampler visits, from the one nearest to `sigma_max` down (the
-        linear schedule ends at 157): "even" in their numbers, as Ho and Song, or "karras".
+        `spacing` of the levels visited, from the one nearest to `sigma_max` down (linear ends at
+        157): "even" in their numbers, as Ho and Song (None: of zero_snr), or "karras" (of others).
         """
-        _allowed("objective.schedule", schedule, ("linear", "ho", "cosine"))
+        _allowed("objective.schedule", schedule, ("linear", "ho", "cosine", "zero_snr"))
         if prediction is None:
-            prediction = "v" if schedule == "cosine" else "eps"
+            prediction = "v" if schedule in ("cosine", "zero_snr") else "eps"
         _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
         if (schedule, prediction, clip) == ("cosine", "eps", None):
             warnings.warn(
@@ -190,22 +197,35 @@ class DDPM:
                 " run away; write objective.prediction=v, or objective.clip=1 for images",
                 stacklevel=2,
             )
+        spacing = spacing or ("even" if schedule == "zero_snr" else "karras")
         _allowed("objective.spacing", spacing, ("karras", "even"))
         if sigma_max <= 0:
             raise ValueError(f"objective.sigma_max={sigma_max}: must be above 0")
+        if min_snr is not None and min_snr <= 0:
+            raise ValueError(f"objective.min_snr={min_snr}: must be above 0")
+        if schedule == "zero_snr" and prediction == "eps":
+            raise ValueError(
+                "objective.prediction=eps with schedule=zero_snr: where x is noise alone, eps says"
+                " nothing of x_0; write objective.prediction=v"
+            )
         if num_levels < 2:
             raise ValueError(f"objective.num_levels={num_levels}: must be at least 2")
         self.num_levels, self.schedule = num_levels, schedule
         self.prediction, self.clip, self.spacing = prediction, clip, spacing
+        self.min_snr = min_snr
         ramp = torch.linspace(0, 1, num_levels + 1, dtype=torch.float64, device="cpu")
-        if schedule in ("linear", "ho"):  # Ho: 1e-4 to 0.02 for T = 1000
-            scale = 1000 / num_levels if schedule == "linear" else 1  # other T cover the same noise
+        if schedule != "cosine":  # Ho: 1e-4 to 0.02 for T = 1000
+            scale = 1 if schedule == "ho" else 1000 / num_levels  # other T cover the same noise
             low, high = 1e-4 * scale, 0.02 * scale
             beta = torch.linspace(low, high, num_levels, dtype=torch.float64, device="cpu")
         else:
             f = ((ramp + 0.008) / 1.008 * math.pi / 2).cos() ** 2
             beta = 1 - f[1:] / f[:-1]
         abar = (1 - beta.clamp(max=0.999)).log().cumsum(0).exp()  # abar_t = prod (1 - beta_s)
+        if schedule == "zero_snr":
+            root, first = abar.sqrt(), float(abar[0].sqrt())
+            root = (root - root[-1]) * first / (first - root[-1])
+            abar, sigma_max = root.clamp(min=1e-5) ** 2, math.inf
         self._sigmas = (1 / abar - 1).sqrt()  # [T], increasing
         most = min(sigma_max, float(self._sigmas[-1]))
         self._top = int((self._sigmas - most).abs().argmin())  # where sampling begins
@@ -232,7 +252,14 @@ class DDPM:
         eps = randn_like(x0)
         xt = alpha * (x0 + sigma * eps)
         target = {"eps": eps, "x0": x0, "v": alpha * (eps - sigma * x0)}[self.prediction]
-        return per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
+        loss = per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
+        return loss if self.min_snr is None else self.weight(sigma.flatten()) * loss
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Of the loss of what is predicted: min(SNR, min_snr) of x_0's, SNR = 1 / sigma^2."""
+        snr = sigma**-2
+        each = {"eps": snr, "x0": torch.ones_like(snr), "v": snr + 1}[self.prediction]
+        return snr.clamp(max=self.min_snr) / each
 
     def times(self, num_steps: int) -> Tensor:
         """The noise levels of `num_steps` of the T levels, then 0.
@@ -294,8 +321,11 @@ class DDPM:
         return D if self.clip is None else D.clamp(-self.clip, self.clip)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        return self.along(self.denoise(net_fn, x, t), x, t)
+
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = eps (Song et al. 2020, eq. 14)."""
-        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
+        return (x - D) / levels(t, x)[1]
 
 
 class Flow:
@@ -325,9 +355,17 @@ class Flow:
             t = rand(len(x0), x0.device)
         else:
             t = randn_like(x0.new_empty(len(x0))).sigmoid()
-        t, eps = self._shifted(t), randn_like(x0)
+        t, eps = self._shifted(t), self.noise(x0)
         v = net_fn(self.noised(x0, eps, t), t)
-        return per_example((v.float() - (eps - x0)) ** 2)
+        return per_example((v.float() - self.velocity(x0, eps, t)) ** 2)
+
+    def noise(self, x0: Tensor) -> Tensor:
+        """eps for a training batch: independent of x_0."""
+        return randn_like(x0)
+
+    def velocity(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        """dx_t/dt."""
+        return eps - x0
 
     def times(self, num_steps: int) -> Tensor:
         return self._shifted(torch.linspace(1, 0, num_steps + 1, dtype=torch.float64))
@@ -355,6 +393,8 @@ class Flow:
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         return net_fn(x, levels(t, x)[0])
+
+    along = EDM.along
 
     def _shifted(self, t: Tensor) -> Tensor:
         return self.shift * t / (1 + (self.shift - 1) * t)

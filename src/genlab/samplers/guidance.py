@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genlab.batch import each
-from genlab.objectives.diffusion import Path, Time, levels
+from genlab.objectives.diffusion import Path, Time
 from genlab.shapes import append_dims
 
 Net = Callable[[Tensor, Tensor, Any], Tensor]
@@ -98,10 +98,10 @@ class Guided:
         return D if active is True else torch.where(append_dims(active, x), D, plain)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
-        """(x - D) / t, as it is of every path here; at t = 0 itself the plain network's."""
+        """dx/dt by the sharper D; at t = 0 itself, where it says nothing, the plain network's."""
         if self._active(t) is False or bool((torch.as_tensor(t) == 0).any()):
             return self.path.drift(net_fn, x, t)
-        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
+        return self.path.along(self.denoise(net_fn, x, t), x, t)
 
     def _active(self, t: Time) -> bool | Tensor:
         """Whether guidance acts at t; of several t [B] each."""
