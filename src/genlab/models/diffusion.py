@@ -53,13 +53,19 @@ class Diffusion(GenerativeModel):
                 f"sampler.guidance={sampler.guidance} has no effect: the model has no conditions",
                 stacklevel=2,
             )
+        if self.conditions.some and getattr(objective, "unconditional", False):
+            raise ValueError(
+                f"objective: {type(objective).__name__} knows no conditions; write conditions=none"
+            )
         self.net, self.objective, self.sampler = net, objective, sampler
         self.shape, self.drop_cond = tuple(shape), drop_cond
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         x, cond = batch["x"], self.conditions.of(batch)
         cond = self.conditions(self.conditions.hidden(cond, self.drop_cond if self.training else 0))
-        return {"loss": self.objective.loss(lambda x, t: as_input(self.net(x, t, cond), x), x)}
+        seen = self.clock.examples if self.training else None
+        net_fn = lambda x, t: as_input(self.net(x, t, cond), x)  # noqa: E731
+        return {"loss": self.objective.loss(net_fn, x, seen)}
 
     def sample(
         self,

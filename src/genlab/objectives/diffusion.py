@@ -5,7 +5,8 @@ is one paper's formula whole: noise law, target, weight, and the way back from t
 to the denoiser D(x; t) = E[x_0 | x_t]. Samplers (genlab.samplers.diffusion) know only this
 interface:
 
-    loss(net_fn, x_0)        [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1
+    loss(net_fn, x_0, seen)  [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1;
+                             seen: how many examples training has seen, None while measuring
     times(num_steps)         [num_steps + 1] noise levels, decreasing, the last is 0
     max_time                 no level lies above it
     alpha_sigma(t)           (alpha_t, sigma_t)
@@ -42,7 +43,7 @@ class Path(Protocol):
     def max_time(self) -> float: ...
     @property
     def num_levels(self) -> int | None: ...
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor: ...
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor: ...
     def times(self, num_steps: int) -> Tensor: ...
     def at(self, share: Tensor) -> Tensor: ...
     def at_ratio(self, ratio: Tensor) -> Tensor: ...
@@ -98,7 +99,7 @@ class EDM:
         self.sigma_data, self.P_mean, self.P_std = sigma_data, P_mean, P_std
         self.sigma_min, self.sigma_max, self.rho = sigma_min, sigma_max, rho
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """lambda(sigma) |D(y + n; sigma) - y|^2, the mean over an example (eq. 2 and 8)."""
         normal = randn_like(x0[:, :1].flatten(1)[:, 0])  # [B]
         sigma = (self.P_mean + self.P_std * normal).exp()
@@ -244,7 +245,7 @@ class DDPM:
             self._on_device[device] = self._sigmas.float().to(device)
         return self._on_device[device]
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """Algorithm 1 of Ho: t uniform over the levels; squared error, the mean over an example."""
         index = (rand(len(x0), x0.device) * self.num_levels).long().clamp(max=self.num_levels - 1)
         sigma = append_dims(self.sigmas(x0.device)[index].to(x0), x0)
@@ -349,7 +350,7 @@ class Flow:
             raise ValueError(f"objective.shift={shift}: must be above 0; 1 is no shift")
         self.time_law, self.shift = time_law, shift
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """|v(x_t, t) - (eps - x_0)|^2, the mean over an example's values (eq. 23)."""
         if self.time_law == "uniform":
             t = rand(len(x0), x0.device)

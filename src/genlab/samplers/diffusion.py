@@ -63,7 +63,11 @@ class Solver(ABC):
     schedule: schedules.Schedule = "own"  # which levels are visited
 
     def __post_init__(self) -> None:
-        schedules.check(self.schedule)
+        num = schedules.check(self.schedule)
+        if num is not None and self.num_steps not in (num, type(self).num_steps):
+            raise ValueError(
+                f"sampler.num_steps={self.num_steps}: the list in sampler.schedule has {num}"
+            )
         _ = self.guiding
         for key in ("num_steps", "resample"):
             if getattr(self, key) < 1:
@@ -118,6 +122,23 @@ class Euler(Solver):
 
     def step(self, path, net_fn, x, t, s, draws, memory):
         return x + (s - t) * path.drift(net_fn, x, t), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency(Solver):
+    """To D, and noised again to the next level: Song et al. 2023 (arXiv 2303.01469), algorithm 1.
+
+    For models that go to the data in one step; two or a few mend what the first one missed.
+    """
+
+    num_steps: int = 1
+
+    def step(self, path, net_fn, x, t, s, draws, memory):
+        D = path.denoise(net_fn, x, t)
+        if s == 0:
+            return D, None
+        alpha, sigma = path.alpha_sigma(s)
+        return alpha * D + sigma * draws.randn(x.shape[1:]), None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -73,8 +74,8 @@ SCHEDULES: dict[str, Callable[[Path, int], Tensor]] = {
 }
 
 
-def check(schedule: Schedule) -> None:
-    """ValueError where it is no schedule: a name that there is none of, ratios out of order."""
+def check(schedule: Schedule) -> int | None:
+    """How many steps a list has. ValueError of an unknown name, or of ratios out of order."""
     if isinstance(schedule, str):
         if schedule not in SCHEDULES:
             raise ValueError(
@@ -83,12 +84,14 @@ def check(schedule: Schedule) -> None:
             )
     elif not callable(schedule):
         ratios = [float(r) for r in schedule]
-        falls = all(a > b for a, b in zip(ratios, [*ratios[1:], 0.0], strict=True))
+        falls = all(a > b for a, b in pairwise([*ratios, 0.0]))
         if not ratios or not falls or not all(map(math.isfinite, ratios)):
             raise ValueError(
                 f"sampler.schedule={list(schedule)}: ratios sigma / alpha from the noisiest down,"
                 " each below the one before and above 0 (0 is added)"
             )
+        return len(ratios)
+    return None
 
 
 def levels(schedule: Schedule, path: Path, num_steps: int) -> Tensor:
