@@ -141,6 +141,10 @@ def test_a_row_is_trained_measured_and_not_trained_again(tmp_path, monkeypatch) 
     again = command.reproduce(TINY, 2)
     assert [p.read_bytes() for p in ledgers] == before
     assert again["obtained"] == record["obtained"]
+    words = tuple(w.replace("net.depth=1", "net.depth=2") for w in TINY.train)
+    deeper = command.reproduce(dataclasses.replace(TINY, train=words), 1)
+    assert deeper["obtained"]["energy_distance"]["n"] == 1, "its own cell alone"
+    assert command.reproduce(TINY, 2)["obtained"] == record["obtained"]
 
 
 def test_a_row_whose_training_fails_is_kept_as_failed(tmp_path, monkeypatch) -> None:

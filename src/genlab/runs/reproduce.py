@@ -24,7 +24,8 @@ from genlab.runs.papers.verdict import Obtained, obtained, record_of
 from genlab.runs.say.errors import UserError, nearest
 from genlab.runs.say.terminal import say
 from genlab.runs.settings.conf import conf_dir
-from genlab.runs.sweeps.cells import Cell, read_cells
+from genlab.runs.settings.mistakes import read
+from genlab.runs.sweeps.cells import Cell, read_cells, settings_of
 from genlab.shown import number
 
 SETS = {"all": lambda row: True, "fast": lambda row: row.fast}
@@ -83,11 +84,13 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
 
     sweep = outputs() / "papers" / row.name
     say(f"genlab: {row.name}: {row.title}\n  claimed  {row.paper}; {row.place}")
-    words = [f"seed={','.join(map(str, range(seeds)))}", *row.train, "evaluate=false"]
+    recipe = [*row.train, "evaluate=false"]
+    words = [f"seed={','.join(map(str, range(seeds)))}", *recipe]
     line = [sys.executable, "-m", "genlab.cli", "train", "-m", *words, f"hydra.sweep.dir={sweep}"]
     run_whole(line)  # what it leaves is read below
-    asked = {str(seed) for seed in range(seeds)}
-    cells = [c for c in read_cells(sweep) if c.state == "finished" and c.settings["seed"] in asked]
+    asked = [settings_of(as_hydra_writes([*recipe, f"seed={seed}"])) for seed in range(seeds)]
+    # a row that was stated otherwise before has left cells of other settings
+    cells = [c for c in read_cells(sweep) if c.state == "finished" and c.settings in asked]
     spent = 0.0
     for cell in cells:
         spent += cell.figures.get("seconds", 0.0) + measured(cell, row)
@@ -105,6 +108,11 @@ def reproduce(row: Row, seeds: int) -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
     }
     return record_of(row, found, seeds=len(cells), minutes=spent / 60, where=where)
+
+
+def as_hydra_writes(words: Sequence[str]) -> list[str]:
+    """Overrides as a sweep leaves them in a cell's folder: false is False, 5_000 is 5000."""
+    return [f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in map(read, words)]
 
 
 def run_whole(line: Sequence[str]) -> int:
