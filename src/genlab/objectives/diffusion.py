@@ -38,6 +38,7 @@ Time = float | Tensor
 
 class Path(Protocol):
     """What a sampler needs to know of an objective (see the top of this file)."""
+
     @property
     def max_time(self) -> float: ...
     @property

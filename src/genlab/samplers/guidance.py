@@ -11,17 +11,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from genlab.batch import each
-from genlab.objectives.diffusion import Path, Time
 from genlab.shapes import append_dims
 
 Net = Callable[[Tensor, Tensor, Any], Tensor]
 NetFn = Callable[[Tensor, Tensor], Tensor]
+Time = float | Tensor
+
+
+class Path(Protocol):
+    """What guidance needs to know of an objective."""
+
+    def alpha_sigma(self, t: Time) -> tuple[Any, Any]: ...
+    def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+    def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
