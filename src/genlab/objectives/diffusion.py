@@ -200,10 +200,9 @@ class DDPM:
             )
         spacing = spacing or ("even" if schedule == "zero_snr" else "karras")
         _allowed("objective.spacing", spacing, ("karras", "even"))
-        if sigma_max <= 0:
-            raise ValueError(f"objective.sigma_max={sigma_max}: must be above 0")
-        if min_snr is not None and min_snr <= 0:
-            raise ValueError(f"objective.min_snr={min_snr}: must be above 0")
+        for key, value in (("sigma_max", sigma_max), ("min_snr", min_snr)):
+            if value is not None and value <= 0:
+                raise ValueError(f"objective.{key}={value}: must be above 0")
         if schedule == "zero_snr" and prediction == "eps":
             raise ValueError(
                 "objective.prediction=eps with schedule=zero_snr: where x is noise alone, eps says"
