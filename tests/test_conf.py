@@ -30,7 +30,8 @@ CODECS = {
 SMALL_NETS = {
     "unet": ["net.width=8"], "video_unet": ["net.width=8", "net.multipliers=[1,2]",
     "net.attention=[2]"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
-    "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
+    "gpt": ["net.width=16", "net.depth=1", "net.heads=2"],
+    "bidirectional": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
     "realnvp": ["net.width=16", "net.steps=2"], "glow": ["net.width=16", "net.steps=2"],
     "lstm": ["net.width=16"], "frame_rnn": ["net.width=16"], "frame_gru": ["net.width=16"],
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
