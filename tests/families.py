@@ -18,11 +18,13 @@ from genlab.models.frames import Frames
 from genlab.models.gan import GAN
 from genlab.models.ladder import LadderVAE
 from genlab.models.latent import Latent
+from genlab.models.masked import MaskedDiffusion
 from genlab.models.mixture import Mixture
 from genlab.models.normalising import NormalisingFlow
 from genlab.models.tree import CountedTree
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
+from genlab.nn.bidirectional import Bidirectional
 from genlab.nn.codec import ConvCodecDecoder, ConvCodecEncoder, ConvGaussianEncoder
 from genlab.nn.conv import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from genlab.nn.discriminators import PatchDiscriminator, WaveDiscriminator
@@ -63,6 +65,7 @@ from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.frames import KeysCrossEntropy
 from genlab.objectives.ladder import LadderELBO
 from genlab.objectives.levels import LogisticMixture
+from genlab.objectives.masking import Masking
 from genlab.objectives.posteriors import Flowed
 from genlab.objectives.priors import FlowPrior, VampPrior
 from genlab.objectives.quantisation import FSQ, VQ, Quantiser, ResidualVQ, VectorQuantiser
@@ -72,9 +75,12 @@ from genlab.objectives.tokens import CrossEntropy
 from genlab.objectives.trees import ChowLiu
 from genlab.objectives.variational import ELBO, DiscretisedLogistic, Gaussian
 from genlab.optim import Optim
-from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from genlab.samplers.diffusion import DDIM, Ancestral, Euler, Heun
 from genlab.samplers.frames import IndependentKeys
 from genlab.samplers.latent import Prior
+from genlab.samplers.masked import Ancestral as Unmasking
+from genlab.samplers.masked import Filling, Surest
+from genlab.samplers.multistep import DPMpp
 from genlab.samplers.tokens import Sample
 
 IMAGE, POINTS, TOKENS, VOCAB, CLASSES = (1, 8, 8), (2,), (6,), 5, 3
@@ -212,6 +218,18 @@ def tokens(net: Callable) -> Autoregressive:
         net(VOCAB, num_classes=CLASSES),
         objective=CrossEntropy(),
         sampler=Sample(top_p=0.95),
+        shape=TOKENS,
+        vocab=VOCAB,
+        conditions=Classes(num_classes=CLASSES),
+        optim=Optim(partial(torch.optim.AdamW, lr=1e-2)),
+    )
+
+
+def masked(sampler: Filling) -> MaskedDiffusion:
+    return MaskedDiffusion(
+        Bidirectional(VOCAB, max_length=TOKENS[0], num_classes=CLASSES, width=16, depth=1, heads=2),
+        objective=Masking(),
+        sampler=sampler,
         shape=TOKENS,
         vocab=VOCAB,
         conditions=Classes(num_classes=CLASSES),
@@ -437,7 +455,7 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
         IMAGE,
         200,
     ),
-    "flow-image": (lambda: diffusion(unet, IMAGE, Flow(), DPMpp2M(num_steps=10)), IMAGE, 100),
+    "flow-image": (lambda: diffusion(unet, IMAGE, Flow(), DPMpp(num_steps=10)), IMAGE, 100),
     "edm-points": (lambda: diffusion(mlp, POINTS, EDM(), Heun(num_steps=8)), POINTS, 200),
     "flow-points": (lambda: diffusion(mlp, POINTS, Flow(), Euler(num_steps=10)), POINTS, 200),
     "gan-image": (lambda: gan(*dcgan, IMAGE, r1, (2e-3, 2e-3)), IMAGE, 200),
@@ -525,6 +543,8 @@ CASES: dict[str, tuple[Callable[[], GenerativeModel], tuple[int, ...], int]] = {
     "mixture-table": (mixture, TABLE, 150),
     "tree-table": (tree, TABLE, 20),
     "columns-table": (lambda: tree(edges=False, alpha=0.1), TABLE, 20),
+    "masked-tokens": (lambda: masked(Unmasking(num_steps=8)), TOKENS, 400),
+    "masked-surest-tokens": (lambda: masked(Surest(num_steps=3)), TOKENS, 400),
     "gpt-tokens": (lambda: tokens(gpt), TOKENS, 150),
     "gru-tokens": (lambda: tokens(partial(GRU, width=32, depth=1)), TOKENS, 150),
     "lstm-tokens": (lambda: tokens(partial(LSTM, width=32, depth=1)), TOKENS, 150),

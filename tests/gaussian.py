@@ -12,6 +12,7 @@ import math
 import torch
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.flows import CosineFlow
 
 S = 0.7  # not EDM's sigma_data, so that the network has something to say
 
@@ -47,8 +48,16 @@ def flow_net(path: Flow):
     return net_fn
 
 
+def cosine_net(path: CosineFlow):
+    def net_fn(x, t):
+        alpha, sigma = path.alpha_sigma(t[:, None])
+        return alpha * sigma * (1 - S**2) / (alpha**2 * S**2 + sigma**2) * x
+
+    return net_fn
+
+
 def exact_net(path):
-    nets = {EDM: edm_net, DDPM: ddpm_net, Flow: flow_net}
+    nets = {EDM: edm_net, DDPM: ddpm_net, CosineFlow: cosine_net, Flow: flow_net}
     return next(net for kind, net in nets.items() if isinstance(path, kind))(path)
 
 

@@ -30,7 +30,8 @@ CODECS = {
 SMALL_NETS = {
     "unet": ["net.width=8"], "video_unet": ["net.width=8", "net.multipliers=[1,2]",
     "net.attention=[2]"], "dit": ["net.width=16", "net.depth=1"], "mlp": ["net.width=16"],
-    "gpt": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
+    "gpt": ["net.width=16", "net.depth=1", "net.heads=2"],
+    "bidirectional": ["net.width=16", "net.depth=1", "net.heads=2"], "gru": ["net.width=16"],
     "realnvp": ["net.width=16", "net.steps=2"], "glow": ["net.width=16", "net.steps=2"],
     "lstm": ["net.width=16"], "frame_rnn": ["net.width=16"], "frame_gru": ["net.width=16"],
     "frame_lstm": ["net.width=16"], "tcn": ["net.width=16"],
@@ -308,7 +309,7 @@ WRONG = {
     "objective=elbo": "objective=ddpm, edm, flow",
     "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, "
     "wgan_gp",
-    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, euler, heun",
+    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, dpmpp_3m, dpmpp_sde, euler",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",
     "metric.num_samples=0": "metric.num_samples=0",

@@ -27,7 +27,7 @@ from genlab.shapes import shapes_alone
 
 CAN_FILL_IN = (
     "edm", "ddpm", "cosine", "flow", "gpt", "gru", "lstm", "made", "fvsbn", "sinusoidal", "mixture",
-    "tree", "columns", "rnn", "tcn",
+    "tree", "columns", "rnn", "tcn", "masked",
 )  # fmt: skip
 
 

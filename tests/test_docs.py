@@ -60,7 +60,8 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-PAGES = ["README.md", "docs/commands.md", "docs/privacy.md", "docs/vae.md", "docs/gan.md"]
+PAGES = ["README.md", "docs/commands.md", "docs/privacy.md", "docs/vae.md", "docs/gan.md",
+         "docs/diffusion.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)

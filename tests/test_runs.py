@@ -41,6 +41,8 @@ FAMILIES = {
             "net.encoder.width=8", "net.decoder.width=8"],
     "gru": ["data=digits_pixels", "model=autoregressive", "net=gru", "net.width=16"],
     "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2"],
+    "masked_diffusion": ["data=digits_pixels", "model=masked_diffusion", "net.width=16",
+                         "net.depth=1", "net.heads=2", "sampler.num_steps=4"],
 }  # fmt: skip
 
 

@@ -31,6 +31,8 @@ FAMILIES = {
                       "net.heads=2", "callbacks=no_ema"],
     "normalising_flow": ["model=normalising_flow", "net.width=16", "net.steps=2", *SEEN],
     "gpt": [*GPT, "optim=adamw", *SEEN],
+    "masked_diffusion": ["data=digits_pixels", "model=masked_diffusion", "net.width=16",
+                         "net.depth=2", "net.heads=2", *SEEN],
     "gru": [*TOKENS, "net=gru", "trainer.accumulate=2"],
     "compiled": [*GPT, "trainer.compile=true", "budget.examples=64"],
     "muon": ["model=diffusion", "net.width=32", "net.multipliers=[1]", "net.attention=[]",

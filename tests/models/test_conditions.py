@@ -8,8 +8,9 @@ from torch import nn
 
 from genlab.batch import Context
 from genlab.models.conditions import Captions, Classes, Conditions, OneValue, Several, Values
+from genlab.objectives.diffusion import Flow
 from genlab.rng import Draws
-from genlab.samplers.guidance import guided
+from genlab.samplers.guidance import Guidance, classifier_free
 
 
 class Encoder(nn.Module):
@@ -106,8 +107,9 @@ def test_guidance_of_a_context_is_one_pass_of_both_halves() -> None:
     def net(x, t, c):
         return x + (c.states.sum((1, 2)) * c.mask.sum(1))[:, None]
 
-    x, t = torch.zeros(2, 1), torch.zeros(2)
-    found = guided(net, told, none, weight=3)(x, t)
+    x, t = torch.ones(2, 1), torch.full((2,), 0.5)
+    path, net_fn = classifier_free(Flow(), net, told, none, Guidance(weight=3))
+    found = path.drift(net_fn, x, 0.5)
     torch.testing.assert_close(found, 3 * net(x, t, told) - 2 * net(x, t, none))
 
 

@@ -9,7 +9,8 @@ from torch import nn
 from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.objectives.diffusion import DDPM, EDM, Flow
-from genlab.samplers.diffusion import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from genlab.samplers.diffusion import DDIM, Ancestral, Euler, Heun
+from genlab.samplers.multistep import DPMpp
 
 
 class Recorder(nn.Module):
@@ -45,7 +46,7 @@ def model(objective=None, sampler=None, num_classes=None, **kwargs) -> Diffusion
         Heun(num_steps=5, S_churn=2),
         DDIM(num_steps=5, eta=0.3),
         Ancestral(num_steps=5, resample=2),
-        DPMpp2M(num_steps=5, resample=3),
+        DPMpp(num_steps=5, resample=3),
     ],
     ids=lambda s: type(s).__name__,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from gaussian import S, exact_net
 
 from genlab.objectives.diffusion import DDPM, EDM, Flow
+from genlab.objectives.flows import CosineFlow, CoupledFlow
 from genlab.rng import share_of
 
 PATHS = [
@@ -17,6 +19,11 @@ PATHS = [
     DDPM(schedule="cosine", prediction="v"),
     DDPM(prediction="x0"),
     Flow(),
+    CosineFlow(),
+    DDPM(min_snr=5.0),
+    DDPM(min_snr=5.0, prediction="x0"),
+    DDPM(min_snr=5.0, schedule="cosine"),
+    DDPM(schedule="zero_snr"),
 ]
 B, D = 4000, 8
 
@@ -33,6 +40,10 @@ def optimum(path) -> float:
         sigma = (path.P_mean + path.P_std * torch.special.ndtri(u)).exp()
         weight = (sigma**2 + path.sigma_data**2) / (sigma * path.sigma_data) ** 2
         return float((weight * S**2 * sigma**2 / (S**2 + sigma**2)).mean())
+    if isinstance(path, CosineFlow):  # the variance of cos eps - sin x_0 given x_t
+        a, b = path.alpha_sigma(u)
+        covariance, total = a * b * (1 - S**2), a**2 + b**2 * S**2
+        return float((total - covariance**2 / (a**2 * S**2 + b**2)).mean())
     if isinstance(path, Flow):  # the variance of eps - x_0 given x_t
         t = u
         covariance = t - (1 - t) * S**2
@@ -41,7 +52,12 @@ def optimum(path) -> float:
     a, b = abar.sqrt(), (1 - abar).sqrt()  # what is predicted is c . (x_0, eps), x_t is (a, b) . it
     c0, c1 = {"eps": (0, 1), "x0": (1, 0), "v": (-b, a)}[path.prediction]
     covariance, total = c0 * a * S**2 + c1 * b, c0**2 * S**2 + c1**2 + 0 * a
-    return float((total - covariance**2 / (a**2 * S**2 + b**2)).mean())
+    snr = path.sigmas() ** -2
+    if path.min_snr is None:
+        weight = torch.ones_like(snr)
+    else:  # of x_0's error min(SNR, 5), of eps' it divided by SNR, of v's by SNR + 1
+        weight = snr.clamp(max=5) / {"eps": snr, "x0": 1, "v": snr + 1}[path.prediction]
+    return float((weight * (total - covariance**2 / (a**2 * S**2 + b**2))).mean())
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
@@ -72,7 +88,11 @@ def test_denoise_and_drift_in_closed_form(path):
         variance = alpha**2 * S**2 + sigma**2
         torch.testing.assert_close(path.denoise(net_fn, x, t), alpha * S**2 / variance * x)
         slope = (t - (1 - t) * S**2 if isinstance(path, Flow) else t) / variance  # (ln std)'
+        if isinstance(path, CosineFlow):
+            slope = math.pi / 2 * alpha * sigma * (1 - S**2) / variance
         torch.testing.assert_close(path.drift(net_fn, x, t), slope * x)
+        D = path.denoise(net_fn, x, t)
+        torch.testing.assert_close(path.along(D, x, t), slope * x)
         levels = torch.full((5,), t, dtype=x.dtype)
         torch.testing.assert_close(path.denoise(net_fn, x, levels), path.denoise(net_fn, x, t))
 
@@ -85,7 +105,7 @@ def test_times_fall_to_zero(path):
     assert (times.diff() < 0).all()
     eps = torch.randn(3, 2, dtype=torch.float64)
     alpha, sigma = path.alpha_sigma(float(times[0]))
-    variance = float(path.start(eps).square().mean() / eps.square().mean())
+    variance = float(path.start(eps, float(times[0])).square().mean() / eps.square().mean())
     assert variance == pytest.approx(alpha**2 + sigma**2 if alpha < 1 else sigma**2, rel=1e-3)
 
 
@@ -184,3 +204,27 @@ def test_two_ranks_see_the_noise_that_one_would_see(path):
         with share_of(rank, 2):
             halves.append(path.loss(net_fn, x[4 * rank : 4 * rank + 4]))
     torch.testing.assert_close(torch.cat(halves), whole)
+
+
+def test_coupled_noise_is_the_batchs_in_the_order_of_the_least_total_distance():
+    x0, path = torch.randn(6, 2, generator=torch.Generator().manual_seed(3)), CoupledFlow()
+    torch.manual_seed(4)
+    found = path.noise(x0)
+    torch.manual_seed(4)
+    plain = Flow().noise(x0)
+    orders = torch.tensor(list(itertools.permutations(range(6))))
+    totals = ((x0 - plain[orders]) ** 2).sum((1, 2))
+    torch.testing.assert_close(found, plain[orders[totals.argmin()]])
+
+
+def test_a_zero_snr_schedule_ends_in_noise_and_begins_as_the_linear_one():
+    plain, path = DDPM(), DDPM(schedule="zero_snr")
+    assert path.prediction == "v" and path.max_time == pytest.approx(1e5, rel=1e-6)
+    assert float(path.sigmas()[0]) == pytest.approx(float(plain.sigmas()[0]), rel=1e-6)
+    root, before = ((1 + p.sigmas() ** 2).rsqrt() for p in (path, plain))
+    expected = (before - before[-1]) * before[0] / (before[0] - before[-1])  # algorithm 1
+    torch.testing.assert_close(root[:-1], expected[:-1])
+    with pytest.raises(ValueError, match="prediction=eps with schedule=zero_snr"):
+        DDPM(schedule="zero_snr", prediction="eps")
+    with pytest.raises(ValueError, match=r"objective\.min_snr=0"):
+        DDPM(min_snr=0)

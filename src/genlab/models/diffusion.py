@@ -20,9 +20,10 @@ from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions, known
 from genlab.objectives.diffusion import Path
 from genlab.optim import Optim
-from genlab.rng import Draws
+from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
-from genlab.samplers.guidance import guided
+from genlab.samplers.guidance import classifier_free
+from genlab.samplers.likelihood import log_density
 from genlab.shapes import as_input
 
 
@@ -52,13 +53,19 @@ class Diffusion(GenerativeModel):
                 f"sampler.guidance={sampler.guidance} has no effect: the model has no conditions",
                 stacklevel=2,
             )
+        if self.conditions.some and getattr(objective, "unconditional", False):
+            raise ValueError(
+                f"objective: {type(objective).__name__} knows no conditions; write conditions=none"
+            )
         self.net, self.objective, self.sampler = net, objective, sampler
         self.shape, self.drop_cond = tuple(shape), drop_cond
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         x, cond = batch["x"], self.conditions.of(batch)
         cond = self.conditions(self.conditions.hidden(cond, self.drop_cond if self.training else 0))
-        return {"loss": self.objective.loss(lambda x, t: as_input(self.net(x, t, cond), x), x)}
+        seen = self.clock.examples if self.training else None
+        net_fn = lambda x, t: as_input(self.net(x, t, cond), x)  # noqa: E731
+        return {"loss": self.objective.loss(net_fn, x, seen)}
 
     def sample(
         self,
@@ -81,8 +88,29 @@ class Diffusion(GenerativeModel):
         with self.drawing():
             cond = self.conditions.asked_or_drawn(cond, draws)
             none = self.conditions(self.conditions.none(cond))
-            net_fn = guided(self.net, self.conditions(cond), none, weight=self.sampler.guidance)
-            return self.sampler(self.objective, net_fn, draws, self.shape, after)
+            cond = self.conditions(cond)
+            path, net_fn = classifier_free(
+                self.objective, self.net, cond, none, self.sampler.guiding
+            )
+            return self.sampler(path, net_fn, draws, self.shape, after)
+
+    def log_density(
+        self, batch: Batch, *, num_steps: int, probes: int | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """log p(x) in nats [B] by the probability-flow ODE, and its variance by the probes [B].
+
+        Given the batch's conditions, without guidance; the probes are torch's generator's.
+        """
+        with self.drawing():
+            cond = self.conditions(self.conditions.of(batch))
+            return log_density(
+                self.objective,
+                lambda x, t: self.net(x, t, cond),
+                batch["x"],
+                num_steps=num_steps,
+                probes=probes,
+                rand=lambda shape: rand(shape, self.device),
+            )
 
     def _inpaint(self, given: Given, draws: Draws):
         x0, mask = known(given, len(draws.generators), self.device)

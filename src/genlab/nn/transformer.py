@@ -78,6 +78,8 @@ class GPT(nn.Module):
     2017), RoPE (Su et al. 2021), SwiGLU (Shazeer 2020), GQA (Ainslie et al. 2023).
     """
 
+    causal = True
+
     def __init__(
         self,
         vocab: int,
@@ -111,7 +113,7 @@ class GPT(nn.Module):
                 width,
                 heads=heads,
                 kv_heads=kv_heads,
-                causal=True,
+                causal=self.causal,
                 bias=bias,
                 dropout=dropout,
                 rope=rope,

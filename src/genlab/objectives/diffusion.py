@@ -5,17 +5,18 @@ is one paper's formula whole: noise law, target, weight, and the way back from t
 to the denoiser D(x; t) = E[x_0 | x_t]. Samplers (genlab.samplers.diffusion) know only this
 interface:
 
-    loss(net_fn, x_0)        [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1
+    loss(net_fn, x_0, seen)  [B]; net_fn(x [B, ...], c [B]) the raw network, c a number of order 1;
+                             seen: how many examples training has seen, None while measuring
     times(num_steps)         [num_steps + 1] noise levels, decreasing, the last is 0
     max_time                 no level lies above it
     alpha_sigma(t)           (alpha_t, sigma_t)
-    noised(x_0, eps, t)      x_t;  start(eps) is x_t at times[0]
+    at(u), at_ratio(r)       levels at shares u of training's own time; where sigma_t / alpha_t = r
+    noised(x_0, eps, t)      x_t;  start(eps, t) is where a sampler begins that begins at t
     denoise(net_fn, x_t, t)  D(x_t; t)
-    drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE
+    drift(net_fn, x_t, t)    dx/dt of the probability-flow ODE;  along(D, x_t, t) the same from D
 
-`t` is a float while sampling and a tensor [B] while training. EDM and DDPM have alpha_t = 1, t =
-sigma_t ("variance exploding"; DDPM's own variable is x_t / sqrt(1 + t^2)), flow matching alpha_t =
-1 - t, sigma_t = t.
+`t` is a float while sampling, a tensor [B] while training. EDM and DDPM have alpha_t = 1, sigma_t =
+t (DDPM's own variable is x_t / sqrt(1 + t^2)), flow matching alpha_t = 1 - t, sigma_t = t.
 """
 
 from __future__ import annotations
@@ -40,19 +41,23 @@ class Path(Protocol):
 
     @property
     def max_time(self) -> float: ...
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor: ...
+    @property
+    def num_levels(self) -> int | None: ...
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor: ...
     def times(self, num_steps: int) -> Tensor: ...
+    def at(self, share: Tensor) -> Tensor: ...
+    def at_ratio(self, ratio: Tensor) -> Tensor: ...
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]: ...
-    def start(self, eps: Tensor) -> Tensor: ...
+    def start(self, eps: Tensor, t: float) -> Tensor: ...
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor: ...
     def denoise(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor: ...
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor: ...
 
 
 def levels(t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
     """The noise level once per example [B], and shaped to broadcast over x [B, 1, ...]."""
-    t = t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)
-    t = t.expand(len(x))
+    t = (t.to(x) if isinstance(t, Tensor) else x.new_full((len(x),), t)).expand(len(x))
     return t, append_dims(t, x)
 
 
@@ -72,6 +77,7 @@ class EDM:
     """Elucidated diffusion, Karras et al. 2022 (arXiv 2206.00364), table 1, column "Ours"."""
 
     max_time = math.inf
+    num_levels = None
 
     def __init__(
         self,
@@ -93,7 +99,7 @@ class EDM:
         self.sigma_data, self.P_mean, self.P_std = sigma_data, P_mean, P_std
         self.sigma_min, self.sigma_max, self.rho = sigma_min, sigma_max, rho
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """lambda(sigma) |D(y + n; sigma) - y|^2, the mean over an example (eq. 2 and 8)."""
         normal = randn_like(x0[:, :1].flatten(1)[:, 0])  # [B]
         sigma = (self.P_mean + self.P_std * normal).exp()
@@ -109,11 +115,17 @@ class EDM:
         sigmas = _karras(self.sigma_max, self.sigma_min, num_steps, self.rho)
         return torch.cat([sigmas, sigmas.new_zeros(1)])
 
+    def at(self, share: Tensor) -> Tensor:
+        return self.sigma_min + share * (self.sigma_max - self.sigma_min)
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio
+
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t
 
-    def start(self, eps: Tensor) -> Tensor:
-        return self.sigma_max * eps
+    def start(self, eps: Tensor, t: float) -> Tensor:
+        return t * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         return x0 + levels(t, x0)[1] * eps
@@ -129,18 +141,22 @@ class EDM:
         return c_skip * x + c_out * net_fn(c_in * x, c_noise)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        return self.along(self.denoise(net_fn, x, t), x, t)
+
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = (x - D(x; sigma)) / sigma (eq. 1 and 3)."""
-        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
+        return (x - D) / levels(t, x)[1]
 
 
 class DDPM:
     """Denoising diffusion with T discrete levels, Ho et al. 2020 (arXiv 2006.11239).
 
     Schedules: "linear" beta (Ho, section 4), scaled so that any T covers the same noise; "ho", 1e-4
-    to 0.02 for any T, so that x_T is far from noise where T is small; or "cosine" (Nichol &
-    Dhariwal 2021, arXiv 2102.09672, eq. 17). The network predicts "eps" (Ho, eq. 14), "x0", or "v"
-    = alpha eps - sigma x_0 (Salimans & Ho 2022, arXiv 2202.00512, appendix D); the loss is the
-    plain squared error of what is predicted.
+    to 0.02 for any T, so that x_T is far from noise where T is small; "cosine" (Nichol & Dhariwal
+    2021, arXiv 2102.09672, eq. 17); "zero_snr", the linear one stretched until x_T is noise alone
+    (Lin et al. 2024, arXiv 2305.08891, algorithm 1; sigma_T is 1e5, not infinite). The network
+    predicts "eps" (Ho, eq. 14), "x0", or "v" = alpha eps - sigma x_0 (Salimans & Ho 2022, arXiv
+    2202.00512, appendix D); the loss is the plain squared error of what is predicted.
 
     In training x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, and that is what the network sees.
     While sampling, x is x_t / sqrt(abar_t) and t is sigma = sqrt((1 - abar_t) / abar_t), in which
@@ -159,18 +175,22 @@ class DDPM:
         schedule: str = "linear",
         prediction: str | None = None,
         clip: float | None = None,
-        spacing: str = "karras",
+        spacing: str | None = None,
         sigma_max: float = 160.0,
+        min_snr: float | None = None,
     ) -> None:
-        """`prediction` None: "eps" for the linear schedules, "v" for the cosine.
+        """`prediction` None: "eps" for the linear schedules, "v" for the others.
+
+        `min_snr`, as 5, weighs the levels by min(SNR, that) where x_0 is predicted, and the other
+        predictions alike (Hang et al. 2023, arXiv 2303.09556, eq. 9 and section 3.4).
 
         `clip` holds the denoised x_0 within [-clip, clip] while sampling (images: 1).
-        `spacing` of the levels that a sampler visits, from the one nearest to `sigma_max` down (the
-        linear schedule ends at 157): "even" in their numbers, as Ho and Song, or "karras".
+        `spacing` of the levels visited, from the one nearest to `sigma_max` down (linear ends at
+        157): "even" in their numbers, as Ho and Song (None: of zero_snr), or "karras" (of others).
         """
-        _allowed("objective.schedule", schedule, ("linear", "ho", "cosine"))
+        _allowed("objective.schedule", schedule, ("linear", "ho", "cosine", "zero_snr"))
         if prediction is None:
-            prediction = "v" if schedule == "cosine" else "eps"
+            prediction = "v" if schedule in ("cosine", "zero_snr") else "eps"
         _allowed("objective.prediction", prediction, ("eps", "x0", "v"))
         if (schedule, prediction, clip) == ("cosine", "eps", None):
             warnings.warn(
@@ -178,22 +198,34 @@ class DDPM:
                 " run away; write objective.prediction=v, or objective.clip=1 for images",
                 stacklevel=2,
             )
+        spacing = spacing or ("even" if schedule == "zero_snr" else "karras")
         _allowed("objective.spacing", spacing, ("karras", "even"))
-        if sigma_max <= 0:
-            raise ValueError(f"objective.sigma_max={sigma_max}: must be above 0")
+        for key, value in (("sigma_max", sigma_max), ("min_snr", min_snr)):
+            if value is not None and value <= 0:
+                raise ValueError(f"objective.{key}={value}: must be above 0")
+        if schedule == "zero_snr" and prediction == "eps":
+            raise ValueError(
+                "objective.prediction=eps with schedule=zero_snr: where x is noise alone, eps says"
+                " nothing of x_0; write objective.prediction=v"
+            )
         if num_levels < 2:
             raise ValueError(f"objective.num_levels={num_levels}: must be at least 2")
         self.num_levels, self.schedule = num_levels, schedule
         self.prediction, self.clip, self.spacing = prediction, clip, spacing
+        self.min_snr = min_snr
         ramp = torch.linspace(0, 1, num_levels + 1, dtype=torch.float64, device="cpu")
-        if schedule in ("linear", "ho"):  # Ho: 1e-4 to 0.02 for T = 1000
-            scale = 1000 / num_levels if schedule == "linear" else 1  # other T cover the same noise
+        if schedule != "cosine":  # Ho: 1e-4 to 0.02 for T = 1000
+            scale = 1 if schedule == "ho" else 1000 / num_levels  # other T cover the same noise
             low, high = 1e-4 * scale, 0.02 * scale
             beta = torch.linspace(low, high, num_levels, dtype=torch.float64, device="cpu")
         else:
             f = ((ramp + 0.008) / 1.008 * math.pi / 2).cos() ** 2
             beta = 1 - f[1:] / f[:-1]
         abar = (1 - beta.clamp(max=0.999)).log().cumsum(0).exp()  # abar_t = prod (1 - beta_s)
+        if schedule == "zero_snr":
+            root, first = abar.sqrt(), float(abar[0].sqrt())
+            root = (root - root[-1]) * first / (first - root[-1])
+            abar, sigma_max = root.clamp(min=1e-5) ** 2, math.inf
         self._sigmas = (1 / abar - 1).sqrt()  # [T], increasing
         most = min(sigma_max, float(self._sigmas[-1]))
         self._top = int((self._sigmas - most).abs().argmin())  # where sampling begins
@@ -212,7 +244,7 @@ class DDPM:
             self._on_device[device] = self._sigmas.float().to(device)
         return self._on_device[device]
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """Algorithm 1 of Ho: t uniform over the levels; squared error, the mean over an example."""
         index = (rand(len(x0), x0.device) * self.num_levels).long().clamp(max=self.num_levels - 1)
         sigma = append_dims(self.sigmas(x0.device)[index].to(x0), x0)
@@ -220,7 +252,14 @@ class DDPM:
         eps = randn_like(x0)
         xt = alpha * (x0 + sigma * eps)
         target = {"eps": eps, "x0": x0, "v": alpha * (eps - sigma * x0)}[self.prediction]
-        return per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
+        loss = per_example((net_fn(xt, index.to(x0) / self.num_levels).float() - target) ** 2)
+        return loss if self.min_snr is None else self.weight(sigma.flatten()) * loss
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Of the loss of what is predicted: min(SNR, min_snr) of x_0's, SNR = 1 / sigma^2."""
+        snr = sigma**-2
+        each = {"eps": snr, "x0": torch.ones_like(snr), "v": snr + 1}[self.prediction]
+        return snr.clamp(max=self.min_snr) / each
 
     def times(self, num_steps: int) -> Tensor:
         """The noise levels of `num_steps` of the T levels, then 0.
@@ -246,9 +285,16 @@ class DDPM:
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1.0, t
 
-    def start(self, eps: Tensor) -> Tensor:
+    def at(self, share: Tensor) -> Tensor:
+        """sigma of the level that the share falls on, of those up to `sigma_max`."""
+        return self._sigmas[(share * self._top).round().long()]
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio
+
+    def start(self, eps: Tensor, t: float) -> Tensor:
         """x_T = eps in the network's coordinates (Ho, algorithm 2, line 1)."""
-        return math.sqrt(1 + self.max_time**2) * eps
+        return math.sqrt(1 + t**2) * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         return x0 + levels(t, x0)[1] * eps
@@ -275,8 +321,11 @@ class DDPM:
         return D if self.clip is None else D.clamp(-self.clip, self.clip)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
+        return self.along(self.denoise(net_fn, x, t), x, t)
+
+    def along(self, D: Tensor, x: Tensor, t: Time) -> Tensor:
         """dx/dsigma = eps (Song et al. 2020, eq. 14)."""
-        return (x - self.denoise(net_fn, x, t)) / levels(t, x)[1]
+        return (x - D) / levels(t, x)[1]
 
 
 class Flow:
@@ -288,6 +337,7 @@ class Flow:
     """
 
     max_time = 1.0
+    num_levels = None
 
     def __init__(self, *, time_law: str = "uniform", shift: float = 1.0) -> None:
         """`time_law` of t in training: "uniform", or "logit_normal" (Esser et al. 2024, eq. 19).
@@ -299,24 +349,38 @@ class Flow:
             raise ValueError(f"objective.shift={shift}: must be above 0; 1 is no shift")
         self.time_law, self.shift = time_law, shift
 
-    def loss(self, net_fn: NetFn, x0: Tensor) -> Tensor:
+    def loss(self, net_fn: NetFn, x0: Tensor, seen: int | None = None) -> Tensor:
         """|v(x_t, t) - (eps - x_0)|^2, the mean over an example's values (eq. 23)."""
         if self.time_law == "uniform":
             t = rand(len(x0), x0.device)
         else:
             t = randn_like(x0.new_empty(len(x0))).sigmoid()
-        t, eps = self._shifted(t), randn_like(x0)
+        t, eps = self._shifted(t), self.noise(x0)
         v = net_fn(self.noised(x0, eps, t), t)
-        return per_example((v.float() - (eps - x0)) ** 2)
+        return per_example((v.float() - self.velocity(x0, eps, t)) ** 2)
+
+    def noise(self, x0: Tensor) -> Tensor:
+        """eps for a training batch: independent of x_0."""
+        return randn_like(x0)
+
+    def velocity(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
+        """dx_t/dt."""
+        return eps - x0
 
     def times(self, num_steps: int) -> Tensor:
         return self._shifted(torch.linspace(1, 0, num_steps + 1, dtype=torch.float64))
 
+    def at(self, share: Tensor) -> Tensor:
+        return self._shifted(share)
+
+    def at_ratio(self, ratio: Tensor) -> Tensor:
+        return ratio / (1 + ratio)
+
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         return 1 - t, t
 
-    def start(self, eps: Tensor) -> Tensor:
-        return eps
+    def start(self, eps: Tensor, t: float) -> Tensor:
+        return t * eps
 
     def noised(self, x0: Tensor, eps: Tensor, t: Time) -> Tensor:
         t = levels(t, x0)[1]
@@ -329,6 +393,8 @@ class Flow:
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         return net_fn(x, levels(t, x)[0])
+
+    along = EDM.along
 
     def _shifted(self, t: Tensor) -> Tensor:
         return self.shift * t / (1 + (self.shift - 1) * t)

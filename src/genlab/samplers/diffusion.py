@@ -1,8 +1,10 @@
 """Samplers of diffusion and flow models: one class per published method, one loop for all.
 
-Read: `Solver.__call__` walks the path's noise levels t_0 > t_1 > ... > 0; a method is its `step`
-from t to s < t. A path (genlab.objectives.diffusion) is x_t = alpha_t x_0 + sigma_t eps and gives
-`denoise` (D) and `drift` (dx/dt), so every method runs on every path. The knobs are the fields.
+Read: `Solver.__call__` walks noise levels t_0 > t_1 > ... > 0 (schedules.py); a method is its
+`step` from t to s < t. A path (genlab.objectives.diffusion) is x_t = alpha_t x_0 + sigma_t eps and
+gives `denoise` (D) and `drift` (dx/dt), so every method runs on every path. The knobs are the
+fields. Methods that look back at more than one step are in multistep.py, steps of free length in
+adaptive.py.
 """
 
 from __future__ import annotations
@@ -16,19 +18,20 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from genlab.samplers import schedules
+from genlab.samplers.guidance import Guidance
+
 NetFn = Callable[[Tensor, Tensor], Tensor]
 After = Callable[[Tensor, float], Tensor]
-Memory = tuple[float, Tensor] | None  # multistep methods: the level and the D of the step before
+Memory = Any  # what a method's next step is told by the one before; None at first
 
 
-class Path(Protocol):
+class Path(schedules.Path, Protocol):
     """What a sampler needs to know of an objective."""
 
     @property
     def max_time(self) -> float: ...
-    def times(self, num_steps: int) -> Tensor: ...
-    def alpha_sigma(self, t: float) -> tuple[Any, Any]: ...
-    def start(self, eps: Tensor) -> Tensor: ...
+    def start(self, eps: Tensor, t: float) -> Tensor: ...
     def denoise(self, net_fn: NetFn, x: Tensor, t: float) -> Tensor: ...
     def drift(self, net_fn: NetFn, x: Tensor, t: float) -> Tensor: ...
 
@@ -51,13 +54,34 @@ class Solver(ABC):
     """The loop that all methods share."""
 
     num_steps: int = 18
-    guidance: float = 1.0  # classifier-free weight: 1 none, 0 no class (samplers/guidance.py)
+    guidance: float = 1.0  # weight: 1 none, 0 no class; this and the four below: guidance.py
+    guidance_above: float = 0.0
+    guidance_below: float = math.inf
+    rescale: float = 0.0
+    threshold: float | None = None
     resample: int = 1  # where part of x is given: tries per step (RePaint, Lugmayr 2022, alg. 1)
+    schedule: schedules.Schedule = "own"  # which levels are visited
 
     def __post_init__(self) -> None:
+        num = schedules.check(self.schedule)
+        if num is not None and self.num_steps not in (num, type(self).num_steps):
+            raise ValueError(
+                f"sampler.num_steps={self.num_steps}: the list in sampler.schedule has {num}"
+            )
+        _ = self.guiding
         for key in ("num_steps", "resample"):
             if getattr(self, key) < 1:
                 raise ValueError(f"sampler.{key}={getattr(self, key)}: must be at least 1")
+
+    @property
+    def guiding(self) -> Guidance:
+        return Guidance(
+            weight=self.guidance,
+            above=self.guidance_above,
+            below=self.guidance_below,
+            rescale=self.rescale,
+            threshold=self.threshold,
+        )
 
     def __call__(
         self,
@@ -68,8 +92,8 @@ class Solver(ABC):
         after: After | None = None,
     ) -> Tensor:
         """Draw x_0 [num, *shape]; `after(x, t)` may change x whenever a level t is reached."""
-        times = path.times(self.num_steps).tolist()
-        x = path.start(draws.randn(shape))
+        times = schedules.levels(self.schedule, path, self.num_steps).tolist()
+        x = path.start(draws.randn(shape), times[0])
         if after is None:
             memory: Memory = None
             for t, s in pairwise(times):
@@ -98,6 +122,33 @@ class Euler(Solver):
 
     def step(self, path, net_fn, x, t, s, draws, memory):
         return x + (s - t) * path.drift(net_fn, x, t), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency(Solver):
+    """To D, and noised again to the next level: Song et al. 2023 (arXiv 2303.01469), algorithm 1.
+
+    For models that go to the data in one step; two or a few mend what the first one missed.
+    """
+
+    num_steps: int = 1
+
+    def step(self, path, net_fn, x, t, s, draws, memory):
+        D = path.denoise(net_fn, x, t)
+        if s == 0:
+            return D, None
+        alpha, sigma = path.alpha_sigma(s)
+        return alpha * D + sigma * draws.randn(x.shape[1:]), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Midpoint(Solver):
+    """The midpoint method: order 2, two evaluations a step, none of them at its end."""
+
+    def step(self, path, net_fn, x, t, s, draws, memory):
+        middle = (t + s) / 2
+        half = x + (middle - t) * path.drift(net_fn, x, t)
+        return x + (s - t) * path.drift(net_fn, half, middle), None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +181,8 @@ class Heun(Solver):
 class DDIM(Solver):
     """Denoising diffusion implicit models, Song et al. 2020 (arXiv 2010.02502), eq. 12 and 16.
 
-    eta = 0 is deterministic, eta = 1 is the ancestral sampler of DDPM.
+    eta = 0 is deterministic, eta = 1 the ancestral sampler of DDPM and Euler's ancestral method of
+    k-diffusion, which is the same one.
     """
 
     num_steps: int = 50
@@ -169,28 +221,3 @@ class Ancestral(Solver):
         x = (alpha_s * beta * D + scale * sigma_s**2 * x) / sigma_t**2  # eq. 7, the mean
         beta_tilde = sigma_s**2 * beta / sigma_t**2  # eq. 7, the variance
         return (x + math.sqrt(beta_tilde) * draws.randn(x.shape[1:]) if s != 0 else x), None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DPMpp2M(Solver):
-    """DPM-Solver++(2M), Lu et al. 2022 (arXiv 2211.01095), algorithm 2: order 2.
-
-    In lambda = ln(alpha / sigma); h is the step in lambda, r its ratio to the step before. The
-    first step has no past and the last goes to lambda = infinity: both are of first order (= DDIM).
-    """
-
-    num_steps: int = 20
-
-    def step(self, path, net_fn, x, t, s, draws, memory):
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = path.alpha_sigma(t), path.alpha_sigma(s)
-        D = D_t = path.denoise(net_fn, x, t)
-        if memory is not None and s != 0 and (h_before := self._h(path, *memory[:1], t)) < math.inf:
-            r = h_before / self._h(path, t, s)
-            D = (1 + 1 / (2 * r)) * D_t - 1 / (2 * r) * memory[1]
-        decay = alpha_t * sigma_s / (alpha_s * sigma_t)  # exp(-h)
-        return sigma_s / sigma_t * x + alpha_s * (1 - decay) * D, (t, D_t)
-
-    @staticmethod
-    def _h(path: Path, t: float, s: float) -> float:
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = path.alpha_sigma(t), path.alpha_sigma(s)
-        return math.log(alpha_s * sigma_t / (alpha_t * sigma_s)) if alpha_t > 0 else math.inf
