@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.models.masked import MaskedDiffusion
+from genlab.nn.bidirectional import Bidirectional
 from genlab.objectives.masking import Masking
 from genlab.rng import Draws
 from genlab.samplers.masked import Ancestral, Filling, Surest
@@ -120,6 +121,14 @@ def test_maskgit_fills_by_the_cosine_and_the_surest_first():
     x = Watched(num_steps=4, choice=0.0)(net_fn, start, 4, Draws(0, 0, 1))
     assert left == [32, 29, 22, 12] and (x < 4).all()
     assert filled[0][0].nonzero().flatten().tolist() == [29, 30, 31]
+
+
+def test_places_of_a_sequence_of_gaps_are_told_apart():
+    net = Bidirectional(V, max_length=T, width=16, depth=1, heads=2)
+    logits = net(torch.full((1, T), V))[0]
+    assert not torch.allclose(logits[0], logits[1])
+    with pytest.raises(ValueError, match=r"net\.positions=rope"):
+        Bidirectional(V, max_length=T, positions="rope")
 
 
 def test_probabilities_are_float64():
