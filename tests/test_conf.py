@@ -306,10 +306,10 @@ def test_a_file_cannot_trust_a_package(tmp_path: Path) -> None:
 WRONG = {
     "net.width=x": "net.width=x: it must be a whole number",
     "net.width=-3": "net.width=-3: it must be a whole number, at least 1",
-    "objective=elbo": "objective=ddpm, edm, flow",
+    "objective=elbo": "objective=consistency, ddpm, drifting, edm, flow",
     "model=gan objective=elbo": "objective=hinge, least_squares, nonsaturating, relativistic, "
     "wgan_gp",
-    "sampler=top_p": "sampler=ancestral, ddim, dpmpp, dpmpp_3m, dpmpp_sde, euler",
+    "sampler=top_p": "sampler=ancestral, consistency, ddim, dpmpp, dpmpp_3m",
     "net=dcgan": "model.net",
     "metric=text": "metric measures text data",
     "metric.num_samples=0": "metric.num_samples=0",

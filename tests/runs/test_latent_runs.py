@@ -282,7 +282,7 @@ def test_another_sampler_reaches_the_prior(codecs, tmp_path):
     other = changed(settings, [("sampler", "ddim"), ("sampler.num_steps", "3")])["model"]
     assert other["prior"]["sampler"]["_target_"].endswith(".DDIM") and "sampler" not in other
     assert other["prior"]["sampler"]["num_steps"] == 3
-    with pytest.raises(UserError, match="ancestral, ddim"):
+    with pytest.raises(UserError, match="ancestral, consistency, ddim"):
         changed(settings, [("sampler", "greedy")])
     done = genlab_here(
         "sample", f"run={run}", "num=4", "sampler=ddim", "sampler.num_steps=2", f"to={tmp_path}/o"

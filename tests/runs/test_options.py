@@ -97,7 +97,7 @@ REFUSED = [
     ("images", "trust=os", "trust=os", "trust=[my_package]"),
     ("images", "sampler=", "sampler=", "heun"),
     ("images", "sampler=[ddim]", "sampler=[ddim]", "ddim"),
-    ("images", "sampler=top_p", "Diffusion cannot take Sample", "sampler=ancestral, ddim"),
+    ("images", "sampler=top_p", "Diffusion cannot take Sample", "sampler=ancestral, consistency"),
     ("points", "sampler=heun", "GAN cannot take Heun", "sampler=prior"),
     ("text", "sampler=heun", "Autoregressive cannot take Heun", "greedy, sample, top_k, top_p"),
     ("images", "sampler.num_steps=0", "genlab: sampler.num_steps=0:", "at least 1"),

@@ -72,7 +72,7 @@ def test_the_data_that_fit_are_made_of_what_the_model_takes() -> None:
         settled(["model=autoregressive"])
     with pytest.raises(
         UserError,
-        match=r"for this data write model=autoregressive; .* data=adult, .* video_folder$",
+        match=r"write model=autoregressive, masked_diffusion; .* data=adult, .* video_folder$",
     ):
         settled(["data=stdlib_code", "model=diffusion"])
 
