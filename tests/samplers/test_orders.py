@@ -146,7 +146,7 @@ def test_wrong_settings_are_refused_by_name(wrong, said):
 
 
 @pytest.mark.parametrize("path", [EDM(), DDPM(), Flow()], ids=lambda p: type(p).__name__)
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("order", [2, 3])
 def test_the_sde_keeps_the_variance(path, eta, order):
     """To 1 % of the Gaussian's, over 400,000 draws (whose own error is 0.2 %)."""
