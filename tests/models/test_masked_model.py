@@ -132,16 +132,32 @@ def test_places_of_a_sequence_of_gaps_are_told_apart():
 
 
 def test_probabilities_are_float64():
-    """In float32 a law's tail of 2^-26 is cut off by what is drawn from it; here it is not."""
-    logits = torch.zeros(1, 1, 3)
-    logits[..., 0], logits[..., 2] = -19.0, -200.0
+    """A tail of 1e-9 behind a token of all the rest: 1 - 1e-9 is 1 in float32."""
 
-    class Low:
+    class High:
         def rand(self, shape=()):
-            return torch.full((1, *shape), 2.0**-28, dtype=torch.float64)
+            return torch.full((1, *shape), 1 - 2.0**-24)
 
-    x = Ancestral(num_steps=1)(lambda t: logits, torch.full((1, 1), 3), 3, Low())
-    assert int(x) == 0
+    logits = torch.tensor([[[0.0, -20.7, -200.0]]])
+    tail = torch.tensor([[[0.0, -13.0, -200.0]]])
+    gap = torch.full((1, 1), 3)
+    assert int(Ancestral(num_steps=1)(lambda t: logits, gap, 3, High())) == 1
+    assert int(Ancestral(num_steps=1)(lambda t: tail, gap, 3, High())) == 1
+
+
+def test_each_step_fills_its_share_of_the_gaps_and_nothing_else():
+    """Of 10 steps the first leaves 9 tenths, the second 8; a known token is not drawn again."""
+    left = []
+
+    def net_fn(tokens):
+        left.append(float((tokens == 4).double().mean()))
+        return torch.zeros(*tokens.shape, 4)  # whatever it knows, the net says nothing
+
+    start = torch.full((50, 400), 4)
+    start[:, :200] = 2
+    x = Ancestral(num_steps=10)(net_fn, start, 4, Draws(0, 0, 50))
+    assert (x[:, :200] == 2).all() and (x < 4).all()
+    assert left == pytest.approx([(10 - i) / 20 for i in range(10)], abs=0.01)
 
 
 @pytest.mark.parametrize(

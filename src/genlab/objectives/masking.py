@@ -25,7 +25,7 @@ class Masking:
         counted = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
         number = (rand(len(x), x.device) * counted.sum(1)).floor() + 1
         order = rand(tuple(x.shape), x.device).masked_fill(~counted, 2.0).argsort(1).argsort(1)
-        return (order < number[:, None]) & counted
+        return order < number[:, None]  # what does not count comes last
 
     def loss(self, logits: Tensor, x: Tensor, gaps: Tensor) -> Tensor:
         """logits [B, T, V], x [B, T] -> nats per token [B], a bound with gaps drawn as above."""

@@ -46,10 +46,11 @@ class Filling(ABC):
             gaps = tokens == vocab
             if not gaps.any():
                 break
-            u, other = (draws.rand((tokens.shape[1],)) for _ in range(2))
+            u, finer, other = (draws.rand((tokens.shape[1],)).double() for _ in range(3))
+            u = u + finer * 2.0**-24  # a float32's own steps are as wide as that
             logits = net_fn(tokens).double() / self.temperature
             probs = logits.softmax(-1)
-            drawn = inverse_cdf(probs.flatten(0, 1), u.double().flatten()).view(tokens.shape)
+            drawn = inverse_cdf(probs.flatten(0, 1), u.flatten()).view(tokens.shape)
             sure = probs.gather(-1, drawn[..., None])[..., 0]
             filled = gaps & self.filled(gaps, sure, other, i, whole)
             tokens = torch.where(filled, drawn, tokens)
@@ -89,7 +90,7 @@ class Surest(Filling):
 
     def filled(self, gaps, sure, u, i, whole):
         left = 1 - (i + 1) / self.num_steps
-        gumbel = -(-u.double().clamp(1e-12, 1 - 1e-12).log()).log()
+        gumbel = -(-u.clamp(1e-12, 1 - 1e-12).log()).log()
         score = sure.clamp(min=1e-300).log() + self.choice * left * gumbel
         rank = score.masked_fill(~gaps, -math.inf).argsort(1, descending=True).argsort(1)
         keep = (whole * math.cos(math.pi / 2 * (i + 1) / self.num_steps)).floor()
