@@ -13,7 +13,7 @@ from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.objectives.consistency import EasyConsistency
 from genlab.objectives.drifting import Drifting, drift
-from genlab.samplers.diffusion import Consistency
+from genlab.samplers.diffusion import Consistency, Heun
 
 
 def exact(path: EasyConsistency, scale: float = 1.0):
@@ -150,6 +150,11 @@ def test_two_clusters_are_learnt_in_one_step_of_drawing():
 def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match=r"sampler\.num_steps=2: objective=drifting draws in one"):
         Consistency(num_steps=2)(Drifting(), lambda x, t: x, Noise(), (2,))
+    with pytest.raises(ValueError, match=r"sampler\.num_steps=18: objective=drifting"):
+        Diffusion(nn.Identity(), objective=Drifting(), sampler=Heun(), shape=(2,))  # when built
+    with pytest.raises(ValueError, match=r"sampler\.schedule=trailing: this objective has no"):
+        Diffusion(nn.Identity(), objective=EasyConsistency(), shape=(2,),
+                  sampler=Heun(schedule="trailing"))  # fmt: skip
     with pytest.raises(ValueError, match=r"objective\.temperatures=\[0\]"):
         Drifting(temperatures=[0])
     with pytest.raises(ValueError, match=r"objective\.halve_every=0"):

@@ -24,6 +24,7 @@ from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
 from genlab.samplers.guidance import classifier_free
 from genlab.samplers.likelihood import log_density
+from genlab.samplers.schedules import levels
 from genlab.shapes import as_input
 
 
@@ -57,6 +58,8 @@ class Diffusion(GenerativeModel):
             raise ValueError(
                 f"objective: {type(objective).__name__} knows no conditions; write conditions=none"
             )
+        if not torch.empty(0).is_meta:  # of shapes alone there are no levels
+            levels(sampler.schedule, objective, sampler.num_steps)  # refused now, not when drawing
         self.net, self.objective, self.sampler = net, objective, sampler
         self.shape, self.drop_cond = tuple(shape), drop_cond
 
