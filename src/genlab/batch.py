@@ -26,6 +26,7 @@ class Batch(TypedDict):
     start: NotRequired[Tensor]  # [B, ...] what stands right before x; absent: x is a beginning
     # [B] what an example counts for in the mean of losses, 1 in the mean; absent: all the same
     weight: NotRequired[Tensor]
+    z: NotRequired[Tensor]  # [B, *latent] what a fixed codec makes of x, where it is kept
     rejected: NotRequired[Tensor]  # [B, *shape] the other one of a pair of which x was preferred
 
 

@@ -15,6 +15,9 @@ from test_sharded import two
 
 import genlab
 from genlab.metrics.likelihood import held_out
+from genlab.models.latent import Latent
+from genlab.models.vae import VAE
+from genlab.models.vqvae import VQVAE
 from genlab.rows import read_rows
 from genlab.runs.devices import memory
 from genlab.runs.export import export
@@ -91,6 +94,56 @@ def test_resume_is_bitwise_without_the_codecs_run(name, codecs, tmp_path):
     assert parts(broken) == parts(whole)
     after = read_run(broken)["state_dict"]
     assert all(torch.equal(after[k], v) for k, v in held.items() if k.startswith("codec."))
+
+
+@NAMES
+def test_steps_on_kept_latents_run_no_encoder(name, codecs, tmp_path, monkeypatch):
+    """64 examples, seen four times: the losses are those of an encoder in every step."""
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    family, inside, calls = VAE if name == "kl" else VQVAE, [], []
+    loss, encode = Latent.loss, family.encode
+
+    def watched_loss(self, batch):
+        inside.append(self.training)
+        try:
+            return loss(self, batch)
+        finally:
+            inside.pop()
+
+    def watched_encode(self, x):
+        calls.extend([len(x)] if inside and inside[-1] else [])
+        return encode(self, x)
+
+    monkeypatch.setattr(Latent, "loss", watched_loss)
+    monkeypatch.setattr(family, "encode", watched_encode)
+    words = [*words_of(name, codecs), "data.limit=64"]
+    run = fit(words, tmp_path / "kept")
+    assert not calls and len(list((tmp_path / "cache" / "latents").glob("*.latents"))) == 1
+    each = fit([*words, "model.keep=false"], tmp_path / "each")
+    assert sum(calls) == 256
+    assert losses(run) == pytest.approx(losses(each), rel=1e-5)
+    fit([*words, "budget.examples=112"], tmp_path / "less than two epochs")
+    assert sum(calls) == 256 + 112
+
+
+def test_a_run_goes_on_to_the_same_bits_where_the_kept_latents_were_lost(
+    codecs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    words = [*words_of("kl", codecs), "data.limit=64"]
+    whole, broken = fit(words, tmp_path / "whole"), tmp_path / "broken"
+    stopped_at(5, words, broken)
+    shutil.rmtree(tmp_path / "cache" / "latents")
+    done = genlab_here("train", f"resume={broken}")
+    assert done.returncode == 0, done.stderr
+    assert parts(broken) == parts(whole)
+
+
+def test_flipped_pictures_are_encoded_in_every_step(codecs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    fit([*words_of("kl", codecs), "data.limit=64", "data.flip=true"], tmp_path / "run")
+    assert "encodes in every step" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "cache" / "latents").exists()
 
 
 @NAMES

@@ -35,8 +35,14 @@ class Latent(GenerativeModel):
     CALIBRATED_ON = 1024  # examples
 
     def __init__(
-        self, codec: GenerativeModel, prior: GenerativeModel, *, optim: Optim | None = None
+        self,
+        codec: GenerativeModel,
+        prior: GenerativeModel,
+        *,
+        keep: bool = True,
+        optim: Optim | None = None,
     ) -> None:
+        """`keep`: the latents of training examples are made once, and read from a file then."""
         super().__init__(optim=optim)
         if prior.steps_itself:
             raise ValueError(
@@ -53,7 +59,7 @@ class Latent(GenerativeModel):
                 f"model.prior.shape={list(prior.shape)}: the codec's latents are"
                 f" {list(codec.latent_shape)}"
             )
-        self.codec, self.prior = codec.requires_grad_(False).eval(), prior
+        self.codec, self.prior, self.keep = codec.requires_grad_(False).eval(), prior, keep
         if codec.latent_vocab is not None and prior.likelihood != "none":
             self.likelihood = "bound"  # by one z among all
         self.register_buffer("latent_std", torch.ones(()))
@@ -113,7 +119,8 @@ class Latent(GenerativeModel):
         return given_z + self.prior.log_prob(latents)
 
     def _latents(self, batch: Batch) -> Batch:
-        latents: Batch = {"x": self.encode(batch["x"])}
+        z = batch["z"] if "z" in batch else self.codec.encode(batch["x"])
+        latents: Batch = {"x": self._scaled(z)}
         if "cond" in batch:
             latents["cond"] = batch["cond"]
         return latents
@@ -134,7 +141,9 @@ class Latent(GenerativeModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """x -> what the prior learns: codes, or values of unit standard deviation."""
-        z = self.codec.encode(x)
+        return self._scaled(self.codec.encode(x))
+
+    def _scaled(self, z: Tensor) -> Tensor:
         return z if self.codec.latent_vocab is not None else z / self.latent_std
 
     def decode(self, z: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ from genlab.runs.folder.resume import (
 )
 from genlab.runs.folder.trained_on import trained_on
 from genlab.runs.gate import classes
+from genlab.runs.latents import keep_latents
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact
@@ -228,6 +229,7 @@ class Training:
                 if checkpoint is None and trainer.val_check_interval:
                     trainer.validate(model, datamodule=data, verbose=False)  # the baseline
                 with saying_what_was_saved(checkpoint, trainer):
+                    keep_latents(self.plan, data, model, held)
                     trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             trained_all = not trainer.interrupted
         except SystemExit as stop:
