@@ -12,8 +12,11 @@ from torch import nn
 from genlab.models.conditions import Classes
 from genlab.models.diffusion import Diffusion
 from genlab.objectives.consistency import EasyConsistency
+from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.drifting import Drifting, drift
 from genlab.samplers.diffusion import Consistency, Heun
+from genlab.samplers.few_steps import Jumps
+from genlab.samplers.schedules import levels
 
 
 def exact(path: EasyConsistency, scale: float = 1.0):
@@ -67,6 +70,15 @@ def test_a_list_of_levels_sets_the_steps():
             Consistency(schedule=wrong)
     with pytest.raises(ValueError, match=r"sampler\.schedule='karas': allowed are own, karras"):
         Consistency(schedule="karas")
+
+
+def test_few_steps_have_levels_that_a_second_step_can_mend_at():
+    for path in (EasyConsistency(), Flow(), DDPM()):
+        for num, expected in ((1, []), (2, [0.8]), (4, [8.0, 0.8, 0.08])):
+            times = levels(Consistency(num_steps=num).schedule, path, num)
+            assert float(times[0]) == pytest.approx(float(path.times(num)[0])) and times[-1] == 0
+            alpha_sigma = [path.alpha_sigma(float(t)) for t in times[1:-1]]
+            assert [sigma / alpha for alpha, sigma in alpha_sigma] == pytest.approx(expected)
 
 
 def test_the_gap_is_halved_as_examples_pass():
@@ -150,11 +162,28 @@ def test_two_clusters_are_learnt_in_one_step_of_drawing():
 def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match=r"sampler\.num_steps=2: objective=drifting draws in one"):
         Consistency(num_steps=2)(Drifting(), lambda x, t: x, Noise(), (2,))
+    for objective in (Drifting(), EasyConsistency()):  # when built: nothing has been trained yet
+        with pytest.raises(
+            ValueError,
+            match=r"sampler Heun does not draw from objective "
+            rf"{type(objective).__name__}; write sampler=consis",
+        ):
+            Diffusion(nn.Identity(), objective=objective, sampler=Heun(), shape=(2,))
     with pytest.raises(ValueError, match=r"sampler\.num_steps=18: objective=drifting"):
-        Diffusion(nn.Identity(), objective=Drifting(), sampler=Heun(), shape=(2,))  # when built
+        Diffusion(
+            nn.Identity(), objective=Drifting(), sampler=Consistency(num_steps=18), shape=(2,)
+        )
+    with pytest.raises(
+        ValueError,
+        match=r"sampler Jumps does not draw from objective EDM; write sa"
+        r"mpler=heun.*, or sampler=consistency",
+    ):
+        Diffusion(nn.Identity(), objective=EDM(), sampler=Jumps(), shape=(2,))
+    with pytest.raises(ValueError, match=r"sampler\.rescale=0\.7.*leave them out"):
+        Jumps(rescale=0.7)
     with pytest.raises(ValueError, match=r"sampler\.schedule=trailing: this objective has no"):
         Diffusion(nn.Identity(), objective=EasyConsistency(), shape=(2,),
-                  sampler=Heun(schedule="trailing"))  # fmt: skip
+                  sampler=Consistency(schedule="trailing"))  # fmt: skip
     with pytest.raises(ValueError, match=r"objective\.temperatures=\[0\]"):
         Drifting(temperatures=[0])
     with pytest.raises(ValueError, match=r"objective\.halve_every=0"):

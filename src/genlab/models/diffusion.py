@@ -22,6 +22,7 @@ from genlab.objectives.diffusion import Path
 from genlab.optim import Optim
 from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
+from genlab.samplers.few_steps import refuse
 from genlab.samplers.guidance import classifier_free
 from genlab.samplers.likelihood import log_density
 from genlab.samplers.schedules import levels
@@ -58,6 +59,7 @@ class Diffusion(GenerativeModel):
             raise ValueError(
                 f"objective: {type(objective).__name__} knows no conditions; write conditions=none"
             )
+        refuse(sampler, objective)
         if not torch.empty(0).is_meta:  # of shapes alone there are no levels
             levels(sampler.schedule, objective, sampler.num_steps)  # refused now, not when drawing
         self.net, self.objective, self.sampler = net, objective, sampler

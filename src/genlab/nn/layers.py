@@ -114,7 +114,9 @@ def sinusoids(t: Tensor, dim: int, *, lowest: float, highest: float) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """Noise level t [B] -> [B, dim]: sinusoids, then two linear layers.
+    """Noise level t [B], or several an example [B, N] -> [B, dim]: sinusoids, two linear layers.
+
+    Several share the sinusoids: each has features / N of them, so that the weights are the same.
 
     t should be of order 1, as EDM's c_noise = ln(sigma) / 4 and a flow's t in [0, 1] are. The
     frequencies 0.5 .. 100 rad tell levels 1 % apart from each other and are yet smooth in t.
@@ -126,7 +128,8 @@ class TimeEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(features, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(sinusoids(t, self.features, lowest=0.5, highest=100.0))
+        each = self.features // (t.shape[1] if t.ndim > 1 else 1)
+        return self.mlp(sinusoids(t, each, lowest=0.5, highest=100.0).flatten(1))
 
 
 class ClassEmbedding(nn.Embedding):
@@ -163,7 +166,8 @@ class Pooled(nn.Module):
 
 
 class Conditioning(nn.Module):
-    """Noise level [B] and class [B], context or None -> SiLU(time + class or context) [B, dim].
+    """Noise level [B] or levels [B, N] and class [B], context or None -> SiLU(time + class or
+    context) [B, dim].
 
     A network built without classes ignores `cond`, so it also trains on labelled data.
     """

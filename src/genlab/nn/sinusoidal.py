@@ -47,6 +47,11 @@ class SinusoidalMLP(nn.Module):
         self.last = nn.Linear(width, math.prod(shape))
 
     def forward(self, x: Tensor, t: Tensor, cond: None = None) -> Tensor:
+        if t.ndim > 1:
+            raise ValueError(
+                f"net=sinusoidal is given {t.shape[1]} times an example, and takes one; write"
+                " net=mlp"
+            )
         inputs = torch.cat([x.flatten(1) * self.input_scale, t[:, None] * self.time_scale], dim=1)
         h = self.first(sinusoids(inputs, self.embedding).flatten(1))
         for block in self.blocks:

@@ -25,6 +25,8 @@ class EasyConsistency(EDM):
     it is EDM's loss with another weight. Drawn by sampler=consistency.
     """
 
+    offers = ("end",)  # f is no E[x_0 | x_t], so there is no ODE for a solver to walk
+
     def __init__(
         self,
         *,

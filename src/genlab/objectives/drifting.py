@@ -43,6 +43,7 @@ class Drifting(Flow):
     large batch is what it lives on: all of its examples are compared.
     """
 
+    offers = ("end",)
     unconditional = True  # V would have to be each condition's own
 
     def __init__(self, *, temperatures: Sequence[float] = (0.02, 0.05, 0.2)) -> None:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -53,6 +53,7 @@ def renoise(path: Path, x: Tensor, s: float, t: float, eps: Tensor) -> Tensor:
 class Solver(ABC):
     """The loop that all methods share."""
 
+    needs: ClassVar[str] = "slope"  # of the path: few_steps.py
     num_steps: int = 18
     guidance: float = 1.0  # weight: 1 none, 0 no class; this and the four below: guidance.py
     guidance_above: float = 0.0
@@ -131,7 +132,9 @@ class Consistency(Solver):
     For models that go to the data in one step; two or a few mend what the first one missed.
     """
 
+    needs: ClassVar[str] = "end"
     num_steps: int = 1
+    schedule: schedules.Schedule = "few"
 
     def step(self, path, net_fn, x, t, s, draws, memory):
         D = path.denoise(net_fn, x, t)

@@ -9,7 +9,7 @@ outputs or scores is the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,11 +87,12 @@ def thresholded(D: Tensor, quantile: float) -> Tensor:
 class Guided:
     """A path with the sharper denoiser of two: what a sampler is given in the path's place.
 
-    `net_fn` of its methods is the plain network; `both` gives the denoised x_0 of both.
+    `net_fn` of its methods is the plain network; `both(x, t)` gives the denoised x_0 of both,
+    `both(x, t, s)` x at the level s, where the path has jumps.
     """
 
     def __init__(
-        self, path: Path, guidance: Guidance, both: Callable[[Tensor, Time], tuple[Tensor, Tensor]]
+        self, path: Path, guidance: Guidance, both: Callable[..., tuple[Tensor, Tensor]]
     ) -> None:
         self.path, self.guidance, self.both = path, guidance, both
 
@@ -105,6 +106,13 @@ class Guided:
         plain, other = self.both(x, t)
         D = self.guidance.sharpened(plain, other)
         return D if active is True else torch.where(append_dims(active, x), D, plain)
+
+    def jump(self, net_fn: NetFn, x: Tensor, t: Time, s: Time) -> Tensor:
+        """x_s in one pass of each, of models that jump: mixed as denoised x_0 are."""
+        if self._active(t) is False:
+            return self.path.jump(net_fn, x, t, s)
+        plain, other = self.both(x, t, s)
+        return other + self.guidance.weight * (plain - other)
 
     def drift(self, net_fn: NetFn, x: Tensor, t: Time) -> Tensor:
         """dx/dt by the sharper D; at t = 0 itself, where it says nothing, the plain network's."""
@@ -123,6 +131,11 @@ class Guided:
         return bool(g.above * alpha < sigma and (g.below == math.inf or sigma <= g.below * alpha))
 
 
+def going(path: Any, levels: Sequence[Time]) -> Callable[..., Tensor]:
+    """The path's `denoise` for one level, its `jump` for two."""
+    return path.denoise if len(levels) == 1 else path.jump
+
+
 def classifier_free(path: Path, net: Net, cond: Any, none: Any, guidance: Guidance):
     """The path, and net(x, t) with the condition; guided, where there is one to be guided by.
 
@@ -136,9 +149,9 @@ def classifier_free(path: Path, net: Net, cond: Any, none: Any, guidance: Guidan
         return path, plain[1]
     rows = each(lambda c, n: torch.cat([c, n]), cond, none)
 
-    def both(x: Tensor, t: Time) -> tuple[Tensor, Tensor]:
-        t = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
-        D = path.denoise(lambda x, t: net(x, t, rows), torch.cat([x, x]), t)
+    def both(x: Tensor, *levels: Time) -> tuple[Tensor, Tensor]:
+        twice = [torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t for t in levels]
+        D = going(path, levels)(lambda x, t: net(x, t, rows), torch.cat([x, x]), *twice)
         first, second = D.chunk(2)
         return first, second
 
@@ -151,7 +164,10 @@ def by_weaker(path: Path, net_fn: NetFn, weaker: Path, weaker_fn: NetFn, guidanc
     The weaker one has had less training, or fewer weights, on the same data and noise levels.
     """
 
-    def both(x: Tensor, t: Time) -> tuple[Tensor, Tensor]:
-        return path.denoise(net_fn, x, t), weaker.denoise(weaker_fn, x, t)
+    def both(x: Tensor, *levels: Time) -> tuple[Tensor, Tensor]:
+        return (
+            going(path, levels)(net_fn, x, *levels),
+            going(weaker, levels)(weaker_fn, x, *levels),
+        )
 
     return (path if guidance.weight == 1 else Guided(path, guidance, both)), net_fn

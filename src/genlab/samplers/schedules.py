@@ -69,8 +69,19 @@ def leading(path: Path, num_steps: int) -> Tensor:
     return _to_0(path.at(index / (num - 1)))
 
 
+def few(path: Path, num_steps: int, *, high: float = 80.0, low: float = 0.008) -> Tensor:
+    """For one step or a few: the path's first level, then ratios even in ln from 80 to 0.008.
+
+    The last is not visited: of two steps the second is at 0.8 (Geng et al. 2024, arXiv 2406.14548,
+    table 1: 0.82), of four 8, 0.8 and 0.08.
+    """
+    first = path.times(num_steps)[:1]
+    share = torch.arange(1, num_steps, dtype=torch.float64) / num_steps
+    return _to_0(torch.cat([first, path.at_ratio(high * (low / high) ** share).to(first)]))
+
+
 SCHEDULES: dict[str, Callable[[Path, int], Tensor]] = {
-    f.__name__: f for f in (own, karras, linear, cosine, trailing, leading)
+    f.__name__: f for f in (own, karras, linear, cosine, trailing, leading, few)
 }
 
 

@@ -66,6 +66,8 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
     # of 1x1 convolutions, whose two layouts are the same bytes
     warnings.filterwarnings("ignore", message="Grad strides do not match")
+    # which torch itself uses for its forward-mode derivatives
+    warnings.filterwarnings("ignore", message=".*torch.jit.script. is deprecated")
     os.environ.setdefault("KMP_WARNINGS", "0")
 
 
