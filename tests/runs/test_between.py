@@ -15,8 +15,9 @@ from genlab.runs.settings.plan import Plan
 
 @pytest.mark.parametrize(
     ("words", "there"),
-    [(["model=gan"], "wide"), (["model=vae"], "wide"), (["model=diffusion"], ""),
-     (["model=gan", "data=ring"], "square")],
+    [(["model=gan"], "wide"), (["model=vae"], "wide"), 
+     (["data=digits_pixels", "model=autoregressive"], ""),
+     (["model=diffusion", "sampler.num_steps=2"], "wide"), (["model=gan", "data=ring"], "square")],
 )  # fmt: skip
 def test_families_with_a_latent_have_one(words, there: str, tmp_path: Path) -> None:
     plan = Plan(settled(words), ())

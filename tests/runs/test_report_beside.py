@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from test_report import ATTACKS, fake_run
 
-from genlab.runs.page.beside import CLASSES, classes_of, code_of
+from genlab.runs.page.beside import CLASSES, classes_of, code_of, noise_of
 from genlab.runs.page.write import write_report
 
 CODE = {"values": 32, "of": "", "in_use": 11, "nats": 4.25, "most": [[7, 1.3]], "walked": [7]}
@@ -97,3 +97,27 @@ def test_a_run_without_any_has_no_empty_headings(tmp_path: Path) -> None:
     page = write_report(fake_run(tmp_path / "run")).read_text(encoding="utf-8")
     for head in ("What comes back", "What the values of the code do", "Class by class"):
         assert head not in page
+
+
+def noise(low: float, loss: Any, **more: Any) -> dict[str, Any]:
+    return {"ratio": [low, 3 * low], "loss": loss, "interval": [0.9, 1.1], **more}
+
+
+def test_the_loss_at_each_noise_level_is_drawn_over_its_logarithm(tmp_path: Path) -> None:
+    rows = [noise(0.01, 0.9), noise(0.1, 0.5), noise(1.0, 0.7), noise(10.0, 1.0)]
+    line, ticks = noise_of({"noise_levels": rows})
+    assert [y for _, y in line.points] == [0.9, 0.5, 0.7, 1.0] and line.band[0][1:] == (0.9, 1.1)
+    assert line.points[0][0] == pytest.approx(math.log10(0.01 * 3**0.5))
+    assert ticks == [(-1.0, "0.1"), (0.0, "1"), (1.0, "10")]
+    run = fake_run(tmp_path / "run")
+    found = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(found | {"noise_levels": rows}))
+    text = write_report(run).read_text()
+    assert "Noise level by noise level" in text and "Curves over sigma / alpha: from 0.9" in text
+
+
+def test_noise_levels_of_a_foreign_file_are_left_out() -> None:
+    odd = ["x", noise(0.0, 1.0), noise(1.0, "1"), noise(1.0, math.nan), noise(1.0, 1.0, ratio=[1])]
+    assert noise_of({"noise_levels": odd}) is noise_of({"noise_levels": 3}) is noise_of({}) is None
+    line, _ = noise_of({"noise_levels": [*odd, noise(0.1, 1.0), noise(1.0, 1.0)] * 100})
+    assert len(line.points) <= 40

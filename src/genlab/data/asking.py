@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-HALVES = ("left", "right", "top", "bottom")
+HALVES = ("left", "right", "top", "bottom", "all")  # all: both of them
 
 
 def classes_asked(
@@ -77,6 +77,7 @@ def half(name: str, shape: Sequence[int]) -> Tensor:
         "right": (slice(None), slice(width // 2, None)),
         "top": (slice(height // 2), slice(None)),
         "bottom": (slice(height // 2, None), slice(None)),
+        "all": (slice(None), slice(None)),
     }[name]
     kept[:, *region] = True
     return kept

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genlab.batch import Cond, Given, each
-from genlab.metrics import codes, likelihood
+from genlab.metrics import codes, likelihood, noise_levels
 from genlab.metrics.interval import share_interval
 from genlab.metrics.near import Equal, Near
 from genlab.metrics.report import Data, Model, Report, gather, proportional_labels, subset
@@ -102,7 +102,8 @@ class Evaluation(ABC):
     def likelihood(self, report: Report, model: Model, data: Data, seed: int) -> None:
         """The held-out loss and likelihood; said to be given the condition where it is.
 
-        And how many values of the code are in use, of a model that has such a code.
+        And how many values of the code are in use, of a model that has such a code; the loss at
+        each noise level, of one that denoises.
         """
         num = min(len(data.val), self.likelihood_examples or len(data.val))
         batches = likelihood.split_batches(data.val, size=self.chunk, limit=num)
@@ -115,6 +116,7 @@ class Evaluation(ABC):
             report.notes["conditional"] = True
             report.remarks |= {name: f"given {given}" for name in found}
         codes.measure(report, model, data, chunk=self.chunk)
+        noise_levels.measure(report, model, data, chunk=self.chunk, seed=seed)
 
     def _counted(self, batches, stage: str, num: int):
         for i, batch in enumerate(batches):

@@ -30,7 +30,7 @@ class Report:
     `data.decode`: "samples" [n, *shape], "samples_cond" what each was asked for, "samples_known"
     how each began, and "neighbour_samples" [n, *shape] with "neighbours" [n, *shape], the training
     example nearest to each, the most suspicious pairs first. `classes` are rows of a table, plain
-    data each (by_class.py).
+    data each (by_class.py), `noise_levels` the loss at each (noise_levels.py).
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class Report:
     notes: dict[str, str | int | float] = field(default_factory=dict)
     pictures: dict[str, Cond] = field(default_factory=dict)
     classes: list[dict[str, Any]] = field(default_factory=list)
+    noise_levels: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Model(Protocol):

@@ -120,6 +120,7 @@ def measure(
     for report in reports.values():
         whole.pictures = report.pictures | whole.pictures
         whole.classes = whole.classes or report.classes
+        whole.noise_levels = whole.noise_levels or report.noise_levels
     return whole
 
 

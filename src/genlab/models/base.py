@@ -16,6 +16,7 @@ from genlab.batch import Asked, Batch, Given
 from genlab.models.conditions import Conditions
 from genlab.models.loop import Loop
 from genlab.objectives.code_laws import CodeLaws
+from genlab.objectives.noise_levels import NoiseErrors
 
 
 class GenerativeModel(Loop, ABC):
@@ -74,6 +75,11 @@ class GenerativeModel(Loop, ABC):
     def code_laws(self, batch: Batch) -> CodeLaws | None:
         """The law of each value of the examples' codes, given x and before. None where a family
         has none, or where its values have no law of their own."""
+        return None
+
+    def noise_errors(self, batch: Batch) -> NoiseErrors | None:
+        """How far the examples' denoised x_0 are off at each noise level. None where a family
+        denoises nothing."""
         return None
 
     def log_prob(self, batch: Batch) -> Tensor:

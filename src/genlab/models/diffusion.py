@@ -10,7 +10,7 @@ Reading map
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions, known
-from genlab.objectives.diffusion import Path
+from genlab.objectives.diffusion import NetFn, Path
+from genlab.objectives.noise_levels import NoiseErrors, denoised
 from genlab.optim import Optim
 from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
+from genlab.samplers.edit import from_level, from_noise, to_noise
 from genlab.samplers.few_steps import refuse
-from genlab.samplers.guidance import classifier_free
+from genlab.samplers.guidance import by_weaker, classifier_free
+from genlab.samplers.latent import between
 from genlab.samplers.likelihood import log_density
 from genlab.samplers.schedules import levels
 from genlab.shapes import as_input
@@ -52,7 +55,8 @@ class Diffusion(GenerativeModel):
         self.conditions = conditions or Conditions()
         if not self.conditions.some and sampler.guidance != 1:
             warnings.warn(
-                f"sampler.guidance={sampler.guidance} has no effect: the model has no conditions",
+                f"sampler.guidance={sampler.guidance} has no effect: the model has no conditions"
+                " (nor has a weaker model been named that it could be guided by)",
                 stacklevel=2,
             )
         if self.conditions.some and getattr(objective, "unconditional", False):
@@ -64,6 +68,7 @@ class Diffusion(GenerativeModel):
             levels(sampler.schedule, objective, sampler.num_steps)  # refused now, not when drawing
         self.net, self.objective, self.sampler = net, objective, sampler
         self.shape, self.drop_cond = tuple(shape), drop_cond
+        self.weaker: Diffusion | None = None  # what it is guided by: guide_by
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         x, cond = batch["x"], self.conditions.of(batch)
@@ -91,13 +96,91 @@ class Diffusion(GenerativeModel):
         draws = Draws(seed, first, num, self.device)
         after = None if given is None else self._inpaint(given, draws)
         with self.drawing():
-            cond = self.conditions.asked_or_drawn(cond, draws)
-            none = self.conditions(self.conditions.none(cond))
-            cond = self.conditions(cond)
-            path, net_fn = classifier_free(
-                self.objective, self.net, cond, none, self.sampler.guiding
-            )
+            path, net_fn = self._guided(self.conditions.asked_or_drawn(cond, draws))
             return self.sampler(path, net_fn, draws, self.shape, after)
+
+    def guide_by(self, weaker: Diffusion) -> None:
+        """From now on `sampler.guidance` goes away from `weaker`, not from no condition.
+
+        Autoguidance (Karras et al. 2024, arXiv 2406.02507): a model of the same data, conditions
+        and noise levels that has learnt less.
+        """
+        one = torch.ones((), dtype=torch.float64)
+        mine, other = (float(m.objective.at_ratio(one)) for m in (self, weaker))
+        if self.shape != weaker.shape or mine != other:
+            raise ValueError(
+                f"weaker: its examples are {list(weaker.shape)} and its noise is the data's at"
+                f" {other:.4g}; the model's are {list(self.shape)} and {mine:.4g}"
+            )
+        self.weaker = weaker.to(self.device)
+
+    def _guided(self, cond: Asked) -> tuple[Path, NetFn]:
+        """The path and the network that a sampler is given, under these conditions."""
+        mine = self.conditions(cond)
+        if self.weaker is None:
+            none = self.conditions(self.conditions.none(cond))
+            return classifier_free(self.objective, self.net, mine, none, self.sampler.guiding)
+        theirs, weaker = self.weaker.conditions(cond), self.weaker
+        return by_weaker(
+            self.objective,
+            lambda x, t: self.net(x, t, mine),
+            weaker.objective,
+            lambda x, t: weaker.net(x, t, theirs),
+            self.sampler.guiding,
+        )
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """[num, steps, *shape]: ways through the noise; GenerativeModel.between says which.
+
+        What a stochastic sampler draws later is the same all along a way.
+        """
+        starts = [Draws(seed, first + low, num, self.device) for low in (0, num)]
+        cond = self.conditions.asked_or_drawn(cond, starts[0])
+        way = between(*(draws.randn(self.shape) for draws in starts), steps)
+        shown = [self.decode(eps, cond, seed=seed, first=first) for eps in way.unbind(1)]
+        return torch.stack(shown, 1)
+
+    def decode(self, eps: Tensor, cond: Asked = None, *, seed: int = 0, first: int = 0) -> Tensor:
+        """Noise eps [B, *shape] -> the sample that the sampler makes of it [B, *shape]."""
+        return self._drawn(from_noise, eps, cond, seed, first)
+
+    def vary(
+        self, x: Tensor, level: float, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """x [B, *shape] noised to sigma / alpha = `level` and drawn anew from there [B, *shape]."""
+        return self._drawn(from_level, x, cond, seed, first, level)
+
+    def invert(self, x: Tensor, cond: Asked = None, *, num_steps: int = 50) -> Tensor:
+        """x [B, *shape] -> the noise that `decode` makes into it, by 4 num_steps passes.
+
+        As near as the sampler of `decode` keeps to the ODE: Heun in as many steps, say.
+        """
+        with self.drawing():
+            cond = self.conditions.asked(cond, len(x), self.device)
+            path, net_fn = self._guided(cond)
+            return to_noise(path, net_fn, x, num_steps=num_steps)
+
+    def _drawn(
+        self,
+        way: Callable[..., Tensor],
+        x: Tensor,
+        cond: Asked,
+        seed: int,
+        first: int,
+        *more: float,
+    ) -> Tensor:
+        draws = Draws(seed, first, len(x), self.device)
+        draws.randn(self.shape)  # a sample's own start, so that what is drawn later is alike
+        with self.drawing():
+            path, net_fn = self._guided(self.conditions.asked_or_drawn(cond, draws))
+            return way(self.sampler, path, net_fn, draws, x, *more)
+
+    def noise_errors(self, batch: Batch) -> NoiseErrors | None:
+        """Given the batch's conditions; None of an objective that is no denoiser's."""
+        cond = self.conditions(self.conditions.of(batch))
+        return denoised(self.objective, lambda x, t: self.net(x, t, cond), batch["x"])
 
     def log_density(
         self, batch: Batch, *, num_steps: int, probes: int | None

@@ -22,6 +22,7 @@ from torch import Tensor
 from genlab.batch import Asked, Batch, Given
 from genlab.models.base import GenerativeModel
 from genlab.models.conditions import Conditions
+from genlab.objectives.noise_levels import NoiseErrors
 from genlab.optim import Optim
 
 
@@ -106,6 +107,9 @@ class Latent(GenerativeModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The prior's terms, on the latents of x; a mask or a start of x's has no place there."""
         return self.prior.loss(self._latents(batch))
+
+    def noise_errors(self, batch: Batch) -> NoiseErrors | None:
+        return self.prior.noise_errors(self._latents(batch))
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Of codes: log p(x | z) + log p(z) for the z that encodes x, in nats [B].

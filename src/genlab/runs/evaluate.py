@@ -67,6 +67,7 @@ def evaluate_asked(overrides: list[str]) -> dict[str, Any]:
         split=asked["split"],
         trusted=asked["trust"],
         leak_limit=limit,
+        ema=asked["ema"],
     )
 
 
@@ -93,6 +94,7 @@ def evaluate_run(
     logs: list | None = None,
     split: str = "val",
     leak_limit: float | None = 0.01,
+    ema: float | None = None,
 ) -> dict[str, Any]:
     """Measure a run's checkpoint (the best where it keeps that, or one file); write the figures.
 
@@ -101,6 +103,7 @@ def evaluate_run(
     split: the examples it is measured on; test is the official one, where the set has one.
     leak_limit: the share of held-out examples with a near copy in train above which figures are
     given without those too; None: they are not looked for.
+    ema: the length of the weights' average, of a run that stored snapshots (post_hoc.py).
     """
     if split not in ("val", "test"):
         raise UserError(f"split={split}: allowed are val (held out of train) and test (official)")
@@ -130,7 +133,7 @@ def evaluate_run(
             f"run={run}: metric=none: nothing to measure with; write metric="
             + " or ".join(_fitting(plan))
         )
-    model = load_model(checkpoint, trust=trusted, model=plan.restored("model")).to(device)
+    model = load_model(checkpoint, trust=trusted, model=plan.restored("model"), ema=ema).to(device)
     data, metrics = plan.data(), plan.metrics()
     named = any(key.partition(".")[0] == "data" for key, _ in changes or [])
     with contextlib.nullcontext() if named else no_downloads():
@@ -140,6 +143,7 @@ def evaluate_run(
     asked = redact({"changed": ", ".join(f"{k}={v}" for k, v in changes)}) if changes else {}
     asked |= {"seed": seed} if seed else {}
     asked |= {"split": split} if split != "val" else {}
+    asked |= {"ema": ema} if ema is not None else {}
     say("genlab: measuring ...")
     with Meter("measuring") as meter:
         leak = leaked(metrics, data, leak_limit, plan.trust, meter)
@@ -153,7 +157,9 @@ def evaluate_run(
         "examples": model.clock.examples,
         "checkpoint": checkpoint.name,
         "seconds": round(time.perf_counter() - began, 1),
-    } | ({"classes": found.classes} if found.classes else {})
+    }
+    beside = {"classes": found.classes, "noise_levels": found.noise_levels}
+    result |= {name: rows for name, rows in beside.items() if rows}
     place = to or folder
     pictures = own_folder(place / "evaluation")
     shown = save_pictures(found.pictures, data, pictures)

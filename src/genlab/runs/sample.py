@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from genlab.runs.settings.overrides import Change, changed, device_of, drawer, p
 from genlab.shown import duration, visible
 
 ASKED = ("cond", "prompt", "given", "mask")  # what `data.asked` makes conditions of
+TOLD = (*ASKED, "level", "between", "ema", "weaker")  # what else the samples depend on
 
 
 def sample_command(overrides: list[str]) -> None:
@@ -43,24 +45,35 @@ def sample_command(overrides: list[str]) -> None:
     if math.prod(at_once) > ORDINARY_NUMBERS:  # the count need not be waited for by all
         plan = Plan({"model": {**settings["model"], "optim": None}}, asked["trust"])
         check_drawing(plan, at_once, tokens=data.vocab is not None)
-    model = load_model(asked["run"], trust=asked["trust"], model=settings["model"])
+    model = load_model(
+        asked["run"], trust=asked["trust"], model=settings["model"], ema=asked["ema"]
+    )
     if asked["cond"] is None:
         cond = model.conditions.heard(cond)  # the data's classes in turn
     stem = folder / name(asked, changes, model, drawer(settings["model"]).get("sampler"))
     model = model.to(device)
+    way = drawn_by(model, asked, given)
     began = time.perf_counter()
     many = {"seed": asked["seed"], "first": asked["first"], "size": asked["batch_size"]}
     with Meter("drawing") as meter:
-        x = draw(model, num, cond, given, **many, progress=meter)
+        x = draw(model, num, cond, given, **many, progress=meter, way=way)
     seconds = time.perf_counter() - began
-    items = data.decode(x[: data.view.most])
-    picture = data.view.save(items, stem, data.captions(cond))
+    shown = x[: data.view.most]
+    if asked["between"] is None:
+        picture = data.view.save(items := data.decode(shown), stem, data.captions(cond))
+    else:
+        shown = x[: -(-data.view.most // asked["between"])]
+        items, picture = (
+            data.decode(shown.flatten(0, 1)),
+            stem.with_name(f"{stem.name}{data.view.suffix}"),
+        )
+        data.view.rows(items, asked["between"], picture)
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 
     save_file({"x": x.contiguous(), **named("cond", cond)}, numbers)
     files = [picture, *(picture.with_suffix(s) for s in data.view.beside), numbers]
-    told = {key: asked[key] for key in (*ASKED, "num", "seed", "first") if asked[key] is not None}
+    told = {key: asked[key] for key in (*TOLD, "num", "seed", "first") if asked[key] is not None}
     origin = write_beside(stem, files, loaded["genlab"], asked=told)
     part = f" (the first {len(items):,} of {num:,})" if num > len(items) else ""
     beside = {word: picture.with_suffix(suffix) for suffix, word in data.view.beside.items()}
@@ -73,6 +86,37 @@ def sample_command(overrides: list[str]) -> None:
     )
     if spoken := data.view.spoken(items):
         print(visible(spoken))
+
+
+def drawn_by(model: Any, asked: dict[str, Any], given: Any) -> Callable[..., Any]:
+    """How samples are drawn: way(num, cond, given, seed=, first=); from another run too, if asked.
+
+    UserError where the model's family cannot.
+    """
+    kind = type(model).__name__
+    if (weaker := asked["weaker"]) is not None:
+        from genlab.runs.folder.load import load_model
+
+        if not hasattr(model, "guide_by"):
+            raise UserError(f"weaker={weaker}: a {kind} is not guided; a diffusion model is")
+        model.guide_by(load_model(weaker, trust=asked["trust"]))
+    if (level := asked["level"]) is not None:
+        if not hasattr(model, "vary") or asked["between"] is not None:
+            raise UserError(f"level={level}: it is of a diffusion model's samples, without between")
+        if given is None or not given["mask"].all():
+            raise UserError(f"level={level}: it begins from a whole example: given=FILE mask=all")
+        return lambda num, cond, given, **of: model.vary(given["x"], level, cond, **of)
+    if (steps := asked["between"]) is not None:
+        if given is not None:
+            raise UserError(f"between={steps}: samples with a known part have no ways between them")
+
+        def ways(num: int, cond: Any, given: None, **of: int) -> Any:
+            if (found := model.between(num, steps, cond, **of)) is None:
+                raise UserError(f"between={steps}: a {kind} has no latent to go along")
+            return found
+
+        return ways
+    return model.sample
 
 
 def check_memory(num: int, shape: tuple[int, ...]) -> None:
@@ -104,7 +148,7 @@ def name(asked: dict[str, Any], changes: list[Change], model: Any, sampler: Any)
     import torch
 
     words = [f"seed{asked['seed']}", f"first{asked['first']}", f"num{asked['num']}"]
-    own = [(key, asked[key]) for key in ASKED if asked[key] is not None]
+    own = [(key, asked[key]) for key in TOLD if asked[key] is not None]
     more = [f"{key.rsplit('.', 1)[-1]}{value}" for key, value in (*own, *changes)]
     words += [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.")[:24] for word in more]
     words += [f"at{model.clock.examples}"]
@@ -143,7 +187,16 @@ def home(run: str) -> Path:
 
 
 def draw(
-    model, num: int, cond, given, *, seed: int, first: int = 0, size: int = 256, progress=None
+    model,
+    num: int,
+    cond,
+    given,
+    *,
+    seed: int,
+    first: int = 0,
+    size: int = 256,
+    progress=None,
+    way: Callable[..., Any] | None = None,
 ):
     """num samples on the CPU, `size` at a time; they do not depend on `size`."""
     import torch
@@ -155,7 +208,7 @@ def draw(
         high = min(num, low + size)
         part = slice(low, high)
         part_cond, part_given = (each(partial(rows, part, model.device), t) for t in (cond, given))
-        x = model.sample(high - low, part_cond, part_given, seed=seed, first=first + low)
+        x = (way or model.sample)(high - low, part_cond, part_given, seed=seed, first=first + low)
         parts.append(x.cpu())
         if progress is not None:
             progress("", high / num)

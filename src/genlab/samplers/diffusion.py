@@ -95,6 +95,19 @@ class Solver(ABC):
         """Draw x_0 [num, *shape]; `after(x, t)` may change x whenever a level t is reached."""
         times = schedules.levels(self.schedule, path, self.num_steps).tolist()
         x = path.start(draws.randn(shape), times[0])
+        return self.walk(path, net_fn, draws, x, times, after)
+
+    def walk(
+        self,
+        path: Path,
+        net_fn: NetFn,
+        draws: Noise,
+        x: Tensor,
+        times: Sequence[float],
+        after: After | None = None,
+    ) -> Tensor:
+        """x [num, *shape] at the level times[0], down through the others to 0, the last."""
+        shape = x.shape[1:]
         if after is None:
             memory: Memory = None
             for t, s in pairwise(times):

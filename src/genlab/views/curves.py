@@ -72,8 +72,18 @@ def color_of(index: int, count: int) -> str:
     return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in zip(a, b))
 
 
-def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False) -> Chart:
-    """`log` scale: None takes one where values span 5-fold. `zero`: the axis begins at 0."""
+def chart(
+    lines: Sequence[Line],
+    *,
+    log: bool | None = None,
+    zero: bool = False,
+    over: str = "examples seen",
+    ticks: Sequence[tuple[float, str]] = (),
+) -> Chart:
+    """`log` scale: None takes one where values span 5-fold. `zero`: the axis begins at 0.
+
+    `over`: what the values stand over, and `ticks` (where, text), where that begins not at 0.
+    """
     lines = [replace(x, label=visible(x.label), points=thin(x.points)) for x in lines if x.points]
     values = [y for line in lines for _, y in line.points]
     if log is None:
@@ -82,11 +92,11 @@ def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False)
     if limits is None and not zero and (bands := [b for line in lines for b in line.band]):
         limits, note = around(values, bands, log=log)
     told = [
-        f"{line.label} from {short(line.points[0][1])} to {short(line.points[-1][1])}"
+        f"{line.label} from {short(line.points[0][1])} to {short(line.points[-1][1])}".lstrip()
         for line in [line for line in lines if line.label or not line.faint][:8]
     ]
     key = _key(lines)
-    light = _draw(lines, log=log, zero=zero, limits=limits, key=key)
+    light = _draw(lines, log=log, zero=zero, limits=limits, key=key, ticks=ticks)
     dark = light
     for a, b in zip(INK["light"], INK["dark"]):  # drawn once: nothing else differs
         dark = dark.replace(a, b)
@@ -97,7 +107,7 @@ def chart(lines: Sequence[Line], *, log: bool | None = None, zero: bool = False)
             "data:image/svg+xml;base64," + base64.b64encode(x.encode()).decode()
             for x in (light, dark, head + ground + mark + rest)
         ),
-        alt=f"Curves over examples seen: {'; '.join(told)}",
+        alt=f"Curves over {over}: {'; '.join(told)}",
         note=", ".join(filter(None, ["logarithmic scale" if log else "", note])),
         height=round(100 * _height(key)),
     )
@@ -164,6 +174,7 @@ def _draw(
     zero: bool,
     limits: tuple[float, float] | None,
     key: Sequence[tuple[str, str]] = (),
+    ticks: Sequence[tuple[float, str]] = (),
 ) -> str:
     """The SVG for light paper."""
     import matplotlib
@@ -207,6 +218,10 @@ def _draw(
         axes.yaxis.set_minor_locator(NullLocator())
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(_tick))
+        if ticks:
+            start = min(x for line in lines for x, _ in line.points)
+            axes.set_xlim(start - 0.02 * (end - start), end + 0.02 * (end - start))
+            axes.set_xticks(*zip(*ticks))
         axes.tick_params(length=0, colors=ink, pad=5)
         axes.grid(axis="y", color=rule, linewidth=0.6)
         axes.set_axisbelow(True)

@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
 from genlab.runs.folder.best import best
 from genlab.runs.folder.checkpoint import check_clock, newest, read
 from genlab.runs.folder.layout import find_run
+from genlab.runs.folder.post_hoc import averaged
 from genlab.runs.gate.files import check_plain
 from genlab.runs.say.errors import UserError, root_cause
 from genlab.runs.settings.bounds import check_bounds
@@ -45,18 +46,25 @@ def find_weights(path: str | Path) -> Path:
 
 
 def load_model(
-    path: str | Path, *, trust: Sequence[str] = (), raw: bool = False, model: dict | None = None
+    path: str | Path,
+    *,
+    trust: Sequence[str] = (),
+    raw: bool = False,
+    model: dict | None = None,
+    ema: float | None = None,
 ) -> GenerativeModel:
     """The model of a checkpoint, rebuilt from it alone, in evaluation mode on the CPU.
 
     `raw` takes the last weights instead of their running average; `model` replaces the settings
-    that the checkpoint holds (another sampler).
+    that the checkpoint holds (another sampler). `ema`: the length of another average (post_hoc.py).
     """
     loaded = read_run(path)
     settings = loaded["genlab"]["settings"]
     parts = {"model": {**(model or settings["model"]), "optim": None}}
     parts |= {k: settings[k] for k in ("seed", "adapt") if k in settings}
     weights = (loaded.get("current_model_state") if raw else None) or loaded["state_dict"]
+    if ema is not None:
+        weights = averaged(path, weights, ema, loaded["clock"]["examples"])
     built = (Plan(parts, trust) if trust else _fitting(parts, weights, path)).model()
     load_weights(built, weights, path)
     built.clock.load_state_dict(loaded["clock"])

@@ -1,6 +1,7 @@
-"""What stands beside the figures in evaluation.json, as a page shows it: the code, the classes.
+"""What stands beside the figures in evaluation.json, as a page shows it: the code, the classes,
+the loss at each noise level.
 
-Read: `code_of` and `classes_of`. The file may be foreign: what is no number is left out.
+Read: `code_of`, `classes_of`, `noise_of`. The file may be foreign: what is no number is left out.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from genlab.shown import cut, figure, number
+from genlab.views.curves import PALETTE, Line
 from genlab.views.page import Drawn, read_named
 
 WALKS, NAME = 6, 60  # pictures of walks that a page looks for; letters of a class's name
 CLASSES = 40  # rows of the table of classes
+NOISES = 40  # bins of noise levels that are drawn
 FACTOR = 2.0  # a class that is so many times too rare or too frequent is marked
 
 
@@ -53,12 +56,35 @@ def classes_of(evaluation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def noise_of(evaluation: dict[str, Any]) -> tuple[Line, list[tuple[float, str]]] | None:
+    """The loss over ln of the noise level, with its interval, and the ticks; None without it."""
+    found = evaluation.get("noise_levels")
+    rows = [r for r in found if isinstance(r, dict)] if isinstance(found, list) else []
+    points, band = [], []
+    for row in rows[:NOISES]:
+        ratio, ends = (_ends(row.get(key)) for key in ("ratio", "interval"))
+        loss = _finite(row.get("loss"))
+        if ratio is not None and ends is not None and loss and ratio[0] > 0:
+            x = math.log10(ratio[0] * ratio[1]) / 2
+            points.append((x, loss))
+            band.append((x, *ends))
+    if len(points) < 2:
+        return None
+    low, high = points[0][0], points[-1][0]
+    decades = range(math.ceil(low), math.floor(high) + 1)
+    line = Line("", points, PALETTE[1], marked=True, band=band)
+    return line, [(float(i), f"{10.0**i:g}") for i in decades]
+
+
+def _ends(value: Any) -> tuple[float, float] | None:
+    ends = [_finite(end) for end in value] if isinstance(value, list) and len(value) == 2 else []
+    return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None  # type: ignore
+
+
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     keys = ("real", "share", "ratio", "precision", "coverage")
     shown: dict[str, Any] = {key: _finite(row.get(key)) for key in keys}
-    ends = row.get("interval")
-    ends = [_finite(end) for end in ends] if isinstance(ends, list) else []
-    shown["interval"] = ends if len(ends) == 2 and None not in ends else None
+    shown["interval"] = _ends(row.get("interval"))
     shown["class"] = cut(str(row.get("class", "")), NAME)
     shown["mark"] = _mark(shown)
     return shown

@@ -21,7 +21,7 @@ from genlab.metrics.figures import LIKELIHOOD, Metric, headlines, measured
 from genlab.runs.folder.provenance import given
 from genlab.runs.folder.trained_on import kept
 from genlab.runs.leaked import clean_part, told_of_leakage
-from genlab.runs.page.beside import classes_of, code_of, walks
+from genlab.runs.page.beside import classes_of, code_of, noise_of, walks
 from genlab.runs.page.film import read_film, write_film
 from genlab.runs.page.record import Record, read_record
 from genlab.shown import cut, duration, figure, number, short, spaced, visible
@@ -58,6 +58,7 @@ def write_report(run: Path) -> Path:
         "walks": walks(run),
         "code": code_of(record.evaluation),
         "classes": classes_of(record.evaluation),
+        "noise": noise_chart(record.evaluation),
         "neighbours": neighbours(read_named(run, "evaluation/neighbours", width=900)),
         "metrics": found,
         "leaked": told_of_leakage(record.evaluation),
@@ -151,6 +152,15 @@ def curves(record: Record) -> tuple[list[dict[str, Any]], int]:
             drawn_chart(title, lines, log=None if base == "loss" else False, zero=base == RATE)
         )
     return charts, max(0, len(others) - MORE_CURVES)
+
+
+def noise_chart(evaluation: dict[str, Any]) -> dict[str, Any] | None:
+    """The loss at each noise level; None of a model without them."""
+    if (noise := noise_of(evaluation)) is None:
+        return None
+    line, ticks = noise
+    what = "Held-out loss at each noise level"
+    return drawn_chart(what, [line], log=False, zero=True, over="sigma / alpha", ticks=ticks)
 
 
 def drawn_chart(title: str, lines: Sequence[Line], **options: Any) -> dict[str, Any]:

@@ -39,9 +39,10 @@ from genlab.runs.settings.plan import Plan
 GROUPS = {"sample": ("sampler",), "evaluate": ("sampler", "metric", "data")}
 TEXTS = (
     "run", "to", "prompt", "given", "mask", "device", "split", "checkpoint", "who", "policy",
-    "unknown",
+    "unknown", "weaker",
 )  # fmt: skip
-LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1, "port": 0}, 10**18
+MAY_BE_NULL = ("to", "given", "mask", "checkpoint", "policy", "weaker", "between")
+LEAST, MOST = {"num": 1, "first": 0, "seed": 0, "batch_size": 1, "port": 0, "between": 2}, 10**18
 Change = tuple[str, str]  # a group or a knob of one, and what was typed for it
 
 
@@ -95,7 +96,7 @@ def last_with_weights() -> Path:
 
 def _own(key: str, text: str) -> Any:
     """The value of one of the command's own keys."""
-    if key in ("to", "given", "mask", "checkpoint", "policy") and text == "null":
+    if key in MAY_BE_NULL and text == "null":
         return None
     if key in TEXTS:
         if not text and key != "prompt":
