@@ -21,6 +21,7 @@ from genlab.models.base import GenerativeModel
 from genlab.models.diffusion import Diffusion
 from genlab.models.gan import GAN
 from genlab.models.ladder import LadderVAE
+from genlab.models.latent import Latent
 from genlab.models.loop import learns
 from genlab.models.vae import VAE
 from genlab.models.vqvae import VQVAE
@@ -220,12 +221,13 @@ def test_64_at_once_are_64_in_chunks_of_7(name, with_class):
 
 def test_ways_between_samples_begin_and_end_at_them(name):
     model, _ = perturbed(name)
-    if isinstance(model, GAN | VAE | LadderVAE | Diffusion):
+    prior = model.prior if isinstance(model, Latent) else model
+    if isinstance(prior, GAN | VAE | LadderVAE | Diffusion):
         cond = classes(model, torch.arange(6) % CLASSES)
-        if isinstance(model, Diffusion):
-            model.sampler = Heun(num_steps=3)  # what a stochastic one draws later is a row's own
+        if isinstance(prior, Diffusion):
+            prior.sampler = Heun(num_steps=3)  # what a stochastic one draws later is a row's own
         rows = model.between(6, 4, cond, seed=5, first=2)
-        if not isinstance(model, Diffusion):
+        if not isinstance(prior, Diffusion):
             model.sampler = replace(model.sampler, noise=False)  # a VAE's mean
         for end, first in ((0, 2), (-1, 8)):
             samples = model.sample(6, cond, seed=5, first=first)

@@ -287,3 +287,21 @@ def test_the_vqvaes_bound_is_the_likelihood_less_uniform_codes():
     normal = torch.distributions.Normal(codec.decode(codes), sigma)
     exact = normal.log_prob(data["x"]).flatten(1).sum(1) - 4 * torch.tensor(float(VOCAB)).log()
     torch.testing.assert_close(codec.log_prob(data), exact)
+
+
+def test_pictures_are_varied_in_the_codecs_space():
+    model, x = diffusion(kl_codec()), torch.rand(4, *IMAGE)
+    cond, back = torch.tensor([0, 1, 2, 0]), model.reconstruct(x)
+    high, low = (model.vary(x, level, cond, seed=2) for level in (5.0, 0.01))
+    assert high.shape == x.shape and torch.isfinite(high).all()
+    assert (low - back).abs().mean() < 0.5 * (high - back).abs().mean()
+    with pytest.raises(ValueError, match="no noise levels"):
+        transformer(vq_codec()).vary(x, 0.5)
+
+
+def test_ways_between_samples_are_those_of_the_latents():
+    model = diffusion(kl_codec())
+    rows = model.between(3, 4, torch.tensor([0, 1, 2]), seed=1)
+    assert rows.shape == (3, 4, *IMAGE)
+    torch.testing.assert_close(rows[:, 0], model.sample(3, torch.tensor([0, 1, 2]), seed=1))
+    assert transformer(vq_codec()).between(2, 3) is None

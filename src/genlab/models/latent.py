@@ -143,6 +143,21 @@ class Latent(GenerativeModel):
             raise ValueError("given: a model of latents cannot fill in a part of x")
         return self.decode(self.prior.sample(num, cond, seed=seed, first=first))
 
+    def vary(
+        self, x: Tensor, level: float, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor:
+        """Image to image in the codec's space: models/diffusion.py."""
+        if not hasattr(self.prior, "vary"):
+            raise ValueError(f"level={level}: a {type(self.prior).__name__} has no noise levels")
+        return self.decode(self.prior.vary(self.encode(x), level, cond, seed=seed, first=first))
+
+    def between(
+        self, num: int, steps: int, cond: Asked = None, *, seed: int = 0, first: int = 0
+    ) -> Tensor | None:
+        """The prior's ways, decoded."""
+        z = self.prior.between(num, steps, cond, seed=seed, first=first)
+        return None if z is None else self.decode(z.flatten(0, 1)).unflatten(0, (num, steps))
+
     def encode(self, x: Tensor) -> Tensor:
         """x -> what the prior learns: codes, or values of unit standard deviation."""
         return self._scaled(self.codec.encode(x))
