@@ -1,11 +1,12 @@
 """What a codec of waveforms is to be compared with: two plain codecs at as many bits.
 
-python scripts/bench/codec_baseline.py [data=fsdd_waves] [mels=16] [frames=32] [bits=8] [low=512]
+python scripts/bench/codec_baseline.py [experiment=fsdd_codec] [mels=16] [frames=32] [low=512]
 
-Held-out sounds become `mels` x `frames` decibels of `bits` bits each, evenly spaced, and sounds
-again by mel.py's inverse (Griffin-Lim); or `low` samples, below half of whose rate all is kept, of
-8 bits each by the mu-law of telephones (ITU-T G.711, mu = 255). Printed is what
-metric=sound_reconstruction says of them, so that `genlab evaluate` of a codec's run stands beside.
+Held-out sounds of the experiment's data become `mels` x `frames` decibels of `bits` bits each (8),
+evenly spaced, and sounds again by mel.py's inverse (Griffin-Lim); or `low` samples, below half of
+whose rate all is kept, of 8 bits each by the mu-law of telephones (ITU-T G.711, mu = 255).
+Printed is what metric=sound_reconstruction says of them, so that `genlab evaluate` of a codec's run
+stands beside.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class MuLawCodec:
 
 
 def main(words: list[str]) -> None:
-    asked: dict[str, Any] = {"data": "fsdd_waves", "mels": 16, "frames": 32, "bits": 8, "low": 512}
-    asked |= dict(w.split("=", 1) for w in words)
-    plan = plan_of([f"data={asked['data']}", "model=vqgan", "metric=sound_reconstruction"])[0]
+    asked: dict[str, Any] = {"experiment": "fsdd_codec", "mels": 16, "frames": 32, "bits": 8}
+    asked |= {"low": 512} | dict(w.split("=", 1) for w in words)
+    plan = plan_of([f"experiment={asked['experiment']}"])[0]
     data, metric = plan.data(), plan.build("metric")
     data.load()
     mels, frames, bits = (int(asked[k]) for k in ("mels", "frames", "bits"))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from genlab.data.mel import triangles
 from genlab.objectives import spectral
 from genlab.objectives.quantisation import ResidualVQ
-from genlab.objectives.spectral import SpectralVQ, magnitudes, spectral_distance
+from genlab.objectives.spectral import SpectralVQ, magnitudes, mel_bands, spectral_distance
 from genlab.objectives.variational import Gaussian
 
 
@@ -68,12 +69,33 @@ def test_the_loss_adds_it_for_each_sample_and_has_gradients_in_silence() -> None
     assert torch.isfinite(params.grad).all()
 
 
+def test_with_a_rate_the_spectra_are_means_over_mel_bands() -> None:
+    x, y, far = waves(), 0.5 * waves().flip(0), []
+    for window in (64, 256):
+        bands = triangles(8000, window, window // 8).float().T
+        torch.testing.assert_close(mel_bands(window, 8000), bands, rtol=1e-4, atol=1e-6)
+        s, t = magnitudes(x, window) @ bands, magnitudes(y, window) @ bands
+        log = ((s + 1e-2).log() - (t + 1e-2).log()).abs()
+        far.append(((s - t).abs() + log).flatten(1).mean(1))
+    found = spectral_distance(x, y, (64, 256), 8000)
+    torch.testing.assert_close(found, torch.stack(far).mean(0), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found, spectral_distance(x, y, (64, 256)), rtol=1e-2)
+    vq = ResidualVQ(stages=2, vocab=4, dim=3).eval()
+    mel_bands.cache_clear()
+    with torch.device("meta"):  # as a checkpoint's model is built before it is filled
+        SpectralVQ(Gaussian(), ResidualVQ(), windows=(64, 256), rate=8000)
+    objective = SpectralVQ(Gaussian(), vq, windows=(64, 256), rate=8000)
+    terms = objective.loss(x, y, torch.zeros(3, 8, 2, dtype=torch.long), torch.zeros(3))
+    torch.testing.assert_close(terms["spectral"], found)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"weight": -1.0}, "objective.weight=-1.0"),
         ({"windows": []}, r"objective.windows=\[\]"),
         ({"windows": [30]}, r"objective.windows=\[30\]"),
+        ({"windows": [2048], "rate": 44_100}, "a window of 2048 samples at objective.rate=44100"),
     ],
 )
 def test_errors_name_the_key(options, message) -> None:

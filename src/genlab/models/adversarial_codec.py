@@ -5,7 +5,7 @@ Reading map
   formula     objectives/quantisation.py: VQ (of waveforms spectral.py: SpectralVQ);
               objectives/adversarial.py: Hinge, NonSaturating, adaptive_weight, feature_distance
   sampler     none: codes are uniform here, as in training; models/latent.py has a prior of theirs
-  experiment  conf/experiment/emoji_vqgan.yaml, fsdd_codec.yaml
+  experiment  conf/experiment/emoji_vqgan.yaml, fsdd_codec.yaml, esc10_codec.yaml
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Reading map
   network     nn/codec.py: ConvCodecEncoder, ConvCodecDecoder
   formula     objectives/quantisation.py: VQ with VectorQuantiser, FSQ or ResidualVQ
   sampler     none: codes are uniform here, as in training; models/latent.py has a prior of theirs
-  experiment  conf/experiment/fashion_vqvae.yaml
+  experiment  conf/experiment/fashion_vqvae.yaml, emoji_vq.yaml
 """
 
 from __future__ import annotations
