@@ -16,6 +16,7 @@ from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.drifting import Drifting, drift
 from genlab.samplers.diffusion import Consistency, Heun
 from genlab.samplers.few_steps import Jumps
+from genlab.samplers.likelihood import log_density
 from genlab.samplers.schedules import levels
 
 
@@ -181,6 +182,8 @@ def test_what_cannot_be_is_refused_by_name():
         Diffusion(nn.Identity(), objective=EDM(), sampler=Jumps(), shape=(2,))
     with pytest.raises(ValueError, match=r"sampler\.rescale=0\.7.*leave them out"):
         Jumps(rescale=0.7)
+    with pytest.raises(ValueError, match=r"EasyConsistency has no ODE, so no density by one"):
+        log_density(EasyConsistency(), exact(EasyConsistency()), torch.zeros(2, 2))
     with pytest.raises(ValueError, match=r"sampler\.schedule=trailing: this objective has no"):
         Diffusion(nn.Identity(), objective=EasyConsistency(), shape=(2,),
                   sampler=Consistency(schedule="trailing"))  # fmt: skip

@@ -67,7 +67,9 @@ def sample_command(overrides: list[str]) -> None:
             data.decode(shown.flatten(0, 1)),
             stem.with_name(f"{stem.name}{data.view.suffix}"),
         )
-        data.view.rows(items, asked["between"], picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        if not data.view.rows(items, asked["between"], picture):
+            raise UserError(f"between={asked['between']}: rows of {data.noun} have no picture")
     numbers = stem.with_name(stem.name + ".safetensors")
     from safetensors.torch import save_file
 

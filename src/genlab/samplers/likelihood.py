@@ -41,6 +41,11 @@ def log_density(
     """
     if num_steps < 1 or (probes is not None and probes < 1):
         raise ValueError(f"num_steps={num_steps} probes={probes}: each at least 1, or probes null")
+    if "slope" not in getattr(path, "offers", ("slope",)):
+        raise ValueError(
+            f"objective {type(path).__name__} has no ODE, so no density by one: leave out"
+            " metric=ode_likelihood"
+        )
     levels = schedules.levels("karras" if path.num_levels is None else "own", path, num_steps)
     low = 0.0 if schedules.ends_at_0(path) else float(levels[-2])
     top = float(path.times(num_steps)[0])
