@@ -30,11 +30,11 @@ PLACE = Path(os.environ.get("GENLAB_OUTPUTS", ROOT / "outputs")) / "few_steps"
 DATA = ["data=digits", "evaluate=false", "look_every=10_000_000", "save_every=10_000_000"]
 # name: examples, words of its training
 MODELS = {
-    "teacher": (85_000, ["model=diffusion"]),
-    "consistency": (60_000, ["model=diffusion", "objective=consistency", "sampler=consistency",
+    "teacher": (85_376, ["model=diffusion"]),
+    "consistency": (39_040, ["model=diffusion", "objective=consistency", "sampler=consistency",
                              "objective.halve_every=5_000", "init_from={teacher}"]),
-    "mean_flow": (80_000, ["model=flow_matching", "objective=mean_flow", "sampler=mean_flow"]),
-    "drifting": (80_000, ["model=flow_matching", "objective=drifting", "sampler=consistency",
+    "mean_flow": (36_608, ["model=flow_matching", "objective=mean_flow", "sampler=mean_flow"]),
+    "drifting": (49_152, ["model=flow_matching", "objective=drifting", "sampler=consistency",
                           "conditions=none", "data.batch_size=256"]),
 }  # fmt: skip
 EVALUATIONS = (1, 2, 4, 8, 16, 32)
