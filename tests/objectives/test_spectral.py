@@ -80,6 +80,9 @@ def test_with_a_rate_the_spectra_are_means_over_mel_bands() -> None:
     found = spectral_distance(x, y, (64, 256), 8000)
     torch.testing.assert_close(found, torch.stack(far).mean(0), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(found, spectral_distance(x, y, (64, 256)), rtol=1e-2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = spectral_distance(x, y, (64, 256), 8000)
+    torch.testing.assert_close(narrow, found, rtol=1e-2, atol=0)  # of the same type too
     vq = ResidualVQ(stages=2, vocab=4, dim=3).eval()
     mel_bands.cache_clear()
     with torch.device("meta"):  # as a checkpoint's model is built before it is filled
