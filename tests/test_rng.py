@@ -89,3 +89,8 @@ def test_an_error_within_leaves_the_stream_where_it_was() -> None:
     with pytest.raises(RuntimeError), again(here):
         raise RuntimeError
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_example_cannot_be_drawn() -> None:
+    with pytest.raises(ValueError, match="num=0: at least 1"):
+        Draws(0, 0, 0)

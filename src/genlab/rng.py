@@ -127,6 +127,8 @@ class Draws:
     """Random draws for examples first .. first+num-1, each from its own generator."""
 
     def __init__(self, seed: int, first: int, num: int, device: torch.device | str = "cpu") -> None:
+        if num < 1:
+            raise ValueError(f"num={num}: at least 1 example is drawn")
         self.device = torch.device(device)
         self.generators = [generator("sample", seed, first + i) for i in range(num)]
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genlab.data.columns import Categories, Integers, Numbers
-from genlab.data.kinds import fit_column, infer, restored
+from genlab.data.kinds import fit_column, fit_columns, infer, restored
 from genlab.data.sources.tables import Adult, CsvFile, parsed
 from genlab.data.table import Table
 from genlab.runs.folder.layout import write_yaml
@@ -431,6 +431,16 @@ def test_what_would_cost_its_square_is_quick(text: str, says: str, tmp_path: Pat
     with pytest.raises(ValueError, match=says):
         read_whole(path)
     assert time.process_time() - began < 8
+
+
+def test_columns_that_cannot_be_learned_are_named_together() -> None:
+    cells = {"key": [f"k{i}" for i in range(700)], "a": ["1"] * 700,
+             "the day": [f"{i} May" for i in range(700)]}  # fmt: skip
+    none = {name: [] for name in cells}
+    with pytest.raises(ValueError, match=r"'key' has 700 .*1 more.*data\.drop=\[key,\"the day\"\]"):
+        fit_columns(cells, none, {})
+    with pytest.raises(ValueError, match=r"data\.drop=\[key\]'$"):
+        fit_columns({"key": cells["key"], "a": cells["a"]}, none, {})
 
 
 def test_a_packed_table_is_bounded_by_its_size(tmp_path: Path) -> None:

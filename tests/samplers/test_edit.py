@@ -14,9 +14,10 @@ from genlab.models.diffusion import Diffusion
 from genlab.objectives.consistency import EasyConsistency
 from genlab.objectives.diffusion import DDPM, EDM, Flow
 from genlab.objectives.flows import CosineFlow
-from genlab.samplers.diffusion import DDIM, Consistency, Euler, Heun
-from genlab.samplers.edit import from_level, to_noise
+from genlab.samplers.diffusion import DDIM, Consistency, Euler, Heun, Midpoint
+from genlab.samplers.edit import from_level, from_noise, to_noise, undone
 from genlab.samplers.latent import between
+from genlab.samplers.multistep import DPMpp
 
 PATHS = [EDM(), Flow(), CosineFlow(), DDPM(prediction="v")]
 
@@ -30,6 +31,32 @@ def test_the_noise_of_an_example_is_the_odes(path):
     expected = ode_solution(path, x, 0.0, top) / scale
     near = 2e-2 if isinstance(path, DDPM) else 1e-3  # its exact net rounds to whole levels
     torch.testing.assert_close(eps, expected, rtol=near, atol=near)
+
+
+SAMPLERS = [Euler(num_steps=30), Heun(num_steps=20), Midpoint(num_steps=20), DDIM(num_steps=30)]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: type(path).__name__)
+def test_a_samplers_own_steps_are_undone_however_long(path, sampler):
+    net = exact_net(path)
+    eps = Noise(40).randn((3,))
+    x = from_noise(sampler, path, net, Noise(0), eps)
+    found = undone(sampler, path, net, x)
+    assert float((from_noise(sampler, path, net, Noise(0), found) - x).abs().max()) < 1e-3
+    assert float((found - eps).abs().max()) < 1e-2
+
+
+def test_steps_that_cannot_be_undone_are_refused():
+    path, x = EDM(), torch.ones(4, 3)
+    with pytest.raises(ValueError, match="look back"):
+        undone(DPMpp(num_steps=10), path, exact_net(path), x)
+    for drawing in (Heun(num_steps=10, S_churn=5.0), DDIM(num_steps=10, eta=1.0)):
+        with pytest.raises(ValueError, match="draw noise"):
+            undone(drawing, path, exact_net(path), x)
+    steep = lambda x, t: 40 * torch.sin(9 * x)  # noqa: E731
+    with pytest.raises(ValueError, match=r"write sampler\.num_steps=4"):
+        undone(Euler(num_steps=2), Flow(), steep, x)
 
 
 class Smooth(nn.Module):
@@ -63,6 +90,8 @@ def test_what_is_inverted_and_drawn_again_returns(objective):
     assert float((back - x).abs().max()) < 1e-3
     other = it.decode(it.invert(x, cond, num_steps=100), 1 - cond)
     assert float((other - x).abs().max()) > 1e-2  # under another condition it is another
+    few = model(objective, sampler=Heun(num_steps=12))
+    assert float((few.decode(few.invert(x, cond), cond) - x).abs().max()) < 1e-3
 
 
 @pytest.mark.parametrize("sampler", [Heun(num_steps=5), DDIM(num_steps=5, eta=1.0)])

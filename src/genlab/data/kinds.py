@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from genlab.data import naming
@@ -54,6 +55,28 @@ def fit_column(name: str, cells: Cells, known: Cells, kind: Kind | None) -> Colu
         if kind == "category":
             _refuse_numbers(name, [c for c in known if c is not None])
     return KINDS[kind].of(name, cells, known)
+
+
+def fit_columns(
+    train: Mapping[str, Cells], val: Mapping[str, Cells], kinds: Mapping[str, Kind]
+) -> dict[str, Column]:
+    """The columns by name; where several are refused, the first one's reason and all their names.
+
+    `kinds`: those that are said.
+    """
+    fitted, refused = {}, {}
+    for name, cells in train.items():
+        try:
+            fitted[name] = fit_column(name, cells, [*cells, *val[name]], kinds.get(name))
+        except ValueError as error:
+            refused[name] = str(error)
+    if refused:
+        reason, *others = refused.values()
+        if others:
+            reason += f"; {len(others)} more refused too"
+            reason += f", all left out: {naming.drop(*refused)}" * (len(refused) <= naming.MOST)
+        raise ValueError(reason)
+    return fitted
 
 
 def _refuse_numbers(name: str, told: list[str]) -> None:

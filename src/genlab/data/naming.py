@@ -25,9 +25,9 @@ def typed(word: str) -> str:
     return "'" + word.replace("'", r"'\''") + "'"
 
 
-def drop(name: str) -> str:
-    """The override that leaves a column out."""
-    return typed(f"data.drop=[{item(name)}]")
+def drop(*names: str) -> str:
+    """The override that leaves columns out."""
+    return typed(f"data.drop=[{','.join(map(item, names))}]")
 
 
 def kind(name: str, kind: str) -> str:

@@ -20,7 +20,7 @@ from genlab.data import naming
 from genlab.data.asks import Ask, Row
 from genlab.data.base import DataModule, Examples
 from genlab.data.columns import Column, Kind
-from genlab.data.kinds import KINDS, fit_column, restored
+from genlab.data.kinds import KINDS, fit_columns, restored
 from genlab.data.origins import COLUMNS, Origins, of_table
 from genlab.data.sources.tables import Cells, Rows, TableSource
 from genlab.data.stated import check, sha256, written
@@ -186,10 +186,7 @@ class Table(DataModule):
         at = {k: found.names.index(k) for k in COLUMNS if k in found.names}
         self._stated = {k: [row[i] for row in train[: self.limit]] for k, i in at.items()}
         kinds = found.kinds | self.kinds
-        fitted = {
-            name: fit_column(name, cells, [*cells, *parts["val"][name]], kinds.get(name))
-            for name, cells in parts["train"].items()
-        }
+        fitted = fit_columns(parts["train"], parts["val"], kinds)
         if self.num_classes is not None:
             self._label = self._class_column(fitted.pop(self.target))
         self._take(Columns(list(fitted.values())))

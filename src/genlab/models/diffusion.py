@@ -23,7 +23,7 @@ from genlab.objectives.noise_levels import NoiseErrors, denoised
 from genlab.optim import Optim
 from genlab.rng import Draws, rand
 from genlab.samplers.diffusion import Solver
-from genlab.samplers.edit import from_level, from_noise, to_noise
+from genlab.samplers.edit import from_level, from_noise, to_noise, undone
 from genlab.samplers.few_steps import refuse
 from genlab.samplers.guidance import by_weaker, classifier_free
 from genlab.samplers.latent import between
@@ -152,15 +152,18 @@ class Diffusion(GenerativeModel):
         """x [B, *shape] noised to sigma / alpha = `level` and drawn anew from there [B, *shape]."""
         return self._drawn(from_level, x, cond, seed, first, level)
 
-    def invert(self, x: Tensor, cond: Asked = None, *, num_steps: int = 50) -> Tensor:
-        """x [B, *shape] -> the noise that `decode` makes into it, by 4 num_steps passes.
+    def invert(self, x: Tensor, cond: Asked = None, *, num_steps: int | None = None) -> Tensor:
+        """x [B, *shape] -> the noise that `decode` makes into it.
 
-        As near as the sampler of `decode` keeps to the ODE: Heun in as many steps, say.
+        The sampler's own steps are undone, up to fifty evaluations each: steps that draw no noise
+        and look back at none. With `num_steps` the ODE is walked up, by 4 evaluations a step: as
+        near as the sampler of `decode` keeps to it.
         """
         with self.drawing():
-            cond = self.conditions.asked(cond, len(x), self.device)
-            path, net_fn = self._guided(cond)
-            return to_noise(path, net_fn, x, num_steps=num_steps)
+            path, net_fn = self._guided(self.conditions.asked(cond, len(x), self.device))
+            if num_steps is None and "slope" in getattr(self.objective, "offers", ("slope",)):
+                return undone(self.sampler, path, net_fn, x)
+            return to_noise(path, net_fn, x, num_steps=num_steps or 1)
 
     def _drawn(
         self,

@@ -1,7 +1,8 @@
 """From data up to noise, and down again from anywhere: inversion, and pictures made of pictures.
 
-Read: `to_noise` walks the probability-flow ODE upwards, `from_noise` down from noise that is given,
-`from_level` from an example that is noised to a level (Meng et al. 2022, SDEdit, arXiv 2108.01073).
+Read: `undone` goes back a sampler's own steps, `to_noise` walks the probability-flow ODE upwards;
+`from_noise` goes down from noise that is given, `from_level` from an example that is noised to a
+level (Meng et al. 2022, SDEdit, arXiv 2108.01073).
 """
 
 from __future__ import annotations
@@ -10,10 +11,54 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from genlab.samplers import schedules
 from genlab.samplers.diffusion import NetFn, Noise, Path, Solver
+from genlab.shapes import append_dims
+
+
+class _None:
+    """What a step that is to be undone may not ask for."""
+
+    def randn(self, shape: Any) -> Tensor:
+        raise ValueError("sampler: its steps draw noise and cannot be undone; write sampler=heun")
+
+
+def undone(
+    sampler: Solver, path: Path, net_fn: NetFn, x: Tensor, *, tries: int = 50, near: float = 1e-5
+) -> Tensor:
+    """The noise [B, *shape] that the sampler makes into x [B, *shape]: each step is gone back.
+
+    A step from t to s is x_s = F(x_t); y + (x_s - F(y)), again and again, comes to x_t (Pan et al.
+    2023, arXiv 2309.04907, section 3), whatever error F makes of its ODE. An example's tries end
+    where it is `near` of its own size. ValueError of steps too long for that, of steps that draw
+    noise, and of those that look back at others.
+    """
+    times = schedules.levels(sampler.schedule, path, sampler.num_steps).tolist()
+    for t, s in reversed(list(pairwise(times))):
+        y, first, away = x, None, torch.empty(0)
+        for _ in range(tries):
+            F, memory = sampler.step(path, net_fn, y, t, s, _None(), None)
+            if memory is not None:
+                raise ValueError(
+                    f"sampler {type(sampler).__name__}: its steps look back at those before, so"
+                    " they cannot be undone one by one; write sampler=heun, euler or ddim"
+                )
+            away = (x - F).flatten(1).norm(dim=1)
+            first = away if first is None else first
+            left = away > near * (1 + y.flatten(1).norm(dim=1))
+            if not left.any():
+                break
+            y = torch.where(append_dims(left, y), y + (x - F), y)
+        if not (away <= 1.01 * first).all():  # or is no number
+            raise ValueError(
+                f"sampler.num_steps={sampler.num_steps}: steps too long to be undone; write"
+                f" sampler.num_steps={2 * sampler.num_steps}"
+            )
+        x = y
+    return x / float(path.start(torch.ones((), dtype=torch.float64), times[0]))
 
 
 def to_noise(path: Path, net_fn: NetFn, x: Tensor, *, num_steps: int = 50) -> Tensor:

@@ -160,7 +160,10 @@ def _check_codec(settings: dict[str, Any], trust: Sequence[str]) -> None:
         return
     there, here = (list(node.get("shape") or ()) for node in (codec, settings["data"]))
     if there != here:
-        raise UserError(f"codec: it was trained on examples of shape {there}, data has {here}")
+        raise UserError(
+            f"codec: it was trained on examples of shape {there}, data has {here}: write"
+            f" data.shape={str(there).replace(' ', '')}, or train a codec on these"
+        )
     cls = classes.find(prior["_target_"], trust, "model.prior")
     takes, codes = getattr(cls, "takes", "either"), settings["space"]["vocab"] is not None
     if takes not in ("either", "tokens" if codes else "values"):
