@@ -43,7 +43,8 @@ SMALL_NETS = {
     "ladder": ["net.widths=[16,8,8]"],
     "mlp_ladder": ["net.bottom_up.width=16", "net.top_down.width=16"],
     **{n: ["net.encoder.width=8", "net.decoder.width=8"]
-       for n in ("conv_vae", "conv_codec", "conv_vq", "conv_vqgan", "wave_codec")},
+       for n in ("conv_vae", "conv_codec", "conv_vq", "conv_vqgan", "wave_codec",
+       "spectrum_codec")},
 }  # fmt: skip
 
 

@@ -105,6 +105,7 @@ KINDS = {
     "conv_vq": ("larger image",),
     "conv_vqgan": ("larger image",),
     "wave_codec": ("wave",),
+    "spectrum_codec": ("wave",),
     "plain_vae": ("image", "points"),
     "pacgan": ("points",),
     "sinusoidal": ("points",),
