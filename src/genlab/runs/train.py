@@ -50,7 +50,6 @@ from genlab.runs.folder.resume import (
 )
 from genlab.runs.folder.trained_on import trained_on
 from genlab.runs.gate import classes
-from genlab.runs.latents import keep_latents
 from genlab.runs.say.answer import answer
 from genlab.runs.say.errors import NO_MEMORY, USER, UserError, is_users, root_cause
 from genlab.runs.say.secrets import redact
@@ -194,6 +193,7 @@ class Training:
         import pytorch_lightning as pl
 
         from genlab.metrics.several import rehearse
+        from genlab.runs.latents import keep_latents
 
         quiet()
         pl.seed_everything(self.plan["seed"], verbose=False)
