@@ -113,12 +113,11 @@ def test_codes_are_small_on_disk_and_whole_numbers_in_a_batch(vocab, held, folde
 
 def test_what_cannot_be_kept_is_said():
     examples = Numbers()
-    assert refusal(examples, endless=False) is None
-    assert "without end" in refusal(examples, endless=True)
+    assert refusal(examples) is None
     examples.draws = 1
-    assert "data.flip" in refusal(examples, endless=False)
+    assert "data.flip" in refusal(examples)
     examples.draws, examples.ragged = 0, True
-    assert "lengths" in refusal(examples, endless=False)
+    assert "lengths" in refusal(examples)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):

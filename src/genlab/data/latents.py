@@ -47,10 +47,8 @@ class WithLatents(Picked):
         return batch | {"z": z if z.is_floating_point() else z.long()}
 
 
-def refusal(train: Examples, *, endless: bool) -> str | None:
+def refusal(train: Examples) -> str | None:
     """Why latents of these examples cannot be kept; None: they can."""
-    if endless:
-        return "the examples are drawn without end"
     if train.draws:
         return "training draws each example anew (data.flip and the like)"
     if train.ragged:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genlab.callbacks.meter import Meter
 from genlab.data.latents import WithLatents, kept, refusal
+from genlab.metrics.features import weights_hash
 from genlab.models.latent import Latent
 from genlab.runs.devices.precision import device_of
 from genlab.runs.say.terminal import say
@@ -29,11 +28,11 @@ def keep_latents(plan: Plan, data: Any, model: Any, held: dict[str, Any]) -> Non
         return
     if data.endless or plan["budget"]["examples"] < 2 * len(data.train):
         return
-    if why := refusal(data.train, endless=data.endless):
+    if why := refusal(data.train):
         say(f"genlab: the codec encodes in every step, for {why}; model.keep=false says nothing")
         return
     device = device_of(plan["trainer"])
-    codec = model.codec.to(device)
+    codec = model.codec
     if held:  # the rest of it is put back by the trainer
         own = {k: v for k, v in held["state_dict"].items() if k.startswith("codec.")}
         codec.load_state_dict({k.removeprefix("codec."): v for k, v in own.items()})
@@ -46,19 +45,10 @@ def keep_latents(plan: Plan, data: Any, model: Any, held: dict[str, Any]) -> Non
     made_of = {
         "data": data.fingerprint(),
         "settings": repr(sorted(settings.items())),
-        "codec": f"{type(codec).__qualname__} {codec.latent_shape} {weights_of(codec)}",
+        "codec": f"{type(codec).__qualname__} {codec.latent_shape} {weights_hash(codec)}",
     }
+    codec.to(device)
     with Meter("encoding") as meter:
         latents = kept(data.train, encode, made_of, vocab=codec.latent_vocab, tell=meter)
     codec.to("cpu")
     data.serve(WithLatents(data.train, latents))
-
-
-def weights_of(net: torch.nn.Module) -> str:
-    """The sha256 of all that the net's state holds."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -58,15 +58,12 @@ def sample_command(overrides: list[str]) -> None:
     with Meter("drawing") as meter:
         x = draw(model, num, cond, given, **many, progress=meter, way=way)
     seconds = time.perf_counter() - began
-    shown = x[: data.view.most]
     if asked["between"] is None:
-        picture = data.view.save(items := data.decode(shown), stem, data.captions(cond))
+        items = data.decode(x[: data.view.most])
+        picture = data.view.save(items, stem, data.captions(cond))
     else:
-        shown = x[: -(-data.view.most // asked["between"])]
-        items, picture = (
-            data.decode(shown.flatten(0, 1)),
-            stem.with_name(f"{stem.name}{data.view.suffix}"),
-        )
+        items = data.decode(x[: -(-data.view.most // asked["between"])].flatten(0, 1))
+        picture = stem.with_name(f"{stem.name}{data.view.suffix}")
         picture.parent.mkdir(parents=True, exist_ok=True)
         if not data.view.rows(items, asked["between"], picture):
             raise UserError(f"between={asked['between']}: rows of {data.noun} have no picture")

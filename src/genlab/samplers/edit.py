@@ -19,6 +19,13 @@ from genlab.samplers.diffusion import NetFn, Noise, Path, Solver
 from genlab.shapes import append_dims
 
 
+def _refuse_without_ode(path: Path) -> None:
+    if "slope" not in getattr(path, "offers", ("slope",)):
+        raise ValueError(
+            f"objective {type(path).__name__} has no ODE to walk up; one of edm, ddpm, flow has"
+        )
+
+
 class _None:
     """What a step that is to be undone may not ask for."""
 
@@ -36,6 +43,7 @@ def undone(
     where it is `near` of its own size. ValueError of steps too long for that, of steps that draw
     noise, and of those that look back at others.
     """
+    _refuse_without_ode(path)
     times = schedules.levels(sampler.schedule, path, sampler.num_steps).tolist()
     for t, s in reversed(list(pairwise(times))):
         y, first, away = x, None, torch.empty(0)
@@ -69,10 +77,7 @@ def to_noise(path: Path, net_fn: NetFn, x: Tensor, *, num_steps: int = 50) -> Te
     """
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: at least 1")
-    if "slope" not in getattr(path, "offers", ("slope",)):
-        raise ValueError(
-            f"objective {type(path).__name__} has no ODE to walk up; one of edm, ddpm, flow has"
-        )
+    _refuse_without_ode(path)
     name = "karras" if path.num_levels is None else "own"
     up = schedules.levels(name, path, num_steps).tolist()[::-1]
     top = float(path.times(num_steps)[0])
